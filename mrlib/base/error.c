@@ -1,0 +1,92 @@
+/* The table of error codes, and the formatting of error texts. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static const struct {
+    const char *name;
+    enum error_policy policy;
+    int exit_status;
+} table[ERROR_CODES] = {
+    [ERROR_NONE] = {"none", POLICY_RETRY, 0},
+    [ERROR_USAGE] = {"usage", POLICY_GIVE_UP, 2},
+    [ERROR_OBJECT] = {"object", POLICY_GIVE_UP, 2},
+    [ERROR_INPUT] = {"input", POLICY_GIVE_UP, 2},
+    [ERROR_OUTPUT] = {"output", POLICY_GIVE_UP, 2},
+    [ERROR_JOB] = {"job", POLICY_BLAME, 1},
+    [ERROR_CRASH] = {"crash", POLICY_BLAME, 1},
+    [ERROR_TIMEOUT] = {"timeout", POLICY_BLAME, 1},
+    [ERROR_MEMORY] = {"memory", POLICY_BLAME, 1},
+    [ERROR_SPACE] = {"space", POLICY_BLAME, 1},
+    [ERROR_IO] = {"io", POLICY_BLAME, 1},
+    [ERROR_DAMAGE] = {"damage", POLICY_BLAME, 1},
+    [ERROR_FETCH] = {"fetch", POLICY_REFETCH, 1},
+    [ERROR_STALE] = {"stale", POLICY_RETRY, 1},
+    [ERROR_LOST] = {"lost", POLICY_RETRY, 1},
+    [ERROR_CANCELLED] = {"cancelled", POLICY_GIVE_UP, 1},
+    [ERROR_REFUSED] = {"refused", POLICY_GIVE_UP, 4},
+    [ERROR_INTERNAL] = {"internal", POLICY_GIVE_UP, 1},
+};
+
+int error_set(struct error *err, enum error_code code, const char *format, ...)
+{
+    va_list args;
+
+    err->code = code;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    return -1;
+}
+
+int error_errno(struct error *err, enum error_code code, const char *format, ...)
+{
+    int saved = errno;
+    size_t used;
+    va_list args;
+
+    err->code = saved == ENOSPC || saved == EDQUOT ? ERROR_SPACE : code;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
+    return -1;
+}
+
+int error_wrap(struct error *err, const char *format, ...)
+{
+    char inner[sizeof err->text];
+    size_t used;
+    va_list args;
+
+    memcpy(inner, err->text, sizeof inner);
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", inner);
+    return -1;
+}
+
+const char *error_name(enum error_code code)
+{
+    check(code < ERROR_CODES);
+    return table[code].name;
+}
+
+enum error_policy error_policy(enum error_code code)
+{
+    check(code < ERROR_CODES);
+    return table[code].policy;
+}
+
+int error_exit_status(enum error_code code)
+{
+    check(code < ERROR_CODES);
+    return table[code].exit_status;
+}
