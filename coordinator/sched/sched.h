@@ -1,0 +1,136 @@
+/* The scheduler: which attempt of which task runs where, and what counts. A pure state machine: no clock,
+ * no socket, no file, no random source. Everything that happens arrives as an event; everything that must
+ * be done leaves as an action; the same events give the same actions.
+ *
+ *     sched_step(sched, &event, &actions);   // then carry the actions out, in order
+ *
+ * Persistence. An action that must not be seen by the world before a fact is on disk is held back: the
+ * step emits PERSIST with a sequence number, and the actions that depend on it come out of the step for
+ * the event PERSISTED with that number (or a later one: persistence is in order). A backend in memory
+ * answers at once.
+ *
+ * The life of a job:
+ *
+ *   JOB_SUBMITTED -> PERSIST -> [PERSISTED] -> ADMITTED, then its CHECK task is assigned
+ *   CHECK done    -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST -> MAP tasks
+ *   all maps done -> MAPS_DONE -> REDUCE tasks
+ *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one that counts
+ *   all reduces accepted -> PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) -> PERSIST -> FINISHED
+ *   a failure that gives up, the last attempt blamed, or JOB_CANCELLED -> REVOKE each running attempt,
+ *                                     PERSIST -> FINISHED; RELEASE to every worker that knew the job
+ *
+ * The caller owns event and actions; ids are the caller's. One thread. */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum sched_kind { SCHED_CHECK, SCHED_MAP, SCHED_REDUCE }; /* as TaskKind on the wire */
+
+/* An attempt of a task: what every message about work is keyed by. Attempts count from 1. */
+struct sched_attempt {
+    uint64_t job;
+    enum sched_kind kind;
+    uint32_t task;
+    uint32_t attempt;
+};
+
+enum sched_event_type {
+    EVENT_JOB_SUBMITTED, /* job */
+    EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts) */
+    EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
+    EVENT_JOB_COMMITTED, /* job */
+    EVENT_JOB_CANCELLED, /* job */
+    EVENT_WORKER_JOINED, /* worker, threads */
+    EVENT_WORKER_LOST,   /* worker: its attempts are lost, and the map outputs that it holds */
+    EVENT_TASK_DONE,     /* worker, attempt */
+    EVENT_TASK_FAILED,   /* worker, attempt, code, blamed, suspect, lost_map */
+    EVENT_PERSISTED,     /* sequence */
+};
+
+struct sched_event {
+    enum sched_event_type type;
+    uint64_t job;
+    uint64_t worker; /* an incarnation: never used twice */
+    uint32_t threads;
+    uint32_t maps, reduces;
+    struct sched_attempt attempt;
+    enum error_code code;
+    bool blamed;       /* the task is the cause of the failure */
+    bool suspect;      /* it may be the cause: run it alone next time */
+    uint32_t lost_map; /* with code ERROR_FETCH: the map task whose output cannot be read */
+    uint64_t sequence;
+};
+
+enum sched_action_type {
+    ACTION_PERSIST,   /* sequence, record (one of SCHED_RECORD_*), job or attempt, worker */
+    ACTION_ADMITTED,  /* job: tell the submitter */
+    ACTION_PLAN,      /* job: expand inputs, cut splits, make the staging folder */
+    ACTION_ASSIGN,    /* worker, attempt, alone, single */
+    ACTION_REVOKE,    /* worker, attempt: stop it */
+    ACTION_REFUSE,    /* worker, attempt: its answer is stale and changed nothing */
+    ACTION_ACCEPTED,  /* worker, attempt: this one counts */
+    ACTION_FAILURE,   /* worker, attempt, code: a blamed failure, recorded as a failed attempt */
+    ACTION_MAP_AGAIN, /* attempt (the new one): an accepted map's output was lost */
+    ACTION_MAPS_DONE, /* job: reducers may be told where the map outputs are */
+    ACTION_COMMIT,    /* job: move the staging folder to its target */
+    ACTION_FINISHED,  /* job, state, code, cause (the first blamed attempt, if any) */
+    ACTION_RELEASE,   /* worker, job: drop its runs and executor */
+};
+
+enum sched_record {
+    SCHED_RECORD_SUBMITTED,
+    SCHED_RECORD_PLANNED,
+    SCHED_RECORD_ACCEPTED,
+    SCHED_RECORD_LOST, /* an accepted map no longer counts */
+    SCHED_RECORD_COMMITTING,
+    SCHED_RECORD_FINISHED,
+};
+
+enum sched_state { SCHED_RUNNING, SCHED_DONE, SCHED_FAILED, SCHED_CANCELLED };
+
+struct sched_action {
+    enum sched_action_type type;
+    uint64_t job;
+    uint64_t worker;
+    struct sched_attempt attempt;
+    bool alone, single;
+    enum sched_record record;
+    uint64_t sequence;
+    enum sched_state state;
+    enum error_code code;
+    struct sched_attempt cause; /* attempt 0: none */
+};
+
+/* A growing list; zero-initialise, reuse with count = 0, release with sched_actions_done. */
+struct sched_actions {
+    struct sched_action *items;
+    size_t count, capacity;
+};
+void sched_actions_done(struct sched_actions *actions);
+
+struct sched;
+struct sched *sched_new(void);
+void sched_free(struct sched *sched);
+
+/* Advances by one event; appends to *actions. An event that makes no sense (an unknown worker, a stale
+ * attempt) is answered with REFUSE or ignored, never a crash: peers may say anything. */
+void sched_step(struct sched *sched, const struct sched_event *event, struct sched_actions *actions);
+
+/* What people ask for. Zero when the job is unknown. */
+struct sched_progress {
+    enum sched_state state;
+    uint32_t maps, maps_done, reduces, reduces_done;
+    uint32_t running;
+    uint64_t failed_attempts, map_reruns;
+};
+struct sched_progress sched_progress(const struct sched *sched, uint64_t job);
+
+/* Forgets a finished job. */
+void sched_forget(struct sched *sched, uint64_t job);
+
+#endif
