@@ -1,0 +1,223 @@
+#include "coordinator/output.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "store/tree.h"
+
+static char *parent_of(const char *path)
+{
+    char *parent = memory_text(path), *slash = strrchr(parent, '/');
+
+    if (slash == parent)
+        slash++;
+    *slash = '\0';
+    return parent;
+}
+
+static bool is_mount_point(const char *path, const struct stat *st)
+{
+    cleanup_free char *parent = parent_of(path);
+    struct stat above;
+
+    return !stat(parent, &above) && above.st_dev != st->st_dev;
+}
+
+int output_open(struct output *output, const char *target, const char *job, bool overwrite, bool sync,
+                struct error *err)
+{
+    size_t length = strlen(target);
+    struct stat st;
+
+    while (length > 1 && target[length - 1] == '/')
+        length--;
+    *output = (struct output){.overwrite = overwrite, .sync = sync};
+    output->target = memory_format("%.*s", (int)length, target);
+    if (length == 1)
+        return error_set(err, ERROR_OUTPUT, "output '/' is not a folder for a job");
+    if (!lstat(output->target, &st)) {
+        if (!S_ISDIR(st.st_mode))
+            return error_set(err, ERROR_OUTPUT, "output '%s' exists and is not a folder",
+                             output->target);
+        if (!overwrite && tree_empty(output->target) != 1)
+            return error_set(err, ERROR_OUTPUT,
+                             "output '%s' exists and is not empty: choose another, or add --overwrite",
+                             output->target);
+        output->mounted = is_mount_point(output->target, &st);
+    } else if (errno != ENOENT) {
+        return error_errno(err, ERROR_OUTPUT, "output '%s'", output->target);
+    }
+    output->staging = output->mounted
+                          ? memory_format("%s/.marram-%s", output->target, job)
+                          : memory_format("%s.marram-%s", output->target, job);
+    return 0;
+}
+
+int output_stage(struct output *output, struct error *err)
+{
+    cleanup_free char *parent = parent_of(output->staging);
+
+    if (tree_make(parent, &output->made, err) || (mkdir(output->staging, 0777) &&
+                                                  error_errno(err, ERROR_OUTPUT, "make folder '%s'",
+                                                              output->staging))) {
+        err->code = err->code == ERROR_SPACE ? ERROR_SPACE : ERROR_OUTPUT;
+        return error_wrap(err, "output '%s'", output->target);
+    }
+    output->staged = true;
+    return 0;
+}
+
+/* Gives each accepted part its name, and checks that it is as long as its writer said. */
+static int name_parts(const struct output *output, const struct output_part *parts, uint32_t n,
+                      struct error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        cleanup_free char *from =
+            memory_format("%s/part-%05u.%u", output->staging, i, parts[i].attempt);
+        cleanup_free char *to = memory_format("%s/part-%05u", output->staging, i);
+        struct stat st;
+
+        /* After a restart the rename may have happened already. */
+        if (rename(from, to) && (errno != ENOENT || stat(to, &st)))
+            return error_errno(err, ERROR_IO, "rename '%s'", from);
+        if (stat(to, &st))
+            return error_errno(err, ERROR_IO, "'%s'", to);
+        if ((uint64_t)st.st_size != parts[i].size)
+            return error_set(err, ERROR_DAMAGE, "'%s' holds %lld bytes, its writer reported %llu", to,
+                             (long long)st.st_size, (unsigned long long)parts[i].size);
+    }
+    return 0;
+}
+
+/* Losing attempts leave part-NNNNN.A behind; nothing else in the folder has such a name. */
+static void remove_losers(const struct output *output)
+{
+    DIR *folder = opendir(output->staging);
+    struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)))
+        if (!strncmp(entry->d_name, "part-", 5) && strchr(entry->d_name, '.'))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+}
+
+static int write_manifest(const struct output *output, const char *manifest, struct error *err)
+{
+    cleanup_free char *path = memory_format("%s/_SUCCESS", output->staging);
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    size_t left = strlen(manifest);
+
+    if (fd < 0)
+        return error_errno(err, ERROR_IO, "create '%s'", path);
+    while (left) {
+        ssize_t n = write(fd, manifest, left);
+
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, ERROR_IO, "write '%s'", path);
+        if (n > 0) {
+            manifest += n;
+            left -= (size_t)n;
+        }
+    }
+    if (output->sync && fsync(fd))
+        return error_errno(err, ERROR_IO, "sync '%s'", path);
+    return 0;
+}
+
+/* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS comes last. */
+static int commit_mounted(const struct output *output, uint32_t n, struct error *err)
+{
+    cleanup_free char *success = memory_format("%s/_SUCCESS", output->target);
+    cleanup_free char *staged = memory_format("%s/_SUCCESS", output->staging);
+    DIR *folder;
+    struct dirent *entry;
+
+    unlink(success);
+    folder = opendir(output->target);
+    while (folder && (entry = readdir(folder)))
+        if (!strncmp(entry->d_name, "part-", 5))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+    for (uint32_t i = 0; i < n; i++) {
+        cleanup_free char *from = memory_format("%s/part-%05u", output->staging, i);
+        cleanup_free char *to = memory_format("%s/part-%05u", output->target, i);
+
+        if (rename(from, to))
+            return error_errno(err, ERROR_IO, "rename '%s'", from);
+    }
+    if (rename(staged, success))
+        return error_errno(err, ERROR_IO, "rename '%s'", staged);
+    rmdir(output->staging);
+    return 0;
+}
+
+static int commit_folder(struct output *output, struct error *err)
+{
+    struct error ignored;
+
+    /* Onto a target that is absent or empty this is one atomic step; a full one was asked for with
+     * --overwrite, or appeared since the job began. */
+    if (!rename(output->staging, output->target))
+        return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return error_errno(err, ERROR_OUTPUT, "rename '%s' to '%s'", output->staging, output->target);
+    if (!output->overwrite)
+        return error_set(err, ERROR_OUTPUT, "output '%s' was filled by someone else meanwhile",
+                         output->target);
+    if (renameat2(AT_FDCWD, output->staging, AT_FDCWD, output->target, RENAME_EXCHANGE))
+        return error_errno(err, ERROR_OUTPUT, "exchange '%s' and '%s'", output->staging,
+                           output->target);
+    tree_remove(output->staging, &ignored);
+    return 0;
+}
+
+int output_commit(struct output *output, const struct output_part *parts, uint32_t n,
+                  const char *manifest, struct error *err)
+{
+    cleanup_free char *parent = parent_of(output->target);
+
+    if (name_parts(output, parts, n, err))
+        return -1;
+    remove_losers(output);
+    if (write_manifest(output, manifest, err))
+        return -1;
+    if (output->sync && tree_sync(output->staging, err))
+        return -1;
+    if (output->mounted ? commit_mounted(output, n, err) : commit_folder(output, err))
+        return -1;
+    output->staged = false;
+    if (output->sync && tree_sync(output->mounted ? output->target : parent, err))
+        return -1;
+    return 0;
+}
+
+void output_abandon(struct output *output)
+{
+    struct error ignored;
+
+    if (output->staged)
+        tree_remove(output->staging, &ignored);
+    output->staged = false;
+    if (output->made) {
+        cleanup_free char *parent = parent_of(output->staging);
+
+        tree_unmake(parent, output->made);
+    }
+}
+
+void output_done(struct output *output)
+{
+    free(output->target);
+    free(output->staging);
+    free(output->made);
+    *output = (struct output){0};
+}

@@ -1,0 +1,97 @@
+#include "store/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path) && errno != ENOENT ? -1 : 0;
+}
+
+int tree_remove(const char *path, struct error *err)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+        return error_errno(err, ERROR_IO, "remove '%s'", path);
+    return 0;
+}
+
+int tree_make(const char *path, char **ret_made, struct error *err)
+{
+    cleanup_free char *part = memory_text(path);
+    char *made = NULL;
+
+    for (char *at = part + 1;; at++) {
+        char saved = *at;
+
+        if (saved && saved != '/')
+            continue;
+        *at = '\0';
+        if (!mkdir(part, 0777)) {
+            if (!made)
+                made = memory_text(part);
+        } else if (errno != EEXIST) {
+            error_errno(err, ERROR_IO, "make folder '%s'", part);
+            if (made)
+                tree_unmake(path, made);
+            free(made);
+            return -1;
+        }
+        *at = saved;
+        if (!saved)
+            break;
+    }
+    *ret_made = made;
+    return 0;
+}
+
+void tree_unmake(const char *path, const char *top)
+{
+    cleanup_free char *part = memory_text(path);
+
+    while (strlen(part) >= strlen(top)) {
+        char *slash;
+
+        /* A folder below may not have been made at all; one that is not empty stays. */
+        if (rmdir(part) && errno != ENOENT)
+            return;
+        slash = strrchr(part, '/');
+        if (!slash || slash == part)
+            return;
+        *slash = '\0';
+    }
+}
+
+int tree_empty(const char *path)
+{
+    struct dirent *entry;
+    DIR *folder = opendir(path);
+    int empty = 1;
+
+    if (!folder)
+        return -1;
+    while (empty && (entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            empty = 0;
+    closedir(folder);
+    return empty;
+}
+
+int tree_sync(const char *path, struct error *err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd))
+        return error_errno(err, ERROR_IO, "sync '%s'", path);
+    return 0;
+}
