@@ -88,10 +88,10 @@ static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uin
     }
 }
 
-/* First byte of part k of the whole input, without overflow. */
+/* First byte of part k of the whole input: floor(bytes * k / parts) without overflow. */
 static uint64_t part_start(const struct plan *plan, uint32_t k)
 {
-    return (uint64_t)((unsigned __int128)plan->bytes * k / plan->parts);
+    return plan->bytes / plan->parts * k + plan->bytes % plan->parts * k / plan->parts;
 }
 
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only)

@@ -21,7 +21,7 @@ static inline uint64_t rng_next(struct rng *rng)
 /* Uniform in 0 .. bound-1; bound > 0. */
 static inline uint64_t rng_below(struct rng *rng, uint64_t bound)
 {
-    return (uint64_t)(((unsigned __int128)rng_next(rng) * bound) >> 64);
+    return (uint64_t)(((__uint128_t)rng_next(rng) * bound) >> 64);
 }
 
 #endif

@@ -1,0 +1,293 @@
+/* What the scheduler decides, done: messages to workers and clients, plans, commits. */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/core.h"
+#include "coordinator/tally.h"
+
+enum { OUTPUTS_A_MESSAGE = 2000 };
+
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+    return (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+}
+
+/* Announces the job to a worker, once. */
+static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
+{
+    Mr__JobSpec spec = *job->submit->spec;
+    Mr__JobOpen open = MR__JOB_OPEN__INIT;
+
+    if (!job_note_worker(&job->workers, &job->worker_count, &job->worker_capacity, worker))
+        return;
+    /* The inputs are the coordinator's business: tasks name their own files. */
+    spec.n_inputs = 0;
+    spec.inputs = NULL;
+    open.job = job->id;
+    open.spec = &spec;
+    open.parts = job->plan.parts;
+    open.staging = bytes_of(job->output.staging);
+    core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
+}
+
+/* Tells a worker where all map outputs are, in messages of bounded size. */
+static void feed(struct coordinator *coordinator, struct job *job, uint64_t worker)
+{
+    Mr__MapOutput *outputs[OUTPUTS_A_MESSAGE];
+    Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
+
+    if (!job_note_worker(&job->fed, &job->fed_count, &job->fed_capacity, worker))
+        return;
+    message.job = job->id;
+    message.outputs = outputs;
+    for (uint32_t i = 0; i < job->map_count; i++) {
+        check(job->maps[i]);
+        outputs[message.n_outputs++] = job->maps[i]->output;
+        if (message.n_outputs == OUTPUTS_A_MESSAGE || i + 1 == job->map_count) {
+            core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
+            message.n_outputs = 0;
+        }
+    }
+}
+
+static void describe_extent(const struct job *job, const struct extent *extent, Mr__Extent *message)
+{
+    const struct input_file *file = &job->plan.files.items[extent->file];
+
+    mr__extent__init(message);
+    message->file = extent->file;
+    message->path = bytes_of(file->path);
+    message->offset = extent->offset;
+    message->length = extent->length;
+    message->file_size = file->size;
+    message->file_mtime_ns = file->mtime_ns;
+}
+
+static void assign(struct coordinator *coordinator, struct job *job, const struct sched_action *action)
+{
+    Mr__Assign message = MR__ASSIGN__INIT;
+    cleanup_free Mr__Extent *extents = NULL;
+    cleanup_free Mr__Extent **pointers = NULL;
+
+    open_at(coordinator, job, action->worker);
+    message.job = job->id;
+    message.kind = (Mr__TaskKind)action->attempt.kind;
+    message.task = action->attempt.task;
+    message.attempt = action->attempt.attempt;
+    message.alone = action->alone;
+    message.single = action->single;
+    if (action->attempt.kind == SCHED_MAP) {
+        const struct split *split = &job->plan.splits[action->attempt.task];
+
+        extents = memory_new(split->count * sizeof *extents);
+        pointers = memory_new(split->count * sizeof *pointers);
+        for (uint32_t i = 0; i < split->count; i++) {
+            describe_extent(job, &job->plan.extents[split->first + i], &extents[i]);
+            pointers[i] = &extents[i];
+        }
+        message.extents = pointers;
+        message.n_extents = split->count;
+        message.part = split->part;
+    } else if (action->attempt.kind == SCHED_REDUCE) {
+        feed(coordinator, job, action->worker);
+        message.maps = job->map_count;
+    }
+    core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
+}
+
+static void revoke(struct coordinator *coordinator, const struct sched_action *action)
+{
+    Mr__Revoke message = MR__REVOKE__INIT;
+
+    message.job = action->attempt.job;
+    message.kind = (Mr__TaskKind)action->attempt.kind;
+    message.task = action->attempt.task;
+    message.attempt = action->attempt.attempt;
+    core_send(coordinator, action->worker, FRAME_REVOKE, &message.base);
+}
+
+static void admit(struct coordinator *coordinator, const struct job *job)
+{
+    Mr__Submitted message = MR__SUBMITTED__INIT;
+
+    message.job = job->id;
+    core_send(coordinator, job->client, FRAME_SUBMITTED, &message.base);
+}
+
+static void plan(struct coordinator *coordinator, struct job *job)
+{
+    struct sched_event event = {.job = job->id};
+
+    if (job_plan(job, (uint32_t)coordinator->member_count, &job->broken)) {
+        event.type = EVENT_JOB_BROKEN;
+        event.code = job->broken.code;
+    } else {
+        event.type = EVENT_JOB_PLANNED;
+        event.maps = job->map_count;
+        event.reduces = job->part_count;
+    }
+    core_post(coordinator, &event);
+}
+
+static void commit(struct coordinator *coordinator, struct job *job)
+{
+    struct sched_event event = {.type = EVENT_JOB_COMMITTED, .job = job->id};
+
+    if (job_commit(job, &job->broken)) {
+        event.type = EVENT_JOB_BROKEN;
+        event.code = job->broken.code;
+    }
+    core_post(coordinator, &event);
+}
+
+void carry_progress(struct coordinator *coordinator, struct job *job)
+{
+    struct sched_progress now = sched_progress(coordinator->sched, job->id), *shown = &job->shown;
+    Mr__Progress message = MR__PROGRESS__INIT;
+
+    if (now.maps_done == shown->maps_done && now.maps == shown->maps &&
+        now.reduces_done == shown->reduces_done && now.reduces == shown->reduces)
+        return;
+    *shown = now;
+    message.job = job->id;
+    message.maps = now.maps;
+    message.maps_done = now.maps_done;
+    message.reduces = now.reduces;
+    message.reduces_done = now.reduces_done;
+    core_send(coordinator, job->client, FRAME_PROGRESS, &message.base);
+}
+
+/* The words for why a job ended as it did. */
+static void explain(const struct job *job, const struct sched_action *action, Mr__Finished *message,
+                    Mr__Error *error)
+{
+    const struct job_failure *failure =
+        action->cause.attempt ? job_cause(job, &action->cause) : NULL;
+    const char *text = error_name(action->code);
+
+    if (action->state == SCHED_DONE)
+        return;
+    error->code = action->code;
+    if (failure) {
+        text = failure->error.text;
+        message->log_tail = bytes_of(failure->log_tail);
+    } else if (job->broken.code) {
+        text = job->broken.text;
+    } else if (action->state == SCHED_CANCELLED) {
+        text = "cancelled";
+    }
+    error->text = bytes_of(text);
+    message->error = error;
+}
+
+static void finish(struct coordinator *coordinator, struct job *job, const struct sched_action *action)
+{
+    static const char *const states[] = {
+        [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
+    struct sched_progress progress = sched_progress(coordinator->sched, job->id);
+    Mr__Finished message = MR__FINISHED__INIT;
+    Mr__Error error = MR__ERROR__INIT;
+    cleanup_free Mr__Counter *counters = NULL;
+    cleanup_free Mr__Counter **pointers = NULL;
+    struct tally tally;
+
+    carry_progress(coordinator, job);
+    output_abandon(&job->output);
+    tally_job(&tally, job, &progress);
+    counters = memory_new(tally.count * sizeof *counters);
+    pointers = memory_new(tally.count * sizeof *pointers);
+    for (size_t i = 0; i < tally.count; i++) {
+        mr__counter__init(&counters[i]);
+        counters[i].name = bytes_of(tally.items[i].name);
+        counters[i].value = tally.items[i].value;
+        pointers[i] = &counters[i];
+    }
+    message.job = job->id;
+    message.state = bytes_of(states[action->state]);
+    message.counters = pointers;
+    message.n_counters = tally.count;
+    message.maps = progress.maps;
+    message.reduces = progress.reduces;
+    message.parts = job->part_count;
+    message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
+    explain(job, action, &message, &error);
+    core_send(coordinator, job->client, FRAME_FINISHED, &message.base);
+    tally_done(&tally);
+    job->finished = true;
+}
+
+static void release(struct coordinator *coordinator, const struct sched_action *action)
+{
+    Mr__JobClose message = MR__JOB_CLOSE__INIT;
+
+    message.job = action->job;
+    core_send(coordinator, action->worker, FRAME_JOB_CLOSE, &message.base);
+}
+
+/* A lost map: what counted no longer does, and every worker is told anew where the outputs are. */
+static void map_again(struct job *job, const struct sched_attempt *attempt)
+{
+    Mr__TaskDone **place = &job->maps[attempt->task];
+
+    if (*place)
+        frame_free(&(*place)->base);
+    *place = NULL;
+    job->maps_done = false;
+    job->fed_count = 0;
+}
+
+void carry_out(struct coordinator *coordinator, const struct sched_action *action)
+{
+    struct sched_event persisted = {.type = EVENT_PERSISTED, .sequence = action->sequence};
+    struct job *job = core_job(coordinator, action->job ? action->job : action->attempt.job);
+
+    if (action->type == ACTION_PERSIST) {
+        /* The journal of a private coordinator is memory: what is written is durable at once. */
+        core_post(coordinator, &persisted);
+        return;
+    }
+    if (action->type == ACTION_RELEASE) {
+        release(coordinator, action);
+        return;
+    }
+    if (!job)
+        return;
+    switch (action->type) {
+    case ACTION_ADMITTED:
+        admit(coordinator, job);
+        break;
+    case ACTION_PLAN:
+        plan(coordinator, job);
+        break;
+    case ACTION_ASSIGN:
+        assign(coordinator, job, action);
+        break;
+    case ACTION_REVOKE:
+        revoke(coordinator, action);
+        break;
+    case ACTION_REFUSE:
+        job_refuse(job, &action->attempt);
+        break;
+    case ACTION_ACCEPTED:
+        job_accept(job, &action->attempt);
+        break;
+    case ACTION_MAP_AGAIN:
+        map_again(job, &action->attempt);
+        break;
+    case ACTION_MAPS_DONE:
+        job->maps_done = true;
+        break;
+    case ACTION_COMMIT:
+        commit(coordinator, job);
+        break;
+    case ACTION_FINISHED:
+        finish(coordinator, job, action);
+        break;
+    case ACTION_FAILURE:
+    case ACTION_PERSIST:
+    case ACTION_RELEASE:
+        break;
+    }
+}
