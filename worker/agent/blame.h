@@ -1,0 +1,24 @@
+/* Who is to blame for an executor's death: read from its progress slots once it is dead.
+ *
+ * A thread that raised a signal or called exit() marked its slot. Where no slot is marked (SIGKILL from
+ * outside, _exit) the tasks in user code are suspects: with one, it is that one; with several, each is
+ * tried again alone. Tasks that had not begun are innocent. */
+#ifndef AGENT_BLAME_H
+#define AGENT_BLAME_H
+
+#include <stdbool.h>
+
+#include "worker/agent/child.h"
+
+struct verdict {
+    bool blamed, suspect; /* neither: innocent */
+    struct error error;
+};
+
+/* `status` as of waitpid. One verdict for each held task, in order; the caller gives the array. */
+void blame(const struct child *child, int status, struct verdict *verdicts);
+
+/* Where a slot's thread is: "in map at '/data/x', offset 17"; written to text. */
+void blame_place(const struct child *child, const struct slot *slot, char *text, size_t size);
+
+#endif

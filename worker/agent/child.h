@@ -1,0 +1,51 @@
+/* One executor as its agent sees it: a process with a channel, a page of progress slots and an output pipe.
+ * The agent's thread owns it. */
+#ifndef AGENT_CHILD_H
+#define AGENT_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "wire/channel.h"
+#include "wire/mr.pb-c.h"
+#include "wire/slots.h"
+#include "worker/agent/tail.h"
+
+struct child {
+    pid_t pid;
+    int pidfd;
+    int output; /* read end of stdout and stderr, non-blocking; -1 once closed */
+    struct channel channel;
+    struct slots *slots;
+    struct tail tail;
+    uint64_t job;        /* 0: a spare */
+    Mr__Assign **held;   /* tasks given and not yet answered, owned, in order of arrival */
+    size_t held_count, held_capacity;
+    struct {
+        uint64_t ticks;
+        int64_t since_ms; /* when ticks last moved */
+    } watch[LIMIT_THREADS];
+    uint32_t task_timeout; /* seconds */
+    struct error ended_by; /* why we killed it, if we did: TIMEOUT or MEMORY */
+    int ended_slot;        /* the slot to blame for it, or -1 */
+};
+
+/* Starts `program` in a session of its own with `threads` OpenMP threads to come. */
+int child_spawn(const char *program, uint32_t threads, struct child **ret, struct error *err);
+
+/* Kills the process group, reaps the process (*ret_status as of waitpid), frees everything that the child
+ * holds. Takes NULL; ret_status may be NULL. */
+void child_kill(struct child *child, int *ret_status);
+void child_free(struct child *child);
+
+/* Keeps a task as held; takes it over. */
+void child_hold(struct child *child, Mr__Assign *assign);
+/* Forgets a held task; false if it was not held. */
+bool child_drop(struct child *child, Mr__TaskKind kind, uint32_t task, uint32_t attempt);
+
+/* Resident bytes; 0 when unknown. */
+uint64_t child_resident(const struct child *child);
+
+#endif
