@@ -11,7 +11,7 @@ OPT_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
           $(if $(WERROR),-Werror)
-PKGS   := libzmq libprotobuf-c libsodium
+PKGS   := libzmq libprotobuf-c libsodium jansson
 JOBFLAGS := -std=gnu17 $(OPT_$(BUILD)) $(WARN) -fvisibility=hidden -Imrlib/include -MMD -MP -fPIC
 CPPFLAGS_ := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(WARN) -fopenmp -fvisibility=hidden -MMD -MP

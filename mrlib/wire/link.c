@@ -2,6 +2,7 @@
 #include "wire/link.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -165,6 +166,16 @@ int link_receive(struct link *link, uint64_t *ret_peer, enum frame_type *ret_typ
     while ((result = receive_one(link, ret_peer, ret_type, ret_message)) < 0)
         link->dropped++;
     return result;
+}
+
+const char *link_library(void)
+{
+    static char version[32];
+    int major, minor, patch;
+
+    zmq_version(&major, &minor, &patch);
+    snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
+    return version;
 }
 
 uint64_t link_dropped(const struct link *link)

@@ -36,6 +36,9 @@ int link_receive(struct link *link, uint64_t *ret_peer, enum frame_type *ret_typ
                  ProtobufCMessage **ret_message);
 uint64_t link_dropped(const struct link *link);
 
+/* The library's version, "4.3.4". */
+const char *link_library(void);
+
 /* What to wait for: a link or a descriptor. `ready` is set by link_wait. */
 struct link_event {
     struct link *link; /* or NULL and fd */

@@ -1,0 +1,176 @@
+#include "cli/private.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "cli/locate.h"
+#include "coordinator/serve.h"
+#include "store/tree.h"
+#include "worker/agent/agent.h"
+
+static const char endpoint[] = "inproc://coordinator";
+
+struct worker {
+    struct private_cluster *cluster;
+    struct agent_options options;
+    pthread_t thread;
+    char name[16];
+    char *scratch;
+    struct error error;
+};
+
+struct private_cluster {
+    void *context;
+    char *folder, *program;
+    struct coordinator *coordinator;
+    pthread_t thread; /* the coordinator's */
+    struct worker *workers;
+    uint32_t worker_count, started;
+    int stop_coordinator, stop_workers, failed;
+    struct link *link;
+};
+
+static void raise_event(int fd)
+{
+    check(!eventfd_write(fd, 1));
+}
+
+static void *coordinate(void *context)
+{
+    struct private_cluster *cluster = context;
+
+    serve_run(cluster->coordinator, cluster->stop_coordinator);
+    return NULL;
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct agent *agent;
+
+    if (agent_open(&worker->options, &agent, &worker->error)) {
+        raise_event(worker->cluster->failed);
+        return NULL;
+    }
+    agent_run(agent, worker->cluster->stop_workers);
+    agent_close(agent);
+    return NULL;
+}
+
+static int make_folder(struct private_cluster *cluster, struct error *err)
+{
+    const char *base = getenv("TMPDIR");
+
+    cluster->folder = memory_format("%s/marram-run-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(cluster->folder)) {
+        error_errno(err, ERROR_IO, "make a temporary folder '%s'", cluster->folder);
+        free(cluster->folder);
+        cluster->folder = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+static void start_workers(struct private_cluster *cluster, const struct private_options *options)
+{
+    cluster->worker_count = options->workers;
+    cluster->workers = memory_zeroed(options->workers, sizeof *cluster->workers);
+    for (uint32_t i = 0; i < options->workers; i++) {
+        struct worker *worker = &cluster->workers[i];
+
+        worker->cluster = cluster;
+        worker->scratch = memory_format("%s/worker-%u", cluster->folder, i);
+        snprintf(worker->name, sizeof worker->name, "worker-%u", i);
+        worker->options = (struct agent_options){
+            .context = cluster->context,
+            .endpoint = endpoint,
+            .name = worker->name,
+            .program = cluster->program,
+            .scratch = worker->scratch,
+            .threads = options->threads,
+            .memory = options->memory / options->workers,
+        };
+        check(!pthread_create(&worker->thread, NULL, work, worker));
+        cluster->started++;
+    }
+}
+
+int private_start(const struct private_options *options, struct private_cluster **ret,
+                  struct error *err)
+{
+    struct private_cluster *cluster = memory_zeroed(1, sizeof *cluster);
+
+    cluster->stop_coordinator = eventfd(0, EFD_CLOEXEC);
+    cluster->stop_workers = eventfd(0, EFD_CLOEXEC);
+    cluster->failed = eventfd(0, EFD_CLOEXEC);
+    check(cluster->stop_coordinator >= 0 && cluster->stop_workers >= 0 && cluster->failed >= 0);
+    cluster->context = link_context_new();
+    check(cluster->context);
+    cluster->program = locate_executor(err);
+    if (!cluster->program || make_folder(cluster, err) ||
+        serve_open(cluster->context, endpoint, &cluster->coordinator, err)) {
+        private_stop(cluster);
+        return -1;
+    }
+    start_workers(cluster, options);
+    check(!pthread_create(&cluster->thread, NULL, coordinate, cluster));
+    if (link_connect(cluster->context, endpoint, &cluster->link, err)) {
+        private_stop(cluster);
+        return -1;
+    }
+    *ret = cluster;
+    return 0;
+}
+
+struct link *private_link(struct private_cluster *cluster)
+{
+    return cluster->link;
+}
+
+int private_failed_fd(const struct private_cluster *cluster)
+{
+    return cluster->failed;
+}
+
+const struct error *private_failure(struct private_cluster *cluster)
+{
+    /* The event was raised after the error was written. */
+    for (uint32_t i = 0; i < cluster->worker_count; i++)
+        if (cluster->workers[i].error.code)
+            return &cluster->workers[i].error;
+    return NULL;
+}
+
+void private_stop(struct private_cluster *cluster)
+{
+    struct error ignored;
+
+    if (!cluster)
+        return;
+    raise_event(cluster->stop_workers);
+    for (uint32_t i = 0; i < cluster->started; i++)
+        pthread_join(cluster->workers[i].thread, NULL);
+    raise_event(cluster->stop_coordinator);
+    if (cluster->thread)
+        pthread_join(cluster->thread, NULL);
+    serve_close(cluster->coordinator);
+    link_close(cluster->link);
+    link_context_free(cluster->context);
+    if (cluster->folder)
+        tree_remove(cluster->folder, &ignored);
+    for (uint32_t i = 0; i < cluster->worker_count; i++)
+        free(cluster->workers[i].scratch);
+    free(cluster->workers);
+    free(cluster->folder);
+    free(cluster->program);
+    close(cluster->stop_coordinator);
+    close(cluster->stop_workers);
+    close(cluster->failed);
+    free(cluster);
+}

@@ -1,0 +1,200 @@
+/* marram run: a whole cluster for one job, in this process and its executors. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/resources.h"
+#include "cli/private.h"
+#include "cli/report.h"
+#include "cli/submission.h"
+#include "cli/verbs.h"
+#include "wire/frame.h"
+
+enum { OWN_ROWS = 3, INTERRUPTED = 130 };
+
+struct run {
+    struct submission submission;
+    uint64_t workers, threads, memory;
+    struct private_cluster *cluster;
+    struct link *link;
+    struct report report;
+    uint64_t job; /* 0 until admitted */
+    int signals;  /* a signalfd */
+    bool interrupted;
+    char *output; /* absolute, for people */
+};
+
+static void own_rows(struct run *run, struct option_row rows[OWN_ROWS])
+{
+    const struct option_row table[OWN_ROWS] = {
+        {"workers", 0, OPTION_COUNT, "N", "workers, each with an executor of its own (default 1)",
+         &run->workers, 1, LIMIT_WORKERS_OF_RUN, false},
+        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads of each worker (default: all processors)",
+         &run->threads, 1, LIMIT_THREADS, false},
+        {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together (default: 60 %)",
+         &run->memory, (uint64_t)8 << 20, 0, false},
+    };
+
+    memcpy(rows, table, sizeof table);
+}
+
+static int parse(struct run *run, int argc, char **argv)
+{
+    struct option_row rows[SUBMISSION_ROWS + OWN_ROWS];
+    struct option_table table = {
+        .usage = "marram run JOB -i URI... -o URI [options]",
+        .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the path of a\n"
+                 "job object, or the name of one that ships (wordcount, grep, invertedindex, linestats).",
+        .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or refused before\n"
+                 "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"
+                 "Example: marram run wordcount -i /usr/share/common-licenses -o /tmp/words",
+        .rows = rows,
+        .count = SUBMISSION_ROWS + OWN_ROWS,
+    };
+
+    submission_rows(&run->submission, rows);
+    own_rows(run, rows + SUBMISSION_ROWS);
+    return options_parse(&table, argc, argv, &run->submission.words);
+}
+
+static void fill_defaults(struct run *run)
+{
+    uint64_t processors = (uint64_t)resources_threads();
+
+    if (!run->workers)
+        run->workers = 1;
+    if (!run->threads)
+        run->threads = processors > run->workers ? processors / run->workers : 1;
+    if (!run->memory)
+        run->memory = resources_memory() / 10 * 6;
+}
+
+static int catch_signals(struct error *err)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        error_errno(err, ERROR_IO, "signalfd");
+    return fd;
+}
+
+static void interrupt(struct run *run)
+{
+    struct signalfd_siginfo info;
+    Mr__Cancel cancel = MR__CANCEL__INIT;
+    struct error ignored;
+
+    while (read(run->signals, &info, sizeof info) == sizeof info)
+        ;
+    run->interrupted = true;
+    cancel.job = run->job;
+    if (run->job)
+        link_send(run->link, 0, FRAME_CANCEL, &cancel.base, &ignored);
+}
+
+/* One message from the coordinator: -1 to go on, else the exit status. */
+static int receive(struct run *run, enum frame_type type, const ProtobufCMessage *message)
+{
+    const Mr__Submitted *submitted = (const Mr__Submitted *)message;
+    struct error err;
+
+    switch (type) {
+    case FRAME_SUBMITTED:
+        if (submitted->error) {
+            error_set(&err, (enum error_code)submitted->error->code, "%.*s",
+                      (int)submitted->error->text.len, (const char *)submitted->error->text.data);
+            return report_error(&run->report, "run", &err);
+        }
+        run->job = submitted->job;
+        return -1;
+    case FRAME_PROGRESS:
+        report_progress(&run->report, (const Mr__Progress *)message);
+        return -1;
+    case FRAME_FINISHED:
+        return report_finished(&run->report, (const Mr__Finished *)message, run->output);
+    default:
+        return -1;
+    }
+}
+
+/* Waits for the job; the exit status. */
+static int await(struct run *run)
+{
+    struct link_event events[] = {{.link = run->link},
+                                  {.fd = run->signals},
+                                  {.fd = private_failed_fd(run->cluster)}};
+    int status = -1;
+
+    while (status < 0) {
+        ProtobufCMessage *message;
+        enum frame_type type;
+        uint64_t peer;
+
+        link_wait(events, 3, -1);
+        if (events[2].ready)
+            return report_error(&run->report, "run", private_failure(run->cluster));
+        if (events[1].ready)
+            interrupt(run);
+        if (run->interrupted && !run->job)
+            break;
+        while (status < 0 && link_receive(run->link, &peer, &type, &message)) {
+            status = receive(run, type, message);
+            frame_free(message);
+        }
+    }
+    return run->interrupted && status ? INTERRUPTED : status;
+}
+
+static int start(struct run *run, struct error *err)
+{
+    struct private_options options = {(uint32_t)run->workers, (uint32_t)run->threads, run->memory};
+    Mr__Submit *message;
+    int result;
+
+    if (submission_message(&run->submission, &message, err))
+        return -1;
+    run->output = memory_format("%.*s", (int)message->spec->output.len,
+                                (const char *)message->spec->output.data);
+    run->signals = catch_signals(err);
+    result = run->signals < 0 ? -1 : private_start(&options, &run->cluster, err);
+    if (!result) {
+        run->link = private_link(run->cluster);
+        result = link_send(run->link, 0, FRAME_SUBMIT, &message->base, err);
+    }
+    submission_message_free(message);
+    return result;
+}
+
+int verb_run(int argc, char **argv)
+{
+    struct run run = {.signals = -1};
+    struct error err = {0};
+    int status = parse(&run, argc, argv);
+
+    if (!status) {
+        fill_defaults(&run);
+        report_init(&run.report, run.submission.json);
+        status = start(&run, &err) ? report_error(&run.report, "run", &err) : await(&run);
+        private_stop(run.cluster);
+    } else {
+        status = status > 0 ? 0 : 2;
+    }
+    memory_cleanup_close(&run.signals);
+    free(run.output);
+    submission_done(&run.submission);
+    return status;
+}

@@ -1,0 +1,153 @@
+#include "cli/submission.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "cli/locate.h"
+#include "store/object.h"
+
+void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROWS])
+{
+    const struct option_row table[SUBMISSION_ROWS] = {
+        {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs; may be repeated", &s->inputs,
+         .greedy = true},
+        {"output", 'o', OPTION_TEXT, "URI", "folder for part-00000, part-00001, ...", &s->output},
+        {"reducers", 'r', OPTION_COUNT, "N", "parts of the output (default: one per 64 MiB of input)",
+         &s->reducers, 1, LIMIT_PARTS},
+        {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
+         &s->params},
+        {"input-format", 0, OPTION_TEXT, "NAME", "lines (the job's own default otherwise)",
+         &s->input_format},
+        {"output-format", 0, OPTION_TEXT, "NAME", "text: key TAB value NEWLINE", &s->output_format},
+        {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
+         &s->split_size, 1},
+        {"overwrite", 0, OPTION_FLAG, NULL, "replace an output folder that is not empty",
+         &s->overwrite},
+        {"sync", 0, OPTION_SWITCH, "on|off", "flush the output to disk before it counts", &s->sync},
+        {"name", 0, OPTION_TEXT, "TEXT", "what to call the job", &s->name},
+        {"task-timeout", 0, OPTION_COUNT, "SECONDS",
+         "end a task that finishes no record for so long (default 600)", &s->task_timeout, 1, 86400 * 7},
+        {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object", &s->json},
+    };
+
+    memcpy(rows, table, sizeof table);
+}
+
+void submission_done(struct submission *submission)
+{
+    option_list_done(&submission->words);
+    option_list_done(&submission->inputs);
+    option_list_done(&submission->params);
+}
+
+static ProtobufCBinaryData copy_bytes(const void *bytes, size_t n)
+{
+    ProtobufCBinaryData copy = {n, memory_new(n)};
+
+    memcpy(copy.data, bytes, n);
+    return copy;
+}
+
+static ProtobufCBinaryData copy_text(const char *text)
+{
+    return text ? copy_bytes(text, strlen(text)) : (ProtobufCBinaryData){0};
+}
+
+static int add_params(Mr__JobSpec *spec, const struct option_list *params, struct error *err)
+{
+    spec->params = memory_zeroed(params->count, sizeof *spec->params);
+    for (size_t i = 0; i < params->count; i++) {
+        const char *equals = strchr(params->items[i], '=');
+        Mr__Param *param;
+
+        if (!equals || equals == params->items[i])
+            return error_set(err, ERROR_USAGE, "-p '%s': NAME=VALUE is wanted", params->items[i]);
+        param = memory_new(sizeof *param);
+        mr__param__init(param);
+        param->name = copy_bytes(params->items[i], (size_t)(equals - params->items[i]));
+        param->value = copy_text(equals + 1);
+        spec->params[spec->n_params++] = param;
+    }
+    return 0;
+}
+
+static int add_object(Mr__JobSpec *spec, const char *job, struct error *err)
+{
+    uint8_t sha256[32];
+    cleanup_free char *path = locate_job(job, err);
+
+    if (!path || object_check(path, err) || object_sha256(path, sha256, err))
+        return -1;
+    spec->object = copy_text(path);
+    spec->object_sha256 = copy_bytes(sha256, sizeof sha256);
+    return 0;
+}
+
+static void add_paths(Mr__JobSpec *spec, const struct submission *submission)
+{
+    cleanup_free char *output = locate_absolute(submission->output);
+
+    spec->output = copy_text(output);
+    spec->inputs = memory_zeroed(submission->inputs.count, sizeof *spec->inputs);
+    for (size_t i = 0; i < submission->inputs.count; i++) {
+        cleanup_free char *path = locate_absolute(submission->inputs.items[i]);
+
+        spec->inputs[spec->n_inputs++] = copy_text(path);
+    }
+}
+
+static int check_words(const struct submission *submission, struct error *err)
+{
+    if (!submission->words.count)
+        return error_set(err, ERROR_USAGE, "no job: name one, such as wordcount or ./myjob.so");
+    if (submission->words.count > 1)
+        return error_set(err, ERROR_USAGE, "'%s' is one word too many (inputs follow -i)",
+                         submission->words.items[1]);
+    if (!submission->inputs.count)
+        return error_set(err, ERROR_USAGE, "no input: add -i FILE, folder or glob");
+    if (!submission->output || !*submission->output)
+        return error_set(err, ERROR_USAGE, "no output: add -o FOLDER");
+    for (size_t i = 0; i < submission->inputs.count; i++)
+        if (!*submission->inputs.items[i])
+            return error_set(err, ERROR_USAGE, "an input is the empty text");
+    return 0;
+}
+
+int submission_message(const struct submission *submission, Mr__Submit **ret, struct error *err)
+{
+    Mr__Submit *message = memory_new(sizeof *message);
+    Mr__JobSpec *spec = memory_new(sizeof *spec);
+
+    mr__submit__init(message);
+    mr__job_spec__init(spec);
+    message->spec = spec;
+    if (check_words(submission, err) || add_params(spec, &submission->params, err) ||
+        add_object(spec, submission->words.items[0], err)) {
+        submission_message_free(message);
+        return -1;
+    }
+    add_paths(spec, submission);
+    spec->name = copy_text(submission->name);
+    spec->input_format = copy_text(submission->input_format);
+    spec->output_format = copy_text(submission->output_format);
+    spec->reducers = (uint32_t)submission->reducers;
+    spec->split_size = submission->split_size;
+    spec->task_timeout = (uint32_t)submission->task_timeout;
+    spec->overwrite = submission->overwrite;
+    spec->sync = submission->sync;
+    if (protobuf_c_message_get_packed_size(&message->base) > LIMIT_MESSAGE - 1024) {
+        submission_message_free(message);
+        return error_set(err, ERROR_USAGE,
+                         "the %zu inputs are too many to name: give their folder, or a quoted glob",
+                         submission->inputs.count);
+    }
+    *ret = message;
+    return 0;
+}
+
+void submission_message_free(Mr__Submit *message)
+{
+    mr__submit__free_unpacked(message, NULL);
+}

@@ -1,0 +1,29 @@
+/* What `run` takes from the command line and sends to a coordinator: one table of job options, one message. */
+#ifndef CLI_SUBMISSION_H
+#define CLI_SUBMISSION_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "cli/options.h"
+#include "wire/mr.pb-c.h"
+
+struct submission {
+    struct option_list words; /* JOB */
+    struct option_list inputs, params;
+    const char *output, *name, *input_format, *output_format;
+    uint64_t reducers, split_size, task_timeout;
+    bool overwrite, sync, json;
+};
+
+/* Rows for these options; copy them in front of a verb's own. */
+enum { SUBMISSION_ROWS = 12 };
+void submission_rows(struct submission *submission, struct option_row rows[SUBMISSION_ROWS]);
+void submission_done(struct submission *submission);
+
+/* Checks what can be checked here (the job object among it, without loading it) and makes the message; free
+ * it with submission_message_free. */
+int submission_message(const struct submission *submission, Mr__Submit **ret, struct error *err);
+void submission_message_free(Mr__Submit *message);
+
+#endif

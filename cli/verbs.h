@@ -1,0 +1,13 @@
+/* The verbs of `marram`: one file each. A verb gets its arguments with its own name first, and returns the
+ * exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage, 3 no coordinator, 4 refused,
+ * 130 interrupted. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+int verb_run(int argc, char **argv);
+int verb_describe(int argc, char **argv);
+int verb_version(int argc, char **argv);
+
+#define MARRAM_VERSION "0.1.0"
+
+#endif
