@@ -1,0 +1,219 @@
+/* Inputs become lists of files, and files become splits that cover each byte once. */
+#include "tests/lib/cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "coordinator/plan.h"
+#include "tests/lib/folder.h"
+
+static void expect_files(const char *folder, const char *argument, const char *const *expected)
+{
+    struct input_files files = {0};
+    struct error err = {0};
+    cleanup_free char *path = folder_path(folder, argument);
+    size_t n = 0;
+
+    if (expand_input(&files, path, &err))
+        fail_msg("%s", err.text);
+    for (; expected[n]; n++) {
+        cleanup_free char *want = folder_path(folder, expected[n]);
+
+        assert_true(n < files.count);
+        assert_string_equal(files.items[n].path, want);
+    }
+    assert_int_equal(files.count, n);
+    input_files_done(&files);
+}
+
+static char *sample_tree(void)
+{
+    char *folder = folder_new();
+
+    folder_text(folder, "d/b.txt", "b");
+    folder_text(folder, "d/a/z.txt", "z");
+    folder_text(folder, "d/a.txt", "a");
+    folder_text(folder, "d/_temporary", "x");
+    folder_text(folder, "d/.hidden/file", "x");
+    folder_text(folder, "d/B.txt", "B");
+    folder_text(folder, "odd[1].txt", "odd");
+    return folder;
+}
+
+static void folders_expand_in_bytewise_order_without_hidden_names(void **state)
+{
+    char *folder = sample_tree();
+
+    (void)state;
+    expect_files(folder, "d",
+                 (const char *const[]){"d/B.txt", "d/a.txt", "d/a/z.txt", "d/b.txt", NULL});
+    expect_files(folder, "d/_temporary", (const char *const[]){"d/_temporary", NULL});
+    folder_remove(folder);
+}
+
+static void globs_expand_in_bytewise_order_and_literal_names_win(void **state)
+{
+    char *folder = sample_tree();
+
+    (void)state;
+    expect_files(folder, "d/*.txt", (const char *const[]){"d/B.txt", "d/a.txt", "d/b.txt", NULL});
+    expect_files(folder, "odd[1].txt", (const char *const[]){"odd[1].txt", NULL});
+    folder_remove(folder);
+}
+
+static void expect_refusal(const char *folder, const char *argument, const char *words)
+{
+    struct input_files files = {0};
+    struct error err = {0};
+    cleanup_free char *path = folder_path(folder, argument);
+
+    assert_int_equal(expand_input(&files, path, &err), -1);
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, words));
+    input_files_done(&files);
+}
+
+static void what_cannot_be_an_input_is_named(void **state)
+{
+    char *folder = sample_tree();
+    cleanup_free char *loop = folder_path(folder, "d/a/loop"), *d = folder_path(folder, "d"),
+                      *fifo = folder_path(folder, "fifo");
+
+    (void)state;
+    expect_refusal(folder, "missing", "No such file");
+    expect_refusal(folder, "d/*.none", "no file matches");
+    expect_refusal(folder, "d/b.txt/x", "Not a directory");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    expect_refusal(folder, "fifo", "neither");
+    assert_int_equal(symlink(d, loop), 0);
+    {
+        struct input_files files = {0};
+        struct error err = {0};
+
+        assert_int_equal(expand_input(&files, d, &err), -1);
+        assert_non_null(strstr(err.text, "contains it"));
+        input_files_done(&files);
+    }
+    folder_remove(folder);
+}
+
+/* A plan over files of given sizes that need not exist. */
+static struct plan plan_of(const uint64_t *sizes, size_t n, uint32_t parts)
+{
+    struct plan plan = {.parts = parts};
+
+    for (size_t i = 0; i < n; i++) {
+        memory_reserve(&plan.files.items, &plan.files.capacity, i + 1, sizeof *plan.files.items);
+        plan.files.items[plan.files.count++] = (struct input_file){memory_format("/f%zu", i), sizes[i], 0};
+        plan.bytes += sizes[i];
+    }
+    return plan;
+}
+
+static void expect_cover(const struct plan *plan, uint64_t split_size, bool map_only)
+{
+    uint64_t position = 0, offset = 0;
+    uint32_t file = 0;
+    size_t next = 0;
+
+    for (size_t i = 0; i < plan->split_count; i++) {
+        const struct split *split = &plan->splits[i];
+        uint64_t bytes = 0;
+
+        assert_true(split->count > 0);
+        assert_int_equal(split->first, next);
+        for (uint32_t k = 0; k < split->count; k++, next++) {
+            const struct extent *extent = &plan->extents[next];
+
+            while (offset == plan->files.items[file].size) {
+                file++;
+                offset = 0;
+            }
+            assert_int_equal(extent->file, file);
+            assert_int_equal(extent->offset, offset);
+            if (map_only) {
+                /* The definition, not the implementation's arithmetic. */
+                assert_true(position >= (__uint128_t)plan->bytes * split->part / plan->parts);
+                assert_true(position + extent->length <=
+                            (__uint128_t)plan->bytes * (split->part + 1) / plan->parts);
+            }
+            offset += extent->length;
+            position += extent->length;
+            bytes += extent->length;
+        }
+        assert_true(bytes <= split_size);
+    }
+    assert_int_equal(position, plan->bytes);
+    assert_int_equal(next, plan->extent_count);
+}
+
+static void splits_cover_every_byte_once_whatever_the_sizes(void **state)
+{
+    struct rng rng = {11};
+
+    (void)state;
+    for (int round = 0; round < 500; round++) {
+        uint64_t sizes[20], split_size = 1 + rng_below(&rng, 5000);
+        size_t n = rng_below(&rng, 20);
+        bool map_only = rng_below(&rng, 2);
+        struct plan plan;
+
+        for (size_t i = 0; i < n; i++)
+            sizes[i] = rng_below(&rng, 3) ? rng_below(&rng, 10000) : 0;
+        plan = plan_of(sizes, n, 1 + (uint32_t)rng_below(&rng, 40));
+        plan_splits(&plan, split_size, 1 + (uint32_t)rng_below(&rng, 5), map_only);
+        expect_cover(&plan, split_size, map_only);
+        plan_done(&plan);
+    }
+}
+
+static void ten_thousand_small_files_share_splits(void **state)
+{
+    uint64_t *sizes = memory_new(10000 * sizeof *sizes);
+    struct plan plan;
+
+    (void)state;
+    for (int i = 0; i < 10000; i++)
+        sizes[i] = 100;
+    plan = plan_of(sizes, 10000, 1);
+    plan_splits(&plan, 0, 1, false);
+    assert_true(plan.split_count < 10);
+    expect_cover(&plan, (uint64_t)1 << 30, false);
+    plan_done(&plan);
+    free(sizes);
+}
+
+static void the_number_of_parts_follows_the_input_alone(void **state)
+{
+    char *folder = sample_tree();
+    cleanup_free char *d = folder_path(folder, "d");
+    struct plan plan = {0};
+    struct error err;
+
+    (void)state;
+    assert_int_equal(plan_inputs(&plan, (const char *const[]){d}, 1, 0, &err), 0);
+    assert_int_equal(plan.parts, 1);
+    assert_int_equal(plan.bytes, 4);
+    plan_done(&plan);
+    folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folders_expand_in_bytewise_order_without_hidden_names),
+        cmocka_unit_test(globs_expand_in_bytewise_order_and_literal_names_win),
+        cmocka_unit_test(what_cannot_be_an_input_is_named),
+        cmocka_unit_test(splits_cover_every_byte_once_whatever_the_sizes),
+        cmocka_unit_test(ten_thousand_small_files_share_splits),
+        cmocka_unit_test(the_number_of_parts_follows_the_input_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
