@@ -37,7 +37,7 @@ void merge_close(struct merge *merge);
 int merge_next(struct merge *merge, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
                struct error *err);
 
-/* Totals so far: records received, pairs they represent, bytes spilled. */
+/* Totals: records in the sources, pairs they represent, bytes spilled so far. */
 struct merge_totals {
     uint64_t records, pairs, spilled_bytes;
 };

@@ -68,6 +68,8 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
  * segment. Segments may come in any order of (round, part). */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part, struct run_builder *builder,
                bool last, struct error *err);
+/* Bytes written so far. */
+uint64_t run_written(const struct run_writer *writer);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On failure the
  * file is removed. *ret_size is the file's size in bytes. */
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err);

@@ -1,0 +1,148 @@
+#include "record/lines.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+
+/* Read behind a chunk's end at once: most last lines end there, and no second call is needed. */
+enum { AHEAD = 16 << 10 };
+
+void lines_init(struct lines *lines)
+{
+    *lines = (struct lines){0};
+}
+
+void lines_done(struct lines *lines)
+{
+    memory_unmap(lines->buffer, lines->capacity + MR_PADDING);
+    lines->buffer = NULL;
+}
+
+/* Makes the buffer hold at least `need` bytes, keeping the first `used`. */
+static int make_room(struct lines *lines, size_t need, size_t used, struct error *err)
+{
+    size_t capacity = lines->capacity ? lines->capacity : need;
+    char *buffer;
+
+    if (need <= lines->capacity)
+        return 0;
+    while (capacity < need)
+        capacity *= 2;
+    buffer = memory_map(capacity + MR_PADDING);
+    if (!buffer)
+        return error_set(err, ERROR_MEMORY, "no memory for a buffer of %zu bytes", capacity);
+    if (used)
+        memcpy(buffer, lines->buffer, used);
+    lines_done(lines);
+    lines->buffer = buffer;
+    lines->capacity = capacity;
+    return 0;
+}
+
+/* Reads up to `size` bytes at `offset` behind the first `used` ones; less only at the planned end. */
+static int read_more(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t used,
+                     size_t size, struct error *err)
+{
+    if (make_room(lines, used + size, used, err))
+        return -1;
+    while (size) {
+        ssize_t n = pread(file->fd, lines->buffer + used, size, (off_t)offset);
+
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, ERROR_INPUT, "read '%s' at offset %" PRIu64, file->path, offset);
+        if (n == 0)
+            return error_set(err, ERROR_INPUT,
+                             "input '%s' changed while the job ran: it ends at offset %" PRIu64
+                             ", not at %" PRIu64,
+                             file->path, offset, file->size);
+        if (n > 0) {
+            used += (size_t)n;
+            offset += (uint64_t)n;
+            size -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+static size_t at_most(uint64_t size, uint64_t limit)
+{
+    return (size_t)(size < limit ? size : limit);
+}
+
+/* Where the line that reaches byte `from` of the buffer ends, behind its newline; reads on as far as that
+ * takes. The buffer holds file bytes [start, start + *used). */
+static int complete_line(struct lines *lines, const struct lines_file *file, uint64_t start,
+                         size_t *used, size_t from, size_t *ret_end, struct error *err)
+{
+    size_t searched = from;
+
+    for (;;) {
+        const char *newline = memchr(lines->buffer + searched, '\n', *used - searched);
+        uint64_t next = start + *used;
+        size_t more;
+
+        if (newline) {
+            *ret_end = (size_t)(newline - lines->buffer) + 1;
+            return 0;
+        }
+        if (next == file->size) {
+            *ret_end = *used;
+            return 0;
+        }
+        if (*used - from > LIMIT_RECORD)
+            return error_set(err, ERROR_INPUT,
+                             "a line of '%s' that reaches offset %" PRIu64
+                             " is longer than the limit of 1 GiB",
+                             file->path, start + from);
+        searched = *used;
+        /* Twice as much each time: a line of n bytes takes log n reads. */
+        more = at_most(file->size - next, *used > LIMIT_CHUNK ? *used : LIMIT_CHUNK);
+        if (read_more(lines, file, next, *used, more, err))
+            return -1;
+        *used += more;
+    }
+}
+
+int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offset, uint64_t length,
+               struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err)
+{
+    /* From one byte before the range: if that is a newline, a line begins at `offset`. */
+    uint64_t start = offset ? offset - 1 : 0;
+    size_t limit = (size_t)(offset - start + length); /* of the range, in the buffer */
+    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, end;
+
+    *ret_text = (struct mr_bytes){lines->buffer, 0};
+    *ret_offset = offset;
+    if (!length)
+        return 0;
+    if (make_room(lines, limit + AHEAD, 0, err) || read_more(lines, file, start, 0, used, err))
+        return -1;
+    if (offset) {
+        const char *newline = memchr(lines->buffer, '\n', limit - 1);
+
+        if (!newline)
+            return 0; /* inside a long line */
+        first = (size_t)(newline - lines->buffer) + 1;
+    }
+    /* The last line that begins in the range ends with the first newline at or behind its last byte. */
+    if (complete_line(lines, file, start, &used, limit - 1, &end, err))
+        return -1;
+    memset(lines->buffer + end, ' ', MR_PADDING);
+    *ret_text = (struct mr_bytes){lines->buffer + first, end - first};
+    *ret_offset = start + first;
+    return 0;
+}
+
+uint64_t lines_count(struct mr_bytes text)
+{
+    uint64_t count = 0;
+
+    /* The compiler makes wide loads of this. */
+    for (size_t i = 0; i < text.len; i++)
+        count += text.ptr[i] == '\n';
+    return count + (text.len && text.ptr[text.len - 1] != '\n');
+}

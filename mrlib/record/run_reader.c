@@ -1,0 +1,317 @@
+/* Reading run files: nothing that was read is believed before it is checked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "record/run_format.h"
+
+struct run_file {
+    char *path;
+    int fd;
+    struct run_shape shape;
+    struct run_segment *segments;
+    size_t count;
+};
+
+/* A window on the segment: bytes [offset, offset + used) of the file are in `bytes`. */
+struct run_cursor {
+    struct run_file *run;
+    struct run_segment segment;
+    char *bytes;
+    size_t used, capacity;
+    uint64_t offset; /* of the window in the file */
+    uint64_t next;   /* of the next block's header */
+    uint64_t records;
+    uint32_t block_records; /* left in the block */
+    struct mr_bytes payload;
+    XXH3_state_t digest;
+};
+
+/* Reads exactly `size` bytes. */
+static int read_at(const struct run_file *run, void *bytes, size_t size, uint64_t offset,
+                   struct error *err)
+{
+    char *at = bytes;
+
+    while (size) {
+        ssize_t n = pread(run->fd, at, size, (off_t)offset);
+
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, ERROR_IO, "read '%s'", run->path);
+        if (n == 0)
+            return error_set(err, ERROR_DAMAGE, "run '%s' ends at offset %" PRIu64, run->path, offset);
+        if (n > 0) {
+            at += n;
+            size -= (size_t)n;
+            offset += (uint64_t)n;
+        }
+    }
+    return 0;
+}
+
+static int read_header(struct run_file *run, uint64_t id, struct error *err)
+{
+    struct run_header header;
+
+    if (read_at(run, &header, sizeof header, 0, err))
+        return -1;
+    if (memcmp(header.magic, run_header_magic, sizeof header.magic) || header.zero ||
+        header.checksum != XXH3_64bits(&header, offsetof(struct run_header, checksum)))
+        return error_set(err, ERROR_DAMAGE, "run '%s': its header is damaged", run->path);
+    if (header.id != id)
+        return error_set(err, ERROR_DAMAGE, "run '%s' is another's: id %016" PRIx64 ", not %016" PRIx64,
+                         run->path, header.id, id);
+    run->shape = (struct run_shape){header.parts, header.flags, header.value_width, header.id};
+    return 0;
+}
+
+static bool index_makes_sense(const struct run_file *run, uint64_t index_offset)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct run_segment *segment = &run->segments[i];
+
+        if (segment->part >= run->shape.parts || segment->offset < sizeof(struct run_header) ||
+            segment->offset > index_offset || segment->size > index_offset - segment->offset)
+            return false;
+    }
+    return true;
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+    const struct run_segment *x = a, *y = b;
+
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
+    return x->round < y->round ? -1 : x->round > y->round;
+}
+
+static int read_index(struct run_file *run, struct error *err)
+{
+    struct run_trailer trailer;
+    struct stat st;
+    uint64_t room;
+    XXH3_state_t state;
+
+    if (fstat(run->fd, &st))
+        return error_errno(err, ERROR_IO, "stat '%s'", run->path);
+    if ((uint64_t)st.st_size < sizeof(struct run_header) + sizeof trailer)
+        return error_set(err, ERROR_DAMAGE, "run '%s' is cut short", run->path);
+    room = (uint64_t)st.st_size - sizeof trailer;
+    if (read_at(run, &trailer, sizeof trailer, room, err))
+        return -1;
+    if (memcmp(trailer.magic, run_trailer_magic, sizeof trailer.magic) ||
+        trailer.id != run->shape.id || trailer.index_offset < sizeof(struct run_header) ||
+        trailer.index_offset > room ||
+        (room - trailer.index_offset) / sizeof *run->segments != trailer.count ||
+        (room - trailer.index_offset) % sizeof *run->segments)
+        return error_set(err, ERROR_DAMAGE, "run '%s': its end is damaged", run->path);
+    run->count = trailer.count;
+    run->segments = memory_new(run->count * sizeof *run->segments);
+    if (read_at(run, run->segments, run->count * sizeof *run->segments, trailer.index_offset, err))
+        return -1;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, run->segments, run->count * sizeof *run->segments);
+    XXH3_64bits_update(&state, &trailer, offsetof(struct run_trailer, checksum));
+    if (trailer.checksum != XXH3_64bits_digest(&state) ||
+        !index_makes_sense(run, trailer.index_offset))
+        return error_set(err, ERROR_DAMAGE, "run '%s': its index is damaged", run->path);
+    if (run->count)
+        qsort(run->segments, run->count, sizeof *run->segments, compare_segments);
+    return 0;
+}
+
+int run_open(const char *path, uint64_t id, struct run_file **ret, struct error *err)
+{
+    struct run_file *run = memory_zeroed(1, sizeof *run);
+
+    run->path = memory_text(path);
+    run->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (run->fd < 0)
+        error_errno(err, ERROR_IO, "open '%s'", path);
+    if (run->fd < 0 || read_header(run, id, err) || read_index(run, err)) {
+        run_close(run);
+        return -1;
+    }
+    *ret = run;
+    return 0;
+}
+
+void run_close(struct run_file *run)
+{
+    if (!run)
+        return;
+    if (run->fd >= 0)
+        close(run->fd);
+    free(run->segments);
+    free(run->path);
+    free(run);
+}
+
+const struct run_shape *run_shape(const struct run_file *run)
+{
+    return &run->shape;
+}
+
+const struct run_segment *run_segments(const struct run_file *run, size_t *ret_count)
+{
+    *ret_count = run->count;
+    return run->segments;
+}
+
+struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment *segment)
+{
+    struct run_cursor *cursor = memory_zeroed(1, sizeof *cursor);
+
+    cursor->run = run;
+    cursor->segment = *segment;
+    cursor->offset = cursor->next = segment->offset;
+    XXH3_64bits_reset(&cursor->digest);
+    return cursor;
+}
+
+void run_cursor_free(struct run_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    free(cursor->bytes);
+    free(cursor);
+}
+
+/* Makes sure that `size` bytes from the next header on are in the window; they lie inside the segment. */
+static int fill(struct run_cursor *cursor, size_t size, struct error *err)
+{
+    uint64_t end = cursor->segment.offset + cursor->segment.size;
+    size_t skip = (size_t)(cursor->next - cursor->offset), want = size;
+
+    if (skip + size <= cursor->used)
+        return 0;
+    if (want < LIMIT_BLOCK + sizeof(struct run_block))
+        want = LIMIT_BLOCK + sizeof(struct run_block);
+    if (want > end - cursor->next)
+        want = (size_t)(end - cursor->next);
+    cursor->used -= skip;
+    memmove(cursor->bytes, cursor->bytes + skip, cursor->used);
+    cursor->offset = cursor->next;
+    memory_reserve(&cursor->bytes, &cursor->capacity, want, 1);
+    if (read_at(cursor->run, cursor->bytes + cursor->used, want - cursor->used,
+                cursor->offset + cursor->used, err))
+        return -1;
+    cursor->used = want;
+    return 0;
+}
+
+static int damaged(const struct run_cursor *cursor, const char *what, struct error *err)
+{
+    return error_set(err, ERROR_DAMAGE, "run '%s' is damaged at offset %" PRIu64 ": %s",
+                     cursor->run->path, cursor->next, what);
+}
+
+static int check_end(struct run_cursor *cursor, struct error *err)
+{
+    if (cursor->records != cursor->segment.records)
+        return damaged(cursor, "the segment holds another number of records than its index says", err);
+    if (XXH3_64bits_digest(&cursor->digest) != cursor->segment.digest)
+        return damaged(cursor, "the segment's digest differs", err);
+    return 0;
+}
+
+int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload, uint32_t *ret_records,
+                   struct error *err)
+{
+    uint64_t left = cursor->segment.offset + cursor->segment.size - cursor->next;
+    struct run_block header;
+    const char *place;
+    XXH3_state_t state;
+
+    if (!left)
+        return check_end(cursor, err);
+    if (left < sizeof header)
+        return damaged(cursor, "the last block is cut", err);
+    if (fill(cursor, sizeof header, err))
+        return -1;
+    memcpy(&header, cursor->bytes + (cursor->next - cursor->offset), sizeof header);
+    if (header.magic != RUN_BLOCK_MAGIC || header.stored_size > left - sizeof header)
+        return damaged(cursor, "this is not a block", err);
+    if (header.codec || header.zero || header.raw_size != header.stored_size)
+        return damaged(cursor, "a block of an unknown codec", err);
+    if (fill(cursor, sizeof header + header.stored_size, err))
+        return -1;
+    place = cursor->bytes + (cursor->next - cursor->offset);
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, place, offsetof(struct run_block, checksum));
+    XXH3_64bits_update(&state, place + sizeof header, header.stored_size);
+    if (header.checksum != XXH3_64bits_digest(&state))
+        return damaged(cursor, "the checksum differs", err);
+    if (header.part != cursor->segment.part || header.round != cursor->segment.round)
+        return damaged(cursor, "a block of another segment", err);
+    XXH3_64bits_update(&cursor->digest, &header.checksum, sizeof header.checksum);
+    cursor->records += header.records;
+    cursor->next += sizeof header + header.stored_size;
+    *ret_payload = (struct mr_bytes){place + sizeof header, header.stored_size};
+    *ret_records = header.records;
+    return 1;
+}
+
+/* A LEB128 number; false when the bytes end first or it is too large. */
+static bool take_varint(struct mr_bytes *bytes, size_t *ret)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 35 && bytes->len; shift += 7) {
+        uint8_t byte = (uint8_t)*bytes->ptr++;
+
+        bytes->len--;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+int run_decode(struct mr_bytes *payload, uint32_t value_width, struct mr_bytes *ret_key,
+               struct mr_bytes *ret_value)
+{
+    size_t key, value = value_width;
+
+    if (!payload->len)
+        return 0;
+    if (!take_varint(payload, &key) || (!value_width && !take_varint(payload, &value)) ||
+        key > payload->len || value > payload->len - key)
+        return -1;
+    *ret_key = (struct mr_bytes){payload->ptr, key};
+    *ret_value = (struct mr_bytes){payload->ptr + key, value};
+    payload->ptr += key + value;
+    payload->len -= key + value;
+    return 1;
+}
+
+int run_next(struct run_cursor *cursor, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
+             struct error *err)
+{
+    int result;
+
+    while (!cursor->payload.len) {
+        if (cursor->block_records)
+            return damaged(cursor, "a block holds fewer records than it says", err);
+        result = run_next_block(cursor, &cursor->payload, &cursor->block_records, err);
+        if (result <= 0)
+            return result;
+    }
+    if (!cursor->block_records ||
+        run_decode(&cursor->payload, cursor->run->shape.value_width, ret_key, ret_value) != 1)
+        return damaged(cursor, "a record makes no sense", err);
+    cursor->block_records--;
+    return 1;
+}

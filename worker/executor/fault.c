@@ -1,0 +1,91 @@
+#include "worker/executor/fault.h"
+
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+
+enum { STACK_SIZE = 128 << 10, FRAMES_MAX = 26, FRAMES_SKIPPED = 2, GUARD_SECONDS = 2 };
+
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+
+static _Thread_local struct slot *here;
+static _Thread_local bool stacked;
+
+/* One frame a line. dladdr and snprintf are not promised to be safe here; should one of them hang, the alarm
+ * ends the process, and the slot has named the signal already. */
+static void write_trace(struct slot *slot)
+{
+    void *frames[FRAMES_MAX];
+    int n = backtrace(frames, FRAMES_MAX);
+    size_t used = 0;
+
+    for (int i = FRAMES_SKIPPED; i < n && used + 128 < SLOT_TRACE; i++) {
+        const char *file = "?", *slash;
+        Dl_info info = {0};
+        size_t offset;
+
+        dladdr(frames[i], &info);
+        if (info.dli_fname) {
+            slash = strrchr(info.dli_fname, '/');
+            file = slash ? slash + 1 : info.dli_fname;
+        }
+        offset = (size_t)((char *)frames[i] - (char *)(info.dli_sname ? info.dli_saddr
+                                                                      : info.dli_fbase));
+        used += (size_t)snprintf(slot->trace + used, SLOT_TRACE - used, "  #%d %.40s+0x%zx (%.60s)\n",
+                                 i - FRAMES_SKIPPED, info.dli_sname ? info.dli_sname : "", offset, file);
+    }
+}
+
+static void handle(int number, siginfo_t *info, void *context)
+{
+    (void)info;
+    (void)context;
+    alarm(GUARD_SECONDS);
+    if (here && !here->fault) {
+        here->fault = (uint32_t)number;
+        write_trace(here);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* exit() is not how a task ends. The executor itself leaves by _exit alone. */
+static void exited(void)
+{
+    if (here && !here->fault)
+        here->fault = SLOT_EXITED;
+}
+
+void fault_install(void)
+{
+    struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    void *frame;
+
+    /* The first call loads a library, which a handler may not do. */
+    backtrace(&frame, 1);
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGALRM, SIG_DFL);
+    atexit(exited);
+}
+
+void fault_watch(struct slot *slot)
+{
+    stack_t stack = {.ss_size = STACK_SIZE};
+
+    here = slot;
+    if (stacked)
+        return;
+    /* Lives as long as the thread, which lives as long as the process. */
+    stack.ss_sp = memory_new(STACK_SIZE);
+    check(!sigaltstack(&stack, NULL));
+    stacked = true;
+}

@@ -1,0 +1,34 @@
+/* The job that this executor hosts: its object, loaded once and never unloaded, its parameters, and what
+ * follows from them. Filled on the main thread, then read by all. */
+#ifndef EXECUTOR_HOST_H
+#define EXECUTOR_HOST_H
+
+#include <mr/job.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "flow/fold.h"
+#include "wire/mr.pb-c.h"
+
+struct host {
+    Mr__JobOpen *open; /* owned */
+    bool loaded;
+    struct mr_job job; /* a copy, zero-filled where the object's is shorter */
+    struct fold fold;  /* lanes 0: none */
+    enum mr_type value, output;
+    uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
+    bool map_only;
+    uint32_t counter_count;
+    void *params;
+};
+
+/* Loads the object of host->open, checks its constant field by field, binds the parameters. Runs the object's
+ * constructors: user code. */
+int host_load(struct host *host, struct error *err);
+
+/* What the job says of itself; free with mr__description__free_unpacked. */
+Mr__Description *host_describe(const struct host *host);
+
+#endif

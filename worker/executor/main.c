@@ -1,0 +1,272 @@
+/* marram-executor: the process that runs user code, for one job. Its agent starts it with the channel as
+ * descriptor 3 and the progress slots as 4, and expects it to die. It listens on one thread and works on the
+ * main one, which is where OpenMP's regions begin. */
+#include <errno.h>
+#include <omp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "wire/frame.h"
+#include "worker/executor/fault.h"
+#include "worker/executor/work.h"
+
+enum { CHANNEL_FD = 3, SLOTS_FD = 4 };
+
+void counter_add(struct counter_list *list, const char *name, int64_t value)
+{
+    Mr__Counter *counter = &list->items[list->count];
+
+    check(list->count < sizeof list->items / sizeof *list->items);
+    mr__counter__init(counter);
+    counter->name = (ProtobufCBinaryData){strlen(name), (uint8_t *)(uintptr_t)name};
+    counter->value = value;
+    list->pointers[list->count++] = counter;
+}
+
+uint64_t work_run_id(uint64_t job, uint32_t task, uint32_t attempt)
+{
+    uint64_t words[3] = {job, task, attempt};
+
+    return XXH3_64bits(words, sizeof words);
+}
+
+/* Without its agent an executor has nothing to live for. */
+static void send_or_die(struct executor *executor, enum frame_type type,
+                        const ProtobufCMessage *message)
+{
+    struct error err;
+
+    if (channel_send(&executor->channel, type, message, &err))
+        _exit(1);
+}
+
+void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
+                 uint32_t lost_map)
+{
+    Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
+    Mr__Error message = MR__ERROR__INIT;
+
+    message.code = error->code;
+    message.text = (ProtobufCBinaryData){strlen(error->text), (uint8_t *)(uintptr_t)error->text};
+    failed.job = assign->job;
+    failed.kind = assign->kind;
+    failed.task = assign->task;
+    failed.attempt = assign->attempt;
+    failed.error = &message;
+    failed.blamed = error->code != ERROR_FETCH;
+    failed.lost_map = lost_map;
+    send_or_die(executor, FRAME_TASK_FAILED, &failed.base);
+}
+
+void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign)
+{
+    done->job = assign->job;
+    done->kind = assign->kind;
+    done->task = assign->task;
+    done->attempt = assign->attempt;
+    send_or_die(executor, FRAME_TASK_DONE, &done->base);
+}
+
+static void make_threads(struct executor *executor)
+{
+    uint32_t wanted = executor->host.open->threads;
+
+    executor->thread_count = (int)(wanted < 1 ? 1 : wanted > LIMIT_THREADS ? LIMIT_THREADS : wanted);
+    executor->threads =
+        memory_zeroed((size_t)executor->thread_count, sizeof *executor->threads);
+    for (int i = 0; i < executor->thread_count; i++) {
+        executor->threads[i].slot = &executor->slots->slot[i];
+        lines_init(&executor->threads[i].lines);
+    }
+}
+
+int work_load(struct executor *executor, const Mr__Assign *assign, struct error *err)
+{
+    struct thread *thread = &executor->threads[0];
+    int result;
+
+    if (executor->host.loaded)
+        return 0;
+    thread_begin(thread, &executor->host, assign);
+    thread_phase(thread, SLOT_LOAD);
+    result = host_load(&executor->host, err);
+    thread_phase(thread, SLOT_IDLE);
+    return result;
+}
+
+static void check_run(struct executor *executor, const Mr__Assign *assign)
+{
+    Mr__TaskDone done = MR__TASK_DONE__INIT;
+
+    done.description = host_describe(&executor->host);
+    work_done(executor, &done, assign);
+    mr__description__free_unpacked(done.description, NULL);
+}
+
+/* Each thread takes reduce tasks until another kind of task is next. */
+static void run_reduces(struct executor *executor, Mr__Assign *first)
+{
+#pragma omp parallel num_threads(executor->thread_count)
+    {
+        struct thread *thread = &executor->threads[omp_get_thread_num()];
+        Mr__Assign *task = omp_get_thread_num() ? queue_take_reduce(&executor->queue) : first;
+
+        for (; task; task = queue_take_reduce(&executor->queue)) {
+            reduce_run(executor, thread, task);
+            frame_free(&task->base);
+        }
+    }
+}
+
+static void work(struct executor *executor)
+{
+    for (;;) {
+        Mr__Assign *task = queue_take(&executor->queue);
+        struct error err;
+
+        if (!executor->threads)
+            make_threads(executor);
+        if (work_load(executor, task, &err)) {
+            work_failed(executor, task, &err, 0);
+        } else if (task->kind == MR__TASK_KIND__REDUCE) {
+            run_reduces(executor, task);
+            continue;
+        } else if (task->kind == MR__TASK_KIND__MAP) {
+            map_run(executor, task);
+        } else {
+            check_run(executor, task);
+        }
+        frame_free(&task->base);
+    }
+}
+
+/* ---- Listening ------------------------------------------------------------------------------------ */
+
+static void keep_output(struct executor *executor, const Mr__MapOutput *message)
+{
+    struct map_output *output;
+    size_t before = executor->output_count;
+
+    memory_reserve(&executor->outputs, &executor->output_capacity, (size_t)message->task + 1,
+                   sizeof *executor->outputs);
+    if (message->task >= before) {
+        executor->output_count = (size_t)message->task + 1;
+        memset(&executor->outputs[before], 0,
+               (executor->output_count - before) * sizeof *executor->outputs);
+    }
+    output = &executor->outputs[message->task];
+    if (output->attempt == message->attempt)
+        return;
+    /* An older run may be in use by a reducer: it stays open until the process ends. */
+    free(output->path);
+    *output = (struct map_output){
+        message->attempt, message->run_id,
+        memory_format("%.*s", (int)message->path.len, (const char *)message->path.data), NULL};
+}
+
+static void keep_outputs(struct executor *executor, const Mr__MapOutputs *message)
+{
+    pthread_mutex_lock(&executor->lock);
+    for (size_t i = 0; i < message->n_outputs; i++)
+        keep_output(executor, message->outputs[i]);
+    pthread_mutex_unlock(&executor->lock);
+}
+
+static void receive(struct executor *executor, enum frame_type type, ProtobufCMessage *message)
+{
+    switch (type) {
+    case FRAME_JOB_OPEN:
+        /* Before the first task, which the working thread waits for. */
+        if (!executor->host.open) {
+            executor->host.open = (Mr__JobOpen *)message;
+            return;
+        }
+        break;
+    case FRAME_ASSIGN:
+        queue_put(&executor->queue, (Mr__Assign *)message);
+        return;
+    case FRAME_REVOKE:
+        queue_withdraw(&executor->queue, (const Mr__Revoke *)message);
+        break;
+    case FRAME_MAP_OUTPUTS:
+        keep_outputs(executor, (const Mr__MapOutputs *)message);
+        break;
+    case FRAME_JOB_CLOSE:
+        _exit(0);
+    default:
+        break;
+    }
+    frame_free(message);
+}
+
+static void *listen_to_agent(void *context)
+{
+    struct executor *executor = context;
+    ProtobufCMessage *message;
+    enum frame_type type;
+    struct error err;
+
+    while (channel_receive(&executor->channel, true, &type, &message, &err) == 1)
+        receive(executor, type, message);
+    _exit(0);
+}
+
+/* ---- Starting ------------------------------------------------------------------------------------- */
+
+static bool was_started_by_agent(void)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+
+    return !getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_STREAM;
+}
+
+/* Dies with its agent, gains no rights, leaves no core file, may open what the system allows. */
+static void restrain(void)
+{
+    const char *agent = getenv("MARRAM_AGENT_PID");
+    struct rlimit none = {0, 0}, files;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (agent && atoi(agent) != (int)getppid())
+        _exit(1);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setrlimit(RLIMIT_CORE, &none);
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int main(void)
+{
+    static struct executor executor;
+    pthread_t listener;
+
+    if (!was_started_by_agent()) {
+        fputs("marram-executor is started by a worker, not by hand\n", stderr);
+        return 2;
+    }
+    restrain();
+    channel_init(&executor.channel, CHANNEL_FD);
+    executor.slots = mmap(NULL, sizeof *executor.slots, PROT_READ | PROT_WRITE, MAP_SHARED, SLOTS_FD, 0);
+    check(executor.slots != MAP_FAILED && executor.slots->version == SLOTS_VERSION);
+    close(SLOTS_FD);
+    queue_init(&executor.queue);
+    pthread_mutex_init(&executor.lock, NULL);
+    fault_install();
+    check(!pthread_create(&listener, NULL, listen_to_agent, &executor));
+    work(&executor);
+}

@@ -1,0 +1,464 @@
+/* A map attempt. The threads take chunks of the split in order; what they emit gathers in containers of their
+ * own; when these have filled half of the memory, or at the end, all threads stop at a chunk's end and the
+ * containers are written to the run as one round. A round covers a contiguous range of chunks, so that the
+ * run keeps the order of the input whatever the threads did. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "worker/executor/fault.h"
+#include "worker/executor/work.h"
+
+struct chunk {
+    uint32_t extent; /* index into assign->extents */
+    uint64_t offset, length;
+};
+
+struct map_task {
+    struct executor *executor;
+    const struct host *host;
+    const Mr__Assign *assign;
+    int n; /* threads */
+    struct chunk *chunks;
+    size_t chunk_count, chunk_capacity;
+    atomic_size_t next; /* chunk */
+    atomic_size_t bytes; /* in all containers */
+    atomic_bool failed;
+    struct run_writer *run;
+    char *path;
+    uint64_t run_id;
+    uint32_t round;
+    uint64_t emitted, combined_in, combined_out, spilled;
+};
+
+/* ---- Chunks ------------------------------------------------------------------------------------- */
+
+static void cut_chunks(struct map_task *map)
+{
+    for (size_t i = 0; i < map->assign->n_extents; i++) {
+        const Mr__Extent *extent = map->assign->extents[i];
+
+        for (uint64_t at = 0; at < extent->length; at += LIMIT_CHUNK) {
+            uint64_t left = extent->length - at;
+
+            memory_reserve(&map->chunks, &map->chunk_capacity, map->chunk_count + 1,
+                           sizeof *map->chunks);
+            map->chunks[map->chunk_count++] = (struct chunk){
+                (uint32_t)i, extent->offset + at, left < LIMIT_CHUNK ? left : LIMIT_CHUNK};
+        }
+    }
+}
+
+/* The file that a thread reads; consecutive chunks are mostly of one file. */
+struct open_file {
+    int fd;
+    uint32_t extent;
+    char *path;
+};
+
+static void close_file(struct open_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file->path);
+    *file = (struct open_file){.fd = -1};
+}
+
+static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_t index,
+                       struct error *err)
+{
+    struct stat st;
+
+    if (file->fd >= 0 && file->extent == index)
+        return 0;
+    close_file(file);
+    file->extent = index;
+    file->path = memory_format("%.*s", (int)extent->path.len, (const char *)extent->path.data);
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0 || fstat(file->fd, &st))
+        return error_errno(err, ERROR_INPUT, "input '%s'", file->path);
+    if ((uint64_t)st.st_size != extent->file_size ||
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
+        return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", file->path);
+    return 0;
+}
+
+/* ---- User code ----------------------------------------------------------------------------------- */
+
+static void show_place(struct thread *thread, uint64_t offset, size_t length, bool single)
+{
+    struct slot *slot = thread->slot;
+
+    atomic_store_explicit(&slot->offset, offset, memory_order_relaxed);
+    atomic_store_explicit(&slot->length, length, memory_order_relaxed);
+    atomic_store_explicit(&slot->single, single, memory_order_relaxed);
+    thread->source.offset = offset;
+}
+
+static void tick(struct thread *thread)
+{
+    struct slot *slot = thread->slot;
+
+    /* Only this thread writes: no locked addition is needed. */
+    atomic_store_explicit(&slot->ticks,
+                          atomic_load_explicit(&slot->ticks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* Feeds lines one by one; `whole` with their newline, as a block of one record. */
+static void map_lines(struct thread *thread, struct mr_bytes text, uint64_t offset, bool whole)
+{
+    struct mr_bytes rest = text, line;
+
+    while (!thread->failed && mr_next_line(&rest, &line)) {
+        uint64_t at = offset + (uint64_t)(line.ptr - text.ptr);
+
+        show_place(thread, at, line.len, true);
+        if (whole)
+            line.len = (size_t)(rest.ptr - line.ptr);
+        thread->host->job.map(&thread->task, line);
+        thread->input_records++;
+        tick(thread);
+    }
+}
+
+static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offset)
+{
+    bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
+
+    thread->text = text.ptr;
+    thread->text_end = text.ptr + text.len;
+    thread_phase(thread, SLOT_MAP);
+    if (blocks && !single) {
+        show_place(thread, offset, text.len, false);
+        thread->host->job.map(&thread->task, text);
+        thread->input_records += lines_count(text);
+        tick(thread);
+    } else {
+        map_lines(thread, text, offset, blocks);
+    }
+    thread_phase(thread, SLOT_HOST);
+    thread->text = thread->text_end = NULL;
+    thread->input_bytes += text.len;
+}
+
+static size_t container_bytes(const struct thread *thread)
+{
+    return (thread->table ? aggregate_bytes(thread->table) : 0) +
+           (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
+}
+
+static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file, size_t i)
+{
+    const struct chunk *chunk = &map->chunks[i];
+    const Mr__Extent *extent = map->assign->extents[chunk->extent];
+    size_t before = container_bytes(thread);
+    struct mr_bytes text;
+    uint64_t offset;
+    struct error err;
+
+    thread_phase(thread, SLOT_HOST);
+    if (open_extent(file, extent, chunk->extent, &err) ||
+        lines_read(&thread->lines, &(struct lines_file){file->fd, file->path, extent->file_size},
+                   chunk->offset, chunk->length, &text, &offset, &err)) {
+        thread_fail(thread, err.code, "%s", err.text);
+        return;
+    }
+    thread->source.file = extent->file;
+    thread->source.path = file->path;
+    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
+    if (thread->pairs)
+        pairs_chunk(thread->pairs, i);
+    if (text.len)
+        map_text(thread, text, offset);
+    if (thread->sink == SINK_TEXT)
+        thread_flush_text(thread);
+    atomic_fetch_add(&map->bytes, container_bytes(thread) - before);
+}
+
+/* One thread's part in a round. */
+static void map_chunks(struct map_task *map, struct thread *thread)
+{
+    size_t limit = map->host->open->memory / 2;
+    struct open_file file = {.fd = -1};
+
+    while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
+        size_t i = atomic_fetch_add(&map->next, 1);
+
+        if (i >= map->chunk_count)
+            break;
+        thread_set_up(thread);
+        if (!thread->failed)
+            map_chunk(map, thread, &file, i);
+        if (thread->failed)
+            atomic_store(&map->failed, true);
+    }
+    thread_phase(thread, SLOT_IDLE);
+    close_file(&file);
+    thread->source.path = "";
+}
+
+/* ---- Rounds -------------------------------------------------------------------------------------- */
+
+static int combine_one(void *context, int index, struct mr_bytes key, struct pairs_group *group,
+                       struct error *err)
+{
+    struct map_task *map = context;
+    struct thread *thread = &map->executor->threads[index];
+    struct mr_values values = {.thread = thread, .group = group, .key = key};
+    struct slot *slot = thread->slot;
+
+    thread->sink = SINK_COMBINE;
+    thread->values = &values;
+    thread_set_up(thread);
+    slot->key_length = (uint32_t)key.len;
+    memcpy(slot->key, key.ptr, key.len < SLOT_TEXT ? key.len : SLOT_TEXT);
+    thread_phase(thread, SLOT_COMBINE);
+    map->host->job.combine(&thread->task, key, &values);
+    tick(thread);
+    thread_phase(thread, SLOT_HOST);
+    thread->values = NULL;
+    if (!thread->failed)
+        return 0;
+    *err = thread->error;
+    return -1;
+}
+
+static int flush_tables(struct map_task *map, struct error *err)
+{
+    struct executor *executor = map->executor;
+    cleanup_free struct aggregate **tables = memory_new((size_t)map->n * sizeof *tables);
+    cleanup_free struct partitioner *partitioners = memory_new((size_t)map->n * sizeof *partitioners);
+    uint64_t pairs = 0, records = 0;
+
+    for (int i = 0; i < map->n; i++) {
+        tables[i] = executor->threads[i].table;
+        if (map->host->job.partition)
+            thread_set_up(&executor->threads[i]);
+        partitioners[i] = executor->threads[i].partitioner;
+    }
+    if (aggregate_flush(tables, map->n, partitioners, map->round, map->run, &pairs, &records, err))
+        return -1;
+    map->combined_in += pairs;
+    map->combined_out += records;
+    map->round++;
+    return 0;
+}
+
+static int flush_pairs(struct map_task *map, struct error *err)
+{
+    struct pairs_combiner combiner = {map, combine_one};
+    cleanup_free struct pairs **all = memory_new((size_t)map->n * sizeof *all);
+    uint64_t in = 0, out = 0;
+
+    for (int i = 0; i < map->n; i++)
+        all[i] = map->executor->threads[i].pairs;
+    if (pairs_flush(all, map->n, map->host->job.combine ? &combiner : NULL, map->round, map->run, &in,
+                    &out, err))
+        return -1;
+    if (map->host->job.combine) {
+        map->combined_in += in;
+        map->combined_out += out;
+    }
+    map->round += PAIRS_ROUNDS;
+    return 0;
+}
+
+static int flush_round(struct map_task *map, bool last, struct error *err)
+{
+    uint64_t before = run_written(map->run);
+    size_t bytes = 0;
+    int result;
+
+    for (int i = 0; i < map->n; i++)
+        thread_phase(&map->executor->threads[i], SLOT_HOST);
+    result = map->host->fold.lanes ? flush_tables(map, err) : flush_pairs(map, err);
+    fault_watch(map->executor->threads[0].slot);
+    if (!last)
+        map->spilled += run_written(map->run) - before;
+    for (int i = 0; i < map->n; i++)
+        bytes += container_bytes(&map->executor->threads[i]);
+    atomic_store(&map->bytes, bytes);
+    return result;
+}
+
+/* ---- The attempt --------------------------------------------------------------------------------- */
+
+static int open_run(struct map_task *map, struct error *err)
+{
+    const struct host *host = map->host;
+    const Mr__JobOpen *open = host->open;
+    bool sorted = host->fold.lanes || host->job.combine;
+    struct run_shape shape = {open->parts, sorted ? RUN_SORTED : 0,
+                              host->map_only ? 0 : host->value_width, map->run_id};
+
+    map->path = memory_format("%.*s/map-%05u.%u.run", (int)open->scratch.len,
+                              (const char *)open->scratch.data, map->assign->task,
+                              map->assign->attempt);
+    unlink(map->path);
+    return run_create(map->path, &shape, &map->run, err);
+}
+
+static void begin_threads(struct map_task *map)
+{
+    const struct host *host = map->host;
+
+    for (int i = 0; i < map->n; i++) {
+        struct thread *thread = &map->executor->threads[i];
+
+        thread_begin(thread, host, map->assign);
+        thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
+        if (host->fold.lanes)
+            thread->table = aggregate_new(&host->fold);
+        else
+            thread->pairs = pairs_new(host->open->parts, host->map_only ? 0 : host->value_width);
+    }
+}
+
+static void end_threads(struct map_task *map)
+{
+    for (int i = 0; i < map->n; i++) {
+        struct thread *thread = &map->executor->threads[i];
+
+        thread_tear_down(thread);
+        aggregate_free(thread->table);
+        pairs_free(thread->pairs);
+        thread->table = NULL;
+        thread->pairs = NULL;
+        thread_phase(thread, SLOT_IDLE);
+    }
+}
+
+/* Joins the threads' states into the first one's, and lets it emit what is left. */
+static void finish_states(struct map_task *map)
+{
+    const struct mr_job *job = &map->host->job;
+    struct thread *into = NULL;
+
+    for (int i = 0; i < map->n && (job->merge || job->finish); i++) {
+        struct thread *thread = &map->executor->threads[i];
+
+        if (!thread->set_up)
+            continue;
+        if (into && job->merge) {
+            thread_phase(into, SLOT_MERGE);
+            job->merge(&into->task, &thread->task);
+            tick(into);
+        }
+        into = into ? into : thread;
+    }
+    if (!into)
+        return;
+    if (job->finish) {
+        if (into->pairs)
+            pairs_chunk(into->pairs, map->chunk_count);
+        thread_phase(into, SLOT_FINISH);
+        job->finish(&into->task);
+        thread_flush_text(into);
+    }
+    thread_phase(into, SLOT_HOST);
+    if (into->failed)
+        atomic_store(&map->failed, true);
+}
+
+static int first_failure(const struct map_task *map, struct error *err)
+{
+    for (int i = 0; i < map->n; i++)
+        if (map->executor->threads[i].failed) {
+            *err = map->executor->threads[i].error;
+            return -1;
+        }
+    return 0;
+}
+
+static int run_rounds(struct map_task *map, struct error *err)
+{
+    do {
+#pragma omp parallel num_threads(map->n)
+        map_chunks(map, &map->executor->threads[omp_get_thread_num()]);
+        fault_watch(map->executor->threads[0].slot);
+        if (first_failure(map, err))
+            return -1;
+        if (atomic_load(&map->next) < map->chunk_count && flush_round(map, false, err))
+            return -1;
+    } while (atomic_load(&map->next) < map->chunk_count);
+    finish_states(map);
+    if (first_failure(map, err) || flush_round(map, true, err))
+        return -1;
+    return first_failure(map, err);
+}
+
+static void report(struct map_task *map)
+{
+    const struct host *host = map->host;
+    struct counter_list counters = {.count = 0};
+    Mr__MapOutput output = MR__MAP_OUTPUT__INIT;
+    Mr__TaskDone done = MR__TASK_DONE__INIT;
+    uint64_t records = 0, bytes = 0, emitted = 0;
+
+    for (int i = 0; i < map->n; i++) {
+        records += map->executor->threads[i].input_records;
+        bytes += map->executor->threads[i].input_bytes;
+        emitted += map->executor->threads[i].output_records;
+    }
+    counter_add(&counters, "map_input_records", (int64_t)records);
+    counter_add(&counters, "map_input_bytes", (int64_t)bytes);
+    counter_add(&counters, "map_output_records", (int64_t)emitted);
+    counter_add(&counters, "combine_input_records", (int64_t)map->combined_in);
+    counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);
+    counter_add(&counters, "spilled_bytes", (int64_t)map->spilled);
+    for (uint32_t c = 0; c < host->counter_count; c++) {
+        int64_t sum = 0;
+
+        for (int i = 0; i < map->n; i++)
+            sum += map->executor->threads[i].counters[c];
+        counter_add(&counters, host->job.counters[c], sum);
+    }
+    output.task = map->assign->task;
+    output.attempt = map->assign->attempt;
+    output.run_id = map->run_id;
+    output.path = (ProtobufCBinaryData){strlen(map->path), (uint8_t *)map->path};
+    done.output = &output;
+    done.counters = counters.pointers;
+    done.n_counters = counters.count;
+    work_done(map->executor, &done, map->assign);
+}
+
+void map_run(struct executor *executor, const Mr__Assign *assign)
+{
+    struct map_task map = {
+        .executor = executor,
+        .host = &executor->host,
+        .assign = assign,
+        .n = executor->thread_count,
+        .run_id = work_run_id(assign->job, assign->task, assign->attempt),
+    };
+    struct error err;
+    uint64_t size;
+    int result;
+
+    cut_chunks(&map);
+    begin_threads(&map);
+    result = open_run(&map, &err);
+    if (!result)
+        result = run_rounds(&map, &err);
+    if (result)
+        run_abandon(map.run);
+    else
+        result = run_finish(map.run, false, &size, &err);
+    end_threads(&map);
+    if (result)
+        work_failed(executor, assign, &err, 0);
+    else
+        report(&map);
+    free(map.chunks);
+    free(map.path);
+}

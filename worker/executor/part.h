@@ -1,0 +1,31 @@
+/* A part file being written by one reduce attempt: buffered, checksummed, all or nothing. One thread owns it. */
+#ifndef EXECUTOR_PART_H
+#define EXECUTOR_PART_H
+
+#include <mr/job.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct part;
+
+/* Creates the file anew. */
+int part_open(const char *path, struct part **ret, struct error *err);
+
+/* Appends one output line, or bytes as they are. */
+int part_pair(struct part *part, struct mr_bytes key, struct mr_bytes value, enum mr_type type,
+              struct error *err);
+int part_bytes(struct part *part, struct mr_bytes bytes, struct error *err);
+
+struct part_result {
+    uint64_t size, checksum; /* XXH3 of the file */
+};
+
+/* Flushes (to disk, with `sync`) and closes; on failure the file is removed. Frees the part either way. */
+int part_finish(struct part *part, bool sync, struct part_result *ret, struct error *err);
+
+/* Closes and removes the file. Takes NULL. */
+void part_abandon(struct part *part);
+
+#endif

@@ -1,0 +1,89 @@
+/* What one OpenMP thread of the executor works with: the job's view of it (struct mr_task, first, so that the
+ * calls in ops.c find the rest), its slot, and where its emits go. Each belongs to its thread alone. */
+#ifndef EXECUTOR_THREAD_H
+#define EXECUTOR_THREAD_H
+
+#include <mr/job.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "flow/aggregate.h"
+#include "flow/merge.h"
+#include "flow/pairs.h"
+#include "flow/partition.h"
+#include "record/lines.h"
+#include "wire/slots.h"
+#include "worker/executor/host.h"
+#include "worker/executor/part.h"
+
+/* Where an emit goes. */
+enum sink {
+    SINK_NONE,    /* emitting is an error */
+    SINK_FOLD,    /* map, with a fold */
+    SINK_PAIRS,   /* map, without */
+    SINK_TEXT,    /* map of a map-only job */
+    SINK_COMBINE, /* combine */
+    SINK_PART,    /* reduce */
+};
+
+/* The values of one key, for reduce or combine. */
+struct mr_values {
+    struct thread *thread;
+    struct pairs_group *group; /* combine; else reduce, from thread->merge */
+    struct mr_bytes key;
+    struct mr_bytes first; /* the value that came with the key ... */
+    bool has_first;        /* ... and was not handed out yet */
+    bool ended;
+};
+
+struct thread {
+    struct mr_task task;
+    const struct host *host;
+    struct slot *slot;
+    const Mr__Assign *assign;
+    enum sink sink;
+    bool set_up;
+    bool failed; /* emits are dropped, the attempt fails with `error` */
+    struct error error;
+    struct mr_source source;
+    struct lines lines;
+    const char *text, *text_end; /* the input in hand: keys inside it are padded */
+    struct aggregate *table;
+    struct pairs *pairs;
+    struct partitioner partitioner;
+    char *out; /* SINK_TEXT: output of the chunk, not yet handed over */
+    size_t out_used, out_capacity;
+    uint64_t out_records;
+    int64_t counters[LIMIT_COUNTERS];
+    uint64_t input_records, input_bytes, output_records;
+    struct mr_values *values; /* SINK_COMBINE: of the key being combined */
+    struct mr_values *values; /* SINK_COMBINE: of the key being combined */
+    /* reduce */
+    struct merge *merge;
+    struct mr_bytes next_key, next_value; /* of the next group, already read */
+    bool has_next;
+    struct part *part;
+    char *key; /* of the group */
+    size_t key_capacity;
+    uint64_t groups;
+};
+
+/* Binds a thread to an attempt: counters, failure and source start anew. */
+void thread_begin(struct thread *thread, const struct host *host, const Mr__Assign *assign);
+
+/* Says in the slot what the thread does from now on. */
+void thread_phase(struct thread *thread, enum slot_phase phase);
+
+/* Runs the job's setup if this thread has not yet; and its teardown if it has. */
+void thread_set_up(struct thread *thread);
+void thread_tear_down(struct thread *thread);
+
+/* Fails the attempt on this thread, keeping the first cause; the place in input or key is put in front. */
+void thread_fail(struct thread *thread, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Hands the chunk's text over to the pairs. */
+void thread_flush_text(struct thread *thread);
+
+#endif
