@@ -9,7 +9,7 @@ OPT_release := -O3 -g
 OPT_debug   := -O1 -g3
 OPT_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
-WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
           $(if $(WERROR),-Werror)
 PKGS   := libzmq libprotobuf-c libsodium jansson
 JOBFLAGS := -std=gnu17 $(OPT_$(BUILD)) $(WARN) -fvisibility=hidden -Imrlib/include -MMD -MP -fPIC

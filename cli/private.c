@@ -20,7 +20,7 @@ struct worker {
     struct private_cluster *cluster;
     struct agent_options options;
     pthread_t thread;
-    char name[16];
+    char name[24];
     char *scratch;
     struct error error;
 };

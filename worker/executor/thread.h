@@ -58,7 +58,6 @@ struct thread {
     int64_t counters[LIMIT_COUNTERS];
     uint64_t input_records, input_bytes, output_records;
     struct mr_values *values; /* SINK_COMBINE: of the key being combined */
-    struct mr_values *values; /* SINK_COMBINE: of the key being combined */
     /* reduce */
     struct merge *merge;
     struct mr_bytes next_key, next_value; /* of the next group, already read */

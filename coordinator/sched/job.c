@@ -1,0 +1,188 @@
+/* The life of a job, from submission to the end that everyone is told of. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "coordinator/sched/state.h"
+
+static void hold(struct sched *sched, struct job *job, uint64_t after, enum sched_action_type type)
+{
+    struct sched_action action = {.type = type, .job = job->id};
+
+    gate_hold(sched, after, &action);
+}
+
+void job_submit(struct sched *sched, uint64_t id)
+{
+    struct job *job;
+
+    if (map_get(&sched->jobs, id))
+        return;
+    job = memory_zeroed(1, sizeof *job);
+    job->id = id;
+    job->check = (struct task){.job = job, .kind = SCHED_CHECK};
+    job->prev = sched->last;
+    if (sched->last)
+        sched->last->next = job;
+    else
+        sched->first = job;
+    sched->last = job;
+    map_put(&sched->jobs, id, job);
+    job->gate = gate_persist(sched, SCHED_RECORD_SUBMITTED, id, NULL, 0);
+    hold(sched, job, job->gate, ACTION_ADMITTED);
+    job->phase = JOB_CHECKING;
+    task_ready(&job->check);
+}
+
+static struct task *make_tasks(struct job *job, enum sched_kind kind, uint32_t count)
+{
+    struct task *tasks = memory_zeroed(count, sizeof *tasks);
+
+    for (uint32_t i = 0; i < count; i++)
+        tasks[i] = (struct task){.job = job, .kind = kind, .number = i};
+    return tasks;
+}
+
+void job_planned(struct sched *sched, struct job *job, uint32_t maps, uint32_t reduces)
+{
+    if (job->phase != JOB_PLANNING)
+        return;
+    job->maps = make_tasks(job, SCHED_MAP, maps);
+    job->reduces = make_tasks(job, SCHED_REDUCE, reduces);
+    job->map_count = maps;
+    job->reduce_count = reduces;
+    job->phase = JOB_MAPPING;
+    job->gate = gate_persist(sched, SCHED_RECORD_PLANNED, job->id, NULL, 0);
+    for (uint32_t i = 0; i < maps; i++)
+        task_ready(&job->maps[i]);
+    job_advance(sched, job);
+}
+
+void job_advance(struct sched *sched, struct job *job)
+{
+    if (job->phase == JOB_CHECKING && job->check.state == TASK_DONE) {
+        job->phase = JOB_PLANNING;
+        hold(sched, job, job->gate, ACTION_PLAN);
+    }
+    if (job->phase == JOB_MAPPING && job->maps_done == job->map_count) {
+        job->phase = JOB_REDUCING;
+        for (uint32_t i = 0; i < job->reduce_count; i++)
+            task_ready(&job->reduces[i]);
+        hold(sched, job, job->gate, ACTION_MAPS_DONE);
+    }
+    if (job->phase == JOB_REDUCING && job->reduces_done == job->reduce_count) {
+        /* A map that is being made again has nobody left to read it. */
+        for (struct task *map = job->maps; map < job->maps + job->map_count; map++)
+            if (map->state == TASK_RUNNING) {
+                struct sched_action revoke = {.type = ACTION_REVOKE,
+                                              .job = job->id,
+                                              .worker = map->worker->id,
+                                              .attempt = task_attempt(map)};
+
+                gate_emit(sched, &revoke);
+                task_detach(sched, map);
+            }
+        job->phase = JOB_COMMITTING;
+        job->gate = gate_persist(sched, SCHED_RECORD_COMMITTING, job->id, NULL, 0);
+        hold(sched, job, job->gate, ACTION_COMMIT);
+    }
+}
+
+/* Stops every attempt that runs. */
+static void revoke_all(struct sched *sched, struct job *job)
+{
+    struct task *lists[3] = {&job->check, job->maps, job->reduces};
+    uint32_t counts[3] = {1, job->map_count, job->reduce_count};
+
+    for (int k = 0; k < 3; k++)
+        for (uint32_t i = 0; i < counts[k] && job->running; i++) {
+            struct task *task = &lists[k][i];
+
+            if (task->state != TASK_RUNNING)
+                continue;
+            struct sched_action revoke = {.type = ACTION_REVOKE,
+                                          .job = job->id,
+                                          .worker = task->worker->id,
+                                          .attempt = task_attempt(task)};
+
+            gate_emit(sched, &revoke);
+            task_detach(sched, task);
+        }
+}
+
+static void release_workers(struct sched *sched, struct job *job)
+{
+    for (size_t i = 0; i < job->workers.capacity; i++)
+        if (job->workers.slots[i].value) {
+            struct sched_action release = {
+                .type = ACTION_RELEASE, .job = job->id, .worker = job->workers.slots[i].key};
+
+            if (map_get(&sched->workers, release.worker))
+                gate_hold(sched, job->gate, &release);
+        }
+}
+
+void job_end(struct sched *sched, struct job *job, enum sched_state state, enum error_code code,
+             const struct sched_attempt *cause)
+{
+    struct sched_action finished = {
+        .type = ACTION_FINISHED, .job = job->id, .state = state, .code = code};
+
+    check(job->phase < JOB_ENDING);
+    job->phase = JOB_ENDING;
+    job->state = state;
+    revoke_all(sched, job);
+    for (uint32_t i = 0; i < job->map_count; i++)
+        task_forget_output(&job->maps[i]);
+    job->check_pending = false;
+    for (int i = 0; i < 2; i++) {
+        heap_done(&job->pending[i]);
+        heap_done(&job->lonely[i]);
+    }
+    if (cause)
+        finished.cause = *cause;
+    job->gate = gate_persist(sched, SCHED_RECORD_FINISHED, job->id, NULL, 0);
+    gate_hold(sched, job->gate, &finished);
+    release_workers(sched, job);
+    job->phase = JOB_FINISHED;
+}
+
+void job_broken(struct sched *sched, struct job *job, enum error_code code)
+{
+    if (job->phase == JOB_PLANNING || job->phase == JOB_COMMITTING)
+        job_end(sched, job, SCHED_FAILED, code, NULL);
+}
+
+void job_committed(struct sched *sched, struct job *job)
+{
+    if (job->phase == JOB_COMMITTING)
+        job_end(sched, job, SCHED_DONE, ERROR_NONE, NULL);
+}
+
+void job_cancelled(struct sched *sched, struct job *job)
+{
+    /* From COMMITTING on it is too late: the output may be in place already. */
+    if (job->phase < JOB_COMMITTING)
+        job_end(sched, job, SCHED_CANCELLED, ERROR_CANCELLED, NULL);
+}
+
+void job_delete(struct sched *sched, struct job *job)
+{
+    if (job->prev)
+        job->prev->next = job->next;
+    else
+        sched->first = job->next;
+    if (job->next)
+        job->next->prev = job->prev;
+    else
+        sched->last = job->prev;
+    map_remove(&sched->jobs, job->id);
+    map_done(&job->workers);
+    for (int i = 0; i < 2; i++) {
+        heap_done(&job->pending[i]);
+        heap_done(&job->lonely[i]);
+    }
+    free(job->maps);
+    free(job->reduces);
+    free(job);
+}

@@ -1,0 +1,146 @@
+/* Events in, actions out. */
+#include "coordinator/sched/sched.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "coordinator/sched/state.h"
+
+void sched_actions_done(struct sched_actions *actions)
+{
+    free(actions->items);
+    *actions = (struct sched_actions){0};
+}
+
+struct sched *sched_new(void)
+{
+    return memory_zeroed(1, sizeof(struct sched));
+}
+
+void sched_free(struct sched *sched)
+{
+    if (!sched)
+        return;
+    while (sched->first)
+        job_delete(sched, sched->first);
+    for (size_t i = 0; i < sched->workers.capacity; i++)
+        free(sched->workers.slots[i].value);
+    map_done(&sched->workers);
+    map_done(&sched->jobs);
+    free(sched->held);
+    free(sched);
+}
+
+static void worker_joined(struct sched *sched, const struct sched_event *event)
+{
+    struct worker *worker;
+
+    if (map_get(&sched->workers, event->worker))
+        return;
+    worker = memory_zeroed(1, sizeof *worker);
+    worker->id = event->worker;
+    worker->threads = event->threads ? event->threads : 1;
+    map_put(&sched->workers, worker->id, worker);
+    place_worker(sched, worker);
+}
+
+/* Whether anyone will still read the map's output. */
+static bool output_is_needed(const struct task *map)
+{
+    return map->job->phase == JOB_MAPPING || map->job->phase == JOB_REDUCING;
+}
+
+static void worker_lost(struct sched *sched, uint64_t id)
+{
+    struct worker *worker = map_remove(&sched->workers, id);
+
+    if (!worker)
+        return;
+    while (worker->running) {
+        struct task *task = worker->running;
+
+        task_detach(sched, task);
+        task_ready(task);
+    }
+    while (worker->outputs) {
+        struct task *map = worker->outputs;
+
+        if (output_is_needed(map))
+            task_output_lost(sched, map);
+        else
+            task_forget_output(map);
+    }
+    place_unlist(worker);
+    free(worker);
+}
+
+void sched_step(struct sched *sched, const struct sched_event *event, struct sched_actions *actions)
+{
+    struct job *job = map_get(&sched->jobs, event->job);
+
+    sched->actions = actions;
+    switch (event->type) {
+    case EVENT_JOB_SUBMITTED:
+        job_submit(sched, event->job);
+        break;
+    case EVENT_JOB_PLANNED:
+        if (job && event->reduces)
+            job_planned(sched, job, event->maps, event->reduces);
+        break;
+    case EVENT_JOB_BROKEN:
+        if (job)
+            job_broken(sched, job, event->code);
+        break;
+    case EVENT_JOB_COMMITTED:
+        if (job)
+            job_committed(sched, job);
+        break;
+    case EVENT_JOB_CANCELLED:
+        if (job)
+            job_cancelled(sched, job);
+        break;
+    case EVENT_WORKER_JOINED:
+        worker_joined(sched, event);
+        break;
+    case EVENT_WORKER_LOST:
+        worker_lost(sched, event->worker);
+        break;
+    case EVENT_TASK_DONE:
+        task_done(sched, event);
+        break;
+    case EVENT_TASK_FAILED:
+        task_failed(sched, event);
+        break;
+    case EVENT_PERSISTED:
+        gate_open(sched, event->sequence);
+        break;
+    }
+    place_all(sched);
+    sched->actions = NULL;
+}
+
+struct sched_progress sched_progress(const struct sched *sched, uint64_t id)
+{
+    const struct job *job = map_get(&sched->jobs, id);
+
+    if (!job)
+        return (struct sched_progress){0};
+    return (struct sched_progress){
+        .state = job->state,
+        .maps = job->map_count,
+        .maps_done = job->maps_done,
+        .reduces = job->reduce_count,
+        .reduces_done = job->reduces_done,
+        .running = job->running,
+        .failed_attempts = job->failed_attempts,
+        .map_reruns = job->map_reruns,
+    };
+}
+
+void sched_forget(struct sched *sched, uint64_t id)
+{
+    struct job *job = map_get(&sched->jobs, id);
+
+    if (job && job->phase == JOB_FINISHED)
+        job_delete(sched, job);
+}

@@ -1,0 +1,137 @@
+/* The scheduler's state, for its own files alone:
+ *   sched.c   events come in, progress goes out
+ *   gate.c    what must wait for PERSISTED
+ *   job.c     the life of a job
+ *   task.c    the life of a task: attempts, failures, lost outputs
+ *   place.c   which task goes to which worker */
+#ifndef SCHED_STATE_H
+#define SCHED_STATE_H
+
+#include "base/heap.h"
+#include "base/map.h"
+#include "coordinator/sched/sched.h"
+
+enum task_state {
+    TASK_BLOCKED, /* waits for its phase */
+    TASK_PENDING, /* in one of its job's heaps */
+    TASK_RUNNING, /* with a worker, running or in hand */
+    TASK_DONE,    /* the attempt that counts is known */
+};
+
+struct task {
+    struct job *job;
+    enum sched_kind kind;
+    uint32_t number;
+    enum task_state state;
+    uint32_t attempt; /* the last one given out */
+    uint32_t blamed;  /* failures that were its own */
+    uint32_t remade;  /* map: times that its output was lost in a fetch */
+    uint32_t freed;   /* failures that cost nothing */
+    bool alone, single;
+    struct worker *worker;    /* RUNNING: where; DONE map: who holds the output */
+    uint64_t avoid;           /* the worker of the last free failure, 0: none */
+    struct task *prev, *next; /* in the worker's list */
+    uint32_t cause_attempt;   /* of the first blamed failure; 0: none */
+    enum error_code cause;
+};
+
+enum job_phase {
+    JOB_SUBMITTING, /* until it is persisted */
+    JOB_CHECKING,
+    JOB_PLANNING,
+    JOB_MAPPING,  /* maps_left > 0 */
+    JOB_REDUCING, /* maps may be made again in between */
+    JOB_COMMITTING,
+    JOB_ENDING, /* FINISHED is decided, not yet said */
+    JOB_FINISHED,
+};
+
+struct job {
+    uint64_t id;
+    enum job_phase phase;
+    enum sched_state state;
+    uint64_t gate; /* nothing of the job is assigned before this sequence is persisted */
+    struct task check;
+    struct task *maps, *reduces;
+    uint32_t map_count, reduce_count, maps_done, reduces_done;
+    struct heap pending[2]; /* maps; reduces */
+    struct heap lonely[2];  /* those that must run alone */
+    bool check_pending;
+    uint32_t running;
+    uint64_t failed_attempts, map_reruns;
+    struct map workers; /* that were given something of it: id -> worker's id, as a marker */
+    struct job *prev, *next; /* in order of submission */
+};
+
+struct worker {
+    uint64_t id;
+    uint32_t threads;
+    uint32_t whole;  /* CHECK and MAP attempts held: each takes all threads */
+    uint32_t single; /* REDUCE attempts held: each takes one */
+    bool alone;      /* holds an attempt that must be alone */
+    struct task *running, *outputs; /* lists of attempts held, of accepted maps */
+    struct worker *prev, *next;     /* in `list` */
+    struct worker_list *list;
+};
+
+/* Workers by what they could take. */
+struct worker_list {
+    struct worker *first, *last;
+};
+
+/* An action that waits for a sequence to be persisted. */
+struct held {
+    uint64_t after;
+    struct sched_action action;
+};
+
+struct sched {
+    struct map workers, jobs;
+    struct job *first, *last;
+    struct worker_list idle;    /* hold nothing */
+    struct worker_list partial; /* hold reduces, and have threads left */
+    struct worker_list full;    /* the others */
+    struct held *held;
+    size_t held_count, held_capacity;
+    uint64_t sequence, persisted;
+    struct sched_actions *actions; /* of the step being made */
+};
+
+/* gate.c */
+void gate_emit(struct sched *sched, const struct sched_action *action);
+/* Emits once `after` is persisted, behind all that was held before it. */
+void gate_hold(struct sched *sched, uint64_t after, const struct sched_action *action);
+uint64_t gate_persist(struct sched *sched, enum sched_record record, uint64_t job,
+                      const struct sched_attempt *attempt, uint64_t worker);
+void gate_open(struct sched *sched, uint64_t sequence);
+
+/* job.c */
+void job_submit(struct sched *sched, uint64_t id);
+void job_planned(struct sched *sched, struct job *job, uint32_t maps, uint32_t reduces);
+void job_broken(struct sched *sched, struct job *job, enum error_code code);
+void job_committed(struct sched *sched, struct job *job);
+void job_cancelled(struct sched *sched, struct job *job);
+/* Moves a job on when what its phase waited for is there. */
+void job_advance(struct sched *sched, struct job *job);
+void job_end(struct sched *sched, struct job *job, enum sched_state state, enum error_code code,
+             const struct sched_attempt *cause);
+void job_delete(struct sched *sched, struct job *job);
+
+/* task.c */
+struct task *task_find(const struct sched *sched, const struct sched_attempt *attempt);
+struct sched_attempt task_attempt(const struct task *task);
+void task_ready(struct task *task);
+void task_start(struct sched *sched, struct task *task, struct worker *worker);
+void task_done(struct sched *sched, const struct sched_event *event);
+void task_failed(struct sched *sched, const struct sched_event *event);
+void task_output_lost(struct sched *sched, struct task *map);
+/* The attempt ends without a result: its worker has room again. */
+void task_detach(struct sched *sched, struct task *task);
+void task_forget_output(struct task *map);
+
+/* place.c */
+void place_all(struct sched *sched);
+void place_worker(struct sched *sched, struct worker *worker);
+void place_unlist(struct worker *worker);
+
+#endif

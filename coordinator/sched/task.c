@@ -1,0 +1,246 @@
+/* The life of a task. An attempt is given to a worker; its answer is believed if, and only if, that attempt is
+ * the one that runs there now. */
+#include "base/check.h"
+#include "base/limits.h"
+#include "coordinator/sched/state.h"
+
+enum { FREE_FAILURES_MAX = 200 }; /* of one task: beyond it something is wrong that retries do not cure */
+
+struct sched_attempt task_attempt(const struct task *task)
+{
+    return (struct sched_attempt){task->job->id, task->kind, task->number, task->attempt};
+}
+
+struct task *task_find(const struct sched *sched, const struct sched_attempt *attempt)
+{
+    struct job *job = map_get(&sched->jobs, attempt->job);
+
+    if (!job)
+        return NULL;
+    if (attempt->kind == SCHED_CHECK)
+        return attempt->task ? NULL : &job->check;
+    if (attempt->kind == SCHED_MAP)
+        return attempt->task < job->map_count ? &job->maps[attempt->task] : NULL;
+    if (attempt->kind == SCHED_REDUCE)
+        return attempt->task < job->reduce_count ? &job->reduces[attempt->task] : NULL;
+    return NULL;
+}
+
+static void list_add(struct task **list, struct task *task)
+{
+    task->prev = NULL;
+    task->next = *list;
+    if (*list)
+        (*list)->prev = task;
+    *list = task;
+}
+
+static void list_remove(struct task **list, struct task *task)
+{
+    if (task->prev)
+        task->prev->next = task->next;
+    else
+        *list = task->next;
+    if (task->next)
+        task->next->prev = task->prev;
+    task->prev = task->next = NULL;
+}
+
+/* Puts the task where placement finds it. */
+void task_ready(struct task *task)
+{
+    struct job *job = task->job;
+
+    task->state = TASK_PENDING;
+    if (task->kind == SCHED_CHECK)
+        job->check_pending = true;
+    else
+        heap_push(task->alone ? &job->lonely[task->kind == SCHED_REDUCE]
+                              : &job->pending[task->kind == SCHED_REDUCE],
+                  task->number);
+}
+
+void task_start(struct sched *sched, struct task *task, struct worker *worker)
+{
+    struct sched_action action = {.type = ACTION_ASSIGN, .worker = worker->id};
+
+    task->state = TASK_RUNNING;
+    task->attempt++;
+    task->worker = worker;
+    task->job->running++;
+    list_add(&worker->running, task);
+    if (task->kind == SCHED_REDUCE)
+        worker->single++;
+    else
+        worker->whole++;
+    worker->alone = worker->alone || task->alone;
+    map_put(&task->job->workers, worker->id, worker);
+    place_worker(sched, worker);
+    action.attempt = task_attempt(task);
+    action.job = task->job->id;
+    action.alone = task->alone;
+    action.single = task->single;
+    gate_emit(sched, &action);
+}
+
+void task_detach(struct sched *sched, struct task *task)
+{
+    struct worker *worker = task->worker;
+
+    check(task->state == TASK_RUNNING);
+    list_remove(&worker->running, task);
+    if (task->kind == SCHED_REDUCE)
+        worker->single--;
+    else
+        worker->whole--;
+    if (task->alone)
+        worker->alone = false;
+    task->job->running--;
+    task->worker = NULL;
+    task->state = TASK_BLOCKED;
+    place_worker(sched, worker);
+}
+
+void task_forget_output(struct task *map)
+{
+    if (map->worker)
+        list_remove(&map->worker->outputs, map);
+    map->worker = NULL;
+}
+
+/* The task whose running attempt the event speaks of; NULL, after a REFUSE, if there is none. */
+static struct task *running_task(struct sched *sched, const struct sched_event *event)
+{
+    struct sched_action refuse = {.type = ACTION_REFUSE,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt};
+    struct task *task = task_find(sched, &event->attempt);
+
+    if (task && task->state == TASK_RUNNING && task->worker->id == event->worker &&
+        task->attempt == event->attempt.attempt)
+        return task;
+    gate_emit(sched, &refuse);
+    return NULL;
+}
+
+void task_done(struct sched *sched, const struct sched_event *event)
+{
+    struct task *task = running_task(sched, event);
+    struct sched_action accepted = {.type = ACTION_ACCEPTED,
+                                    .job = event->attempt.job,
+                                    .worker = event->worker,
+                                    .attempt = event->attempt};
+    uint64_t sequence = 0;
+
+    if (!task)
+        return;
+    task_detach(sched, task);
+    task->state = TASK_DONE;
+    if (task->kind != SCHED_CHECK)
+        sequence = gate_persist(sched, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
+                                event->worker);
+    gate_hold(sched, sequence, &accepted);
+    if (task->kind == SCHED_MAP) {
+        task->worker = map_get(&sched->workers, event->worker);
+        list_add(&task->worker->outputs, task);
+        task->job->maps_done++;
+        /* Reducers may read the outputs once the last of them is sure to count. */
+        if (task->job->maps_done == task->job->map_count)
+            task->job->gate = sequence;
+    } else if (task->kind == SCHED_REDUCE) {
+        task->job->reduces_done++;
+    }
+    job_advance(sched, task->job);
+}
+
+/* A failure that is the task's own. */
+static void charge(struct sched *sched, struct task *task, const struct sched_event *event)
+{
+    struct sched_action failure = {.type = ACTION_FAILURE,
+                                   .job = event->attempt.job,
+                                   .worker = event->worker,
+                                   .attempt = event->attempt,
+                                   .code = event->code};
+    struct sched_attempt cause = event->attempt;
+
+    task->job->failed_attempts++;
+    gate_emit(sched, &failure);
+    if (!task->cause_attempt) {
+        task->cause_attempt = event->attempt.attempt;
+        task->cause = event->code;
+    }
+    task->single = true;
+    if (++task->blamed < LIMIT_ATTEMPTS) {
+        task_ready(task);
+        return;
+    }
+    cause.attempt = task->cause_attempt;
+    job_end(sched, task->job, SCHED_FAILED, task->cause, &cause);
+}
+
+/* A failure that is nobody's: tried again, preferably elsewhere. */
+static void excuse(struct sched *sched, struct task *task, const struct sched_event *event)
+{
+    task->avoid = event->worker;
+    if (event->suspect)
+        task->alone = task->single = true;
+    if (++task->freed < FREE_FAILURES_MAX)
+        task_ready(task);
+    else
+        job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
+}
+
+/* The reducer could not read a map's output: that map is made again. */
+static void refetch(struct sched *sched, struct task *task, const struct sched_event *event)
+{
+    struct job *job = task->job;
+    struct task *map;
+
+    excuse(sched, task, event);
+    if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE || event->lost_map >= job->map_count)
+        return;
+    map = &job->maps[event->lost_map];
+    if (map->state != TASK_DONE)
+        return; /* it is being made again already */
+    if (++map->remade > LIMIT_ATTEMPTS)
+        job_end(sched, job, SCHED_FAILED, event->code, &event->attempt);
+    else
+        task_output_lost(sched, map);
+}
+
+void task_failed(struct sched *sched, const struct sched_event *event)
+{
+    struct task *task = running_task(sched, event);
+    enum error_policy policy = error_policy(event->code);
+    bool blamed = event->blamed || (event->suspect && task && task->alone);
+
+    if (!task)
+        return;
+    task_detach(sched, task);
+    if (policy == POLICY_REFETCH)
+        refetch(sched, task, event);
+    else if (policy == POLICY_GIVE_UP && blamed)
+        job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
+    else if (policy == POLICY_BLAME && blamed)
+        charge(sched, task, event);
+    else
+        excuse(sched, task, event);
+}
+
+void task_output_lost(struct sched *sched, struct task *map)
+{
+    struct sched_action again = {.type = ACTION_MAP_AGAIN};
+    struct job *job = map->job;
+
+    check(map->kind == SCHED_MAP && map->state == TASK_DONE);
+    again.job = job->id;
+    again.attempt = task_attempt(map);
+    job->gate = gate_persist(sched, SCHED_RECORD_LOST, job->id, &again.attempt,
+                             map->worker ? map->worker->id : 0);
+    gate_hold(sched, job->gate, &again);
+    task_forget_output(map);
+    job->maps_done--;
+    job->map_reruns++;
+    task_ready(map);
+}
