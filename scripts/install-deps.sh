@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that Marram needs and that are missing.
+#
+#     scripts/install-deps.sh [build|test|check|all]     (default: build)
+#
+# As root, or with sudo that asks nothing, it installs them; otherwise it prints the command and fails.
+set -euo pipefail
+
+# package              groups            what for
+packages='
+gcc                    build             the compiler
+g++                    test              jobs in C++
+make                   build             the build
+pkg-config             build             where the libraries are
+libzmq3-dev            build             transport
+libprotobuf-c-dev      build             messages
+protobuf-c-compiler    build             messages
+libsodium-dev          build             SHA-256 of job objects
+libjansson-dev         build             JSON
+libxxhash-dev          build             checksums
+libpcre2-dev           build             the grep job
+zlib1g-dev             test              the yardsticks
+libcmocka-dev          test              unit tests
+mawk                   test              independent references
+procps                 test              looking for processes that were left behind
+clang-14               check             thread sanitizer, fuzzing
+libomp-14-dev          check             OpenMP for clang
+libclang-rt-14-dev     check             the sanitizers of clang
+clang-format-14        check             the format of the code
+shellcheck             check             shell scripts
+'
+
+group=${1:-build}
+case $group in
+build) groups='build' ;;
+test) groups='build test' ;;
+check) groups='build check' ;;
+all) groups='build test check' ;;
+*)
+    echo "install-deps.sh: no group '$group': build, test, check or all" >&2
+    exit 2
+    ;;
+esac
+
+wanted=()
+while read -r package in_group _; do
+    [[ -n $package && " $groups " == *" $in_group "* ]] && wanted+=("$package")
+done <<<"$packages"
+
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+    sed -n 's/^installed //p') || true
+missing=()
+for package in "${wanted[@]}"; do
+    grep -qx -- "$package" <<<"$installed" || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "install-deps.sh: this is no Debian; install the counterparts of: ${missing[*]}" >&2
+    exit 1
+fi
+as_root=()
+if ((EUID)); then
+    if ! sudo -n true 2>/dev/null; then
+        echo "install-deps.sh: missing packages; run this first:" >&2
+        echo "    sudo apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo -n)
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt=("${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -20 "$log" >&2
+    echo "install-deps.sh: apt-get failed" >&2
+    exit 1
+fi

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Runs test programs and suites, two at a time, and adds up their totals.
+#
+#     tests/run.sh BUILD PROGRAM-OR-SUITE...
+#
+# A program prints the lines of cmocka, a suite ends with "N passed, N failed, N skipped". The output of what
+# failed is shown whole.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+export MARRAM_BUILD=$PWD/build/$1
+export BUILD=$1
+shift
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:allocator_may_return_null=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# libzmq and OpenMP's runtime are not instrumented; what they synchronise is told by the suppressions.
+export TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$PWD/tests/lib/tsan.supp:history_size=4
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+run_one() {
+    local test=$1 log=$2/${1//\//_}.log status
+    timeout -k 10 1500 "$test" >"$log" 2>&1
+    status=$?
+    # cmocka counts in lines of its own; a suite in its last one.
+    if grep -q '^\[==========\]' "$log"; then
+        local ok bad
+        ok=$(grep -c '^\[       OK \]' "$log")
+        bad=$(grep -c '^\[  FAILED  \] [a-z0-9_]*$' "$log")
+        ((status && !bad)) && bad=1
+        echo "$ok $bad 0" >"$log.count"
+    elif line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1) && [[ -n $line ]]; then
+        read -r ok _ bad _ skip _ <<<"$line"
+        bad=${bad%,}
+        ((status && !bad)) && bad=1
+        echo "$ok $bad ${skip%,}" >"$log.count"
+    else
+        echo "0 1 0" >"$log.count"
+    fi
+    read -r ok bad skip <"$log.count"
+    printf '%-44s %4s passed %3s failed %3s skipped\n' "$test" "$ok" "$bad" "$skip"
+    grep -h '^skipped:' "$log"
+    if ((bad)); then
+        echo "---- $test"
+        tail -60 "$log"
+        echo "----"
+    fi
+    return 0
+}
+export -f run_one
+
+printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
+cat "$results"/*.count | awk '
+    { passed += $1; failed += $2; skipped += $3 }
+    END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
