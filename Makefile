@@ -1,46 +1,54 @@
 # Marram. `make help` lists the targets. Nothing is configured; everything is built under build/$(BUILD)/.
 BUILD  ?= release
+PREFIX ?= /usr/local
 OUT    := build/$(BUILD)
-CC     := $(if $(filter tsan,$(BUILD)),clang-14,gcc)
-CXX    ?= g++
 Q      := $(if $(V),,@)
+
+# clang's runtime knows the barriers of OpenMP better than gcc's does.
+ifeq ($(BUILD),tsan)
+CC     := clang-14
+CXX    := clang++-14
+else
+CC     := gcc
+CXX    := g++
+endif
 
 OPT_release := -O3 -g
 OPT_debug   := -O1 -g3
 OPT_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
-WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
-          $(if $(WERROR),-Werror)
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 PKGS   := libzmq libprotobuf-c libsodium jansson
-JOBFLAGS := -std=gnu17 $(OPT_$(BUILD)) $(WARN) -fvisibility=hidden -Imrlib/include -MMD -MP -fPIC
-CPPFLAGS_ := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(WARN) -fopenmp -fvisibility=hidden -MMD -MP
+SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
+JOBFLAGS := $(OPT_$(BUILD)) -fvisibility=hidden -fPIC -shared -Imrlib/include -MMD -MP
+LIBS_grep := -lpcre2-8
 
-sources = $(sort $(shell find $(1) -name '*.c'))
-objects = $(patsubst %.c,$(OUT)/%.o,$(call sources,$(1)))
-LIB    := $(OUT)/libmr.a
-WIRE   := $(OUT)/wire/mr.pb-c.c
-BINS   := $(OUT)/marram $(OUT)/marram-executor
-JOBS   := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
-TESTS  := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
-TESTJOBS := $(patsubst tests/jobs/%.c,$(OUT)/tests/jobs/%.so,$(wildcard tests/jobs/*.c)) \
-            $(patsubst tests/jobs/%.cc,$(OUT)/tests/jobs/%.so,$(wildcard tests/jobs/*.cc))
-AGENT  := $(call objects,worker/agent)
-EXEC   := $(call objects,worker/executor)
-COORD  := $(call objects,coordinator)
-CLI    := $(call objects,cli)
-HOST   := $(filter-out %/main.o,$(AGENT) $(EXEC) $(COORD) $(CLI))
-TESTLIB := $(call objects,tests/lib)
+objects = $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find $(1) -name '*.c')))
+LIB      := $(OUT)/libmr.a
+WIRE     := $(OUT)/wire/mr.pb-c.c
+PROGRAMS := $(OUT)/marram $(OUT)/marram-executor
+JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
+TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
+            $(OUT)/tests/golden/v1/golden.so
+UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
+SUITES   := $(wildcard tests/cluster/test_*.sh)
+AGENT    := $(call objects,worker/agent)
+EXECUTOR := $(call objects,worker/executor)
+COORD    := $(call objects,coordinator)
+CLI      := $(call objects,cli)
+TESTLIB  := $(call objects,tests/lib)
 
-.PHONY: all FORCE
-all: $(BINS) $(JOBS)
+.PHONY: all test test-built check demo demo-built bench soak fuzz install clean help FORCE
+all: $(PROGRAMS) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
-$(OUT)/marram-executor: $(EXEC) $(LIB)
-$(TESTS): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(HOST) $(LIB)
-$(TESTS): override LDLIBS += -lcmocka
-$(BINS) $(TESTS):
+$(OUT)/marram-executor: $(EXECUTOR) $(LIB)
+$(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)
+$(UNIT): override LDLIBS += -lcmocka
+$(PROGRAMS) $(UNIT):
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 $(LIB): $(call objects,mrlib) $(WIRE:.c=.o)
@@ -48,23 +56,93 @@ $(LIB): $(call objects,mrlib) $(WIRE:.c=.o)
 	$(Q)$(AR) rcs $@ $^
 $(OUT)/%.o: %.c $(OUT)/.flags | $(WIRE)
 	@echo "  CC    $<"; mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(SEARCH) $(CFLAGS) -c -o $@ $<
 $(OUT)/wire/mr.pb-c.o: $(WIRE)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(CPPFLAGS_) $(CFLAGS) -w -c -o $@ $<
-$(OUT)/wire/mr.pb-c.c: mrlib/wire/mr.proto
+	$(Q)$(CC) $(SEARCH) $(CFLAGS) -w -c -o $@ $<
+$(WIRE): mrlib/wire/mr.proto
 	@echo "  PROTO $<"; mkdir -p $(@D)
 	$(Q)protoc-c -I$(<D) --c_out=$(@D) $(<F)
 $(OUT)/jobs/%.so: jobs/%.c $(OUT)/.flags
 	@echo "  JOB   $@"; mkdir -p $(@D)
-	$(Q)$(CC) $(JOBFLAGS) -shared -o $@ $< $(LIBS_$*)
+	$(Q)$(CC) -std=gnu17 $(JOBFLAGS) $(CWARN) -o $@ $< $(LIBS_$*)
 $(OUT)/tests/jobs/%.so: tests/jobs/%.c $(OUT)/.flags
 	@echo "  JOB   $@"; mkdir -p $(@D)
-	$(Q)$(CC) $(JOBFLAGS) -shared -o $@ $<
-LIBS_grep := -lpcre2-8
+	$(Q)$(CC) -std=gnu17 $(JOBFLAGS) $(CWARN) -o $@ $<
+$(OUT)/tests/jobs/%.so: tests/jobs/%.cc $(OUT)/.flags
+	@echo "  JOB   $@"; mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++20 $(JOBFLAGS) $(WARN) -o $@ $<
+# Built against the header as it was when the first objects went out, never against today's.
+$(OUT)/tests/golden/%/golden.so: tests/golden/%/golden.c tests/golden/%/mr/job.h
+	@echo "  JOB   $@"; mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(OPT_$(BUILD)) -fvisibility=hidden -fPIC -shared -Itests/golden/$* -o $@ $<
 $(OUT)/.flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' >$@
 FORCE:
+
+# ---- What people type first: these install what is missing, then begin again with everything there ----
+
+demo:
+	@scripts/install-deps.sh build
+	@$(MAKE) --no-print-directory BUILD=release demo-built
+demo-built: all
+	@scripts/demo.sh $(INPUT)
+
+test:
+	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
+	@$(MAKE) --no-print-directory test-built
+test-built: all $(UNIT) $(TESTJOBS)
+	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+
+check:
+	@scripts/install-deps.sh all
+	@$(MAKE) --no-print-directory WERROR=1 BUILD=release all
+	@scripts/check.sh
+
+soak:
+	@scripts/install-deps.sh test
+	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
+
+bench:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory BUILD=release all
+	@tests/bench/run.sh
+
+# ---- Fuzzing: each decoder of foreign bytes, FUZZ_SECONDS each -------------------------------------
+
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c')) $(WIRE)
+build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
+	@echo "  FUZZ  $@"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
+	    -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+fuzz:
+	@scripts/install-deps.sh all
+	@$(MAKE) --no-print-directory $(FUZZERS)
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/marram \
+	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
+	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
+	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
+	install -m 644 mrlib/include/mr/job.h $(DESTDIR)$(PREFIX)/include/mr/
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                 build programs and jobs (BUILD=release|debug|asan|tsan, V=1 shows commands)'
+	@echo 'make demo            count the words of English text (INPUT=DIR: of anything)'
+	@echo 'make test            every test that a plain machine can run'
+	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
+	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios'
+	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters'
+	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
+	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'
+	@echo 'make clean           remove build/'
 
 .SECONDARY:
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -26,9 +26,9 @@ field() { sed -n "s/^ *\"$1\": \([0-9.]*\),*\$/\1/p" "$out/result.json"; }
 
 echo
 echo "The twenty most frequent words:"
-cat "$out"/words/part-* | sort -t "$(printf '\t')" -k2,2nr -k1,1 | head -20 |
+cat "$out"/words/part-* | sort -t "$(printf '\t')" -k2,2nr -k1,1 |
     awk -F '\t' 'NR == 1 { most = $2 }
-        { bar = ""; for (i = 0; i < 40 * $2 / most; i++) bar = bar "#"; printf "  %9d  %-12s %s\n", $2, $1, bar }'
+        NR <= 20 { bar = ""; for (i = 0; i < 40 * $2 / most; i++) bar = bar "#"; printf "  %9d  %-12s %s\n", $2, $1, bar }'
 echo
 awk -v bytes="$(field map_input_bytes)" -v words="$(field map_output_records)" \
     -v keys="$(field reduce_output_records)" -v seconds="$(field seconds)" 'BEGIN {

@@ -113,7 +113,7 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
     /* From one byte before the range: if that is a newline, a line begins at `offset`. */
     uint64_t start = offset ? offset - 1 : 0;
     size_t limit = (size_t)(offset - start + length); /* of the range, in the buffer */
-    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, end;
+    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, end = 0;
 
     *ret_text = (struct mr_bytes){lines->buffer, 0};
     *ret_offset = offset;

@@ -1,0 +1,114 @@
+# Sourced by the suites in tests/cluster: claims, comparisons, and a look at what was left behind.
+#
+# A suite calls `claim NAME FUNCTION` for each of its claims and `totals` at the end. Each claim runs in a folder
+# of its own, in a subshell: the first command that fails ends it. MARRAM_BUILD is the folder of the programs.
+# shellcheck shell=bash
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+: "${MARRAM_BUILD:=$root/build/release}"
+marram=$MARRAM_BUILD/marram
+jobs=$MARRAM_BUILD/jobs
+testjobs=$MARRAM_BUILD/tests/jobs
+base=$(mktemp -d "${TMPDIR:-/tmp}/marram-suite-XXXXXX")
+export LC_ALL=C root marram jobs testjobs
+harness_passed=0
+harness_failed=0
+harness_skipped=0
+trap 'rm -rf "$base"' EXIT
+
+die() {
+    echo "    $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# What a finished command may not leave: files in its scratch folder, processes of its own.
+left_behind() {
+    find "$1" -mindepth 1 2>/dev/null | head -5
+    grep -lz "^TMPDIR=$1\$" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
+        local pid=${file#/proc/}
+        pid=${pid%/environ}
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == marram* ]] && echo "process $pid"
+    done
+}
+
+claim() {
+    local name=$1 body=$2 status work=$base/work left
+    rm -rf "$work"
+    mkdir -p "$work/tmp"
+    (
+        set -e
+        cd "$work"
+        export TMPDIR=$work/tmp
+        "$body"
+    ) >"$base/log" 2>&1
+    status=$?
+    left=$(left_behind "$work/tmp")
+    if ((status == 77)); then
+        harness_skipped=$((harness_skipped + 1))
+        echo "skip    $name"
+        grep '^skipped:' "$base/log"
+    elif ((status == 0)) && [[ -z $left ]]; then
+        harness_passed=$((harness_passed + 1))
+        echo "ok      $name"
+    else
+        harness_failed=$((harness_failed + 1))
+        echo "FAILED  $name"
+        [[ -n $left ]] && echo "    left behind: $left"
+        sed 's/^/    /' "$base/log" | tail -25
+    fi
+}
+
+totals() {
+    echo "$harness_passed passed, $harness_failed failed, $harness_skipped skipped"
+    ((harness_failed == 0))
+}
+
+# expect_status N COMMAND...: runs it with stdout in ./stdout and stderr in ./stderr.
+expect_status() {
+    local wanted=$1 status=0
+    shift
+    "$@" >stdout 2>stderr || status=$?
+    ((status == wanted)) || die "status $status, not $wanted: $* $(echo && tail -5 stderr)"
+}
+
+# expect_refusal STATUS WORDS COMMAND...: the status, and one line on stderr that holds the words.
+expect_refusal() {
+    local wanted=$1 words=$2
+    shift 2
+    expect_status "$wanted" "$@"
+    grep -qF -- "$words" stderr || die "stderr does not say '$words': $(cat stderr)"
+    (($(grep -cv '^ map ' stderr) == 1)) || die "more than one line: $(cat stderr)"
+}
+
+expect_same() {
+    cmp "$1" "$2" || die "$1 and $2 differ: $(diff "$1" "$2" | head -5)"
+}
+
+run() {
+    "$marram" run "$@" 2>stderr || die "marram run $* failed: $(cat stderr)"
+}
+
+# counter NAME: from the JSON in ./json
+counter() { sed -n "s/^ *\"$1\": \(-\{0,1\}[0-9]*\),*\$/\1/p" json; }
+
+expect_counter() {
+    [[ $(counter "$1") == "$2" ]] || die "counter $1 is $(counter "$1"), not $2"
+}
+
+# The whole output in one order, whatever the parts.
+sorted_output() { cat "$1"/part-* | sort; }
+
+# The words of files, each followed by a newline, counted by tools that know nothing of us.
+reference_words() {
+    local file
+    for file in "$@"; do
+        cat -- "$file"
+        echo
+    done | tr -s '\000-\040' '\n' | grep -a . | sort | uniq -c | awk '{ print substr($0, 9) "\t" $1 }' | sort
+}
