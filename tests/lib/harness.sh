@@ -11,6 +11,7 @@ marram=$MARRAM_BUILD/marram
 jobs=$MARRAM_BUILD/jobs
 testjobs=$MARRAM_BUILD/tests/jobs
 base=$(mktemp -d "${TMPDIR:-/tmp}/marram-suite-XXXXXX")
+chmod 755 "$base"
 export LC_ALL=C root marram jobs testjobs
 harness_passed=0
 harness_failed=0
