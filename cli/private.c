@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "cli/locate.h"
 #include "coordinator/serve.h"
-#include "store/tree.h"
+#include "store/scratch.h"
 #include "worker/agent/agent.h"
 
 static const char endpoint[] = "inproc://coordinator";
@@ -27,7 +27,8 @@ struct worker {
 
 struct private_cluster {
     void *context;
-    char *folder, *program;
+    struct scratch scratch;
+    char *program;
     struct coordinator *coordinator;
     pthread_t thread; /* the coordinator's */
     struct worker *workers;
@@ -67,14 +68,7 @@ static int make_folder(struct private_cluster *cluster, struct error *err)
 {
     const char *base = getenv("TMPDIR");
 
-    cluster->folder = memory_format("%s/marram-run-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(cluster->folder)) {
-        error_errno(err, ERROR_IO, "make a temporary folder '%s'", cluster->folder);
-        free(cluster->folder);
-        cluster->folder = NULL;
-        return -1;
-    }
-    return 0;
+    return scratch_open(&cluster->scratch, base && *base ? base : "/tmp", "marram-run", err);
 }
 
 static void start_workers(struct private_cluster *cluster, const struct private_options *options)
@@ -85,7 +79,7 @@ static void start_workers(struct private_cluster *cluster, const struct private_
         struct worker *worker = &cluster->workers[i];
 
         worker->cluster = cluster;
-        worker->scratch = memory_format("%s/worker-%u", cluster->folder, i);
+        worker->scratch = memory_format("%s/worker-%u", cluster->scratch.path, i);
         snprintf(worker->name, sizeof worker->name, "worker-%u", i);
         worker->options = (struct agent_options){
             .context = cluster->context,
@@ -106,6 +100,7 @@ int private_start(const struct private_options *options, struct private_cluster 
 {
     struct private_cluster *cluster = memory_zeroed(1, sizeof *cluster);
 
+    cluster->scratch = SCRATCH_CLOSED;
     cluster->stop_coordinator = eventfd(0, EFD_CLOEXEC);
     cluster->stop_workers = eventfd(0, EFD_CLOEXEC);
     cluster->failed = eventfd(0, EFD_CLOEXEC);
@@ -149,8 +144,6 @@ const struct error *private_failure(struct private_cluster *cluster)
 
 void private_stop(struct private_cluster *cluster)
 {
-    struct error ignored;
-
     if (!cluster)
         return;
     raise_event(cluster->stop_workers);
@@ -162,12 +155,10 @@ void private_stop(struct private_cluster *cluster)
     serve_close(cluster->coordinator);
     link_close(cluster->link);
     link_context_free(cluster->context);
-    if (cluster->folder)
-        tree_remove(cluster->folder, &ignored);
+    scratch_close(&cluster->scratch);
     for (uint32_t i = 0; i < cluster->worker_count; i++)
         free(cluster->workers[i].scratch);
     free(cluster->workers);
-    free(cluster->folder);
     free(cluster->program);
     close(cluster->stop_coordinator);
     close(cluster->stop_workers);

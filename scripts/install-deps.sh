@@ -23,6 +23,7 @@ zlib1g-dev             test              the yardsticks
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
 procps                 test              looking for processes that were left behind
+strace                 test              seeing what reaches the disk
 clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang

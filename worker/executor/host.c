@@ -52,20 +52,22 @@ static int copy_file(const char *from, const char *to, struct error *err)
     return 0;
 }
 
-/* A private copy of the object, named by its hash: what is loaded is what was submitted, byte by byte, and no
- * two objects ever share a path. Caller frees. */
+/* A private copy of the object: what is loaded is what was submitted, byte by byte, and no two objects ever
+ * share a path. It keeps its name, for backtraces. Caller frees. */
 static char *fetch_object(const Mr__JobOpen *open, struct error *err)
 {
     const Mr__JobSpec *spec = open->spec;
     cleanup_free char *from =
         memory_format("%.*s", (int)spec->object.len, (const char *)spec->object.data);
-    char *to = NULL, hex[65];
+    cleanup_free char *folder = memory_format("%.*s/object-%d", (int)open->scratch.len,
+                                              (const char *)open->scratch.data, (int)getpid());
+    const char *name = strrchr(from, '/');
+    char *to = memory_format("%s/%s", folder, name ? name + 1 : from);
     uint8_t digest[32];
 
-    object_hex(spec->object_sha256.data, hex);
-    to = memory_format("%.*s/%s.%d.so", (int)open->scratch.len, (const char *)open->scratch.data, hex,
-                       (int)getpid());
-    if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
+    if (mkdir(folder, 0700) && errno != EEXIST)
+        error_errno(err, ERROR_IO, "make folder '%s'", folder);
+    else if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
         if (memcmp(digest, spec->object_sha256.data, sizeof digest))
             error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted", from);
         else if (!object_check(to, err))

@@ -380,10 +380,17 @@ static inline struct mr_bytes mr_value_key(struct mr_task *task, const struct mr
 /* ---- Everything else ---------------------------------------------------------------------------- */
 
 /* Where the text that `map` was given comes from. In map only. */
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* C++ minds that the function is called as its struct */
+#endif
 static inline struct mr_source mr_source(struct mr_task *task)
 {
     return task->ops->source(task);
 }
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
 
 /* Adds n to counter number `counter` of mr_job.counters. In map, finish and reduce; in combine, which may
  * run any number of times, it fails the attempt. */

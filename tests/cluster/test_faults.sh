@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# Jobs that misbehave: named exactly, contained, nothing left behind. tests/jobs/misbehave.c says how.
+# shellcheck source=tests/lib/harness.sh
+source "$(dirname "$0")/../lib/harness.sh"
+
+# 100,000 lines, one of which is bad; $offset says where.
+sample() {
+    awk 'BEGIN { for (i = 0; i < 60000; i++) print "word" i % 1000, "filler of no interest" }' >in
+    offset=$(wc -c <in)
+    echo BAD >>in
+    awk 'BEGIN { for (i = 0; i < 40000; i++) print "word" i % 77, "more filler" }' >>in
+}
+
+# crash JOB WORDS PARAMETERS...: the job fails, says WORDS, and leaves no output; JSON in ./json
+crash() {
+    local job=$1 words=$2 status=0
+    shift 2
+    timeout 120 "$marram" run "$testjobs/$job.so" -i in -o out --split-size 500K --workers 2 --threads 2 \
+        -r 5 --json "$@" >json 2>stderr || status=$?
+    ((status == 1)) || die "status $status, not 1: $(cat stderr)"
+    grep -qF -- "$words" stderr || die "stderr does not say '$words': $(cat stderr)"
+    [[ ! -e out ]] || die 'there is an output folder'
+    [[ -z $(ls -d out.marram-* 2>/dev/null) ]] || die 'there is a staging folder'
+    # Four attempts of the guilty task, and none of another's.
+    [[ ${attempts:-4} == any ]] || expect_counter failed_attempts 4
+}
+record() { echo "record at '$PWD/in' offset $offset"; }
+
+# A sanitizer reports a wrong access in its own way, with its own status.
+instrumented() { [[ ${BUILD:-release} == asan || ${BUILD:-release} == tsan ]]; }
+
+crash_in_map() {
+    sample
+    crash misbehave "$(record)" -p map=segv
+    instrumented || grep -q 'signal 11' stderr
+    grep -q 'in map' stderr
+}
+crash_of_other_kinds() {
+    sample
+    crash misbehave "signal 8" -p map=divide
+    grep -qF "$(record)" stderr
+    crash misbehave "signal 6" -p map=abort
+    grep -qF "$(record)" stderr
+    crash misbehave "signal 9" -p map=kill
+    grep -qF "$(record)" stderr
+}
+crash_in_a_block() {
+    sample
+    crash misbehave_blocks "block at '$PWD/in' offset" -p map=abort
+    read -r from length < <(sed -n "s/.*offset \([0-9]*\) of \([0-9]*\) bytes.*/\1 \2/p" stderr)
+    ((from <= offset && offset < from + length)) || die "the block is not around $offset: $(cat stderr)"
+}
+crash_in_reduce() {
+    sample
+    crash misbehave "in reduce, key 'BAD'" -p reduce=segv
+    crash misbehave "in reduce, key 'BAD'" -p reduce=abort
+}
+stack_overflow() {
+    sample
+    crash misbehave "$(record)" -p map=overflow
+    crash misbehave "in reduce, key 'BAD'" -p reduce=overflow
+}
+backtrace_names_the_object() {
+    instrumented && skip 'the sanitizer takes the signal'
+    sample
+    crash misbehave 'signal 11' -p map=segv
+    grep -q '^  #0 .*(misbehave.so)' stderr || die "$(cat stderr)"
+}
+exit_in_map() {
+    sample
+    crash misbehave "called exit(0) in map, $(record)" -p map=exit
+    crash misbehave "status 0 in map, $(record)" -p map=_exit
+    crash misbehave "called exit(0) in reduce, key 'BAD'" -p reduce=exit
+    # Every task has the fault in its setup: which of them is the first to give up is open.
+    attempts=any crash misbehave 'called exit(0) in setup' -p setup=exit
+}
+exit_in_a_constructor() {
+    echo x >in
+    crash exit_constructor 'called exit(0) while the job object was loaded'
+}
+endless_loop() {
+    sample
+    crash misbehave "task timeout of 1 s" -p map=loop --task-timeout 1
+    grep -qF "$(record)" stderr
+    crash misbehave "key 'BAD'" -p reduce=loop --task-timeout 1
+}
+endless_output() {
+    sample
+    crash misbehave "task timeout of 1 s" -p map=print --task-timeout 1
+    grep -q '^\[[0-9]* bytes dropped\]' stderr
+    (($(wc -c <stderr) < 100000)) || die "$(wc -c <stderr) bytes on stderr"
+}
+last_output_is_kept() {
+    sample
+    crash misbehave "$(record)" -p map=print_and_segv
+    grep -q '^\[2[0-9]* bytes dropped\]' stderr
+    grep -q '^the last line$' stderr
+    sample
+    "$marram" run "$testjobs/misbehave.so" -i in -o out -p map=print_much >stdout 2>stderr
+    [[ ! -s stdout ]] || die 'the job printed into our standard output'
+}
+growth_without_end() {
+    instrumented && skip 'the sanitizer keeps memory of its own'
+    sample
+    crash misbehave 'more than the' -p map=grow --memory 64M
+    grep -qF "$(record)" stderr
+}
+job_says_fail() {
+    sample
+    crash misbehave "'$PWD/in' offset $offset: I do not like this" -p map=fail
+    crash misbehave "key 'BAD': I do not like this" -p reduce=fail
+    attempts=any crash misbehave 'I do not like this' -p setup=fail
+}
+contradictions() {
+    sample
+    crash misbehave 'MR_F64' -p map=wrong_type
+    grep -qF "offset $offset" stderr
+    attempts=any crash combine_job 'combine' -p count=true
+    attempts=any crash partition_job 'the job has parts 0 to 4' -p off=5
+}
+exception_in_cxx() {
+    sample
+    echo 'a THROW b' >>in
+    timeout 60 "$marram" run "$testjobs/cxx_job.so" -i in -o out >stdout 2>stderr && die 'no failure'
+    grep -qF "record at '$PWD/in'" stderr
+    grep -q 'thrown' stderr
+}
+
+# One attempt fails, its task is tried again, those that shared the executor are not charged.
+innocents_lose_nothing() {
+    sample
+    run wordcount -i in -o want -r 8
+    for where in map reduce; do
+        for job in misbehave misbehave_blocks; do
+            rm -rf misbehaved out
+            run "$testjobs/$job.so" -i in -o out -r 8 -p $where=once --split-size 100K --threads 4 --json >json
+            [[ -f misbehaved ]] || die 'the fault did not fire'
+            expect_counter failed_attempts 1
+            sorted_output out >got
+            sorted_output want >wanted
+            expect_same got wanted
+        done
+    done
+}
+daemons_end_with_the_job() {
+    local before after
+    sample
+    before=$(pgrep -c marram-executor || true)
+    run "$testjobs/misbehave.so" -i in -o out -p map=daemon
+    after=$(pgrep -c marram-executor || true)
+    ((after <= before)) || die "$after executors, $before before"
+}
+
+# start ARGUMENTS...: runs in the background with signals as from a terminal; pid in $pid
+start() {
+    env --default-signal=INT,TERM,HUP "$marram" run "$@" 2>stderr >stdout &
+    pid=$!
+}
+await_file() {
+    for _ in {1..600}; do
+        [[ -e $1 ]] && return
+        sleep 0.05
+    done
+    die "no $1"
+}
+interrupted() {
+    local signal status
+    sample
+    for signal in INT TERM HUP; do
+        rm -f misbehaved
+        start "$testjobs/misbehave.so" -i in -o out -p map=mark_and_loop
+        await_file misbehaved
+        kill -"$signal" $pid
+        status=0
+        wait $pid || status=$?
+        ((status == 130)) || die "status $status after SIG$signal"
+        [[ ! -e out && -z $(ls -d out.marram-* 2>/dev/null) ]]
+    done
+}
+nohup_is_respected() {
+    local status=0
+    sample
+    (trap '' HUP && exec "$marram" run "$testjobs/misbehave.so" -i in -o out -p map=mark_and_wait 2>stderr) &
+    pid=$!
+    await_file misbehaved
+    kill -HUP $pid
+    touch go
+    wait $pid || status=$?
+    ((status == 0)) || die "status $status: $(cat stderr)"
+}
+killed() {
+    local left=1
+    sample
+    start "$testjobs/misbehave.so" -i in -o out -p map=mark_and_loop
+    await_file misbehaved
+    kill -KILL $pid
+    wait $pid 2>/dev/null || true
+    for _ in {1..100}; do
+        left=$(grep -lz "^TMPDIR=$TMPDIR\$" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
+            [[ $(cat "${file%environ}comm" 2>/dev/null) == marram* ]] && echo "$file"
+        done || true)
+        [[ -z $left ]] && break
+        sleep 0.05
+    done
+    [[ -z $left ]] || die "still there: $left"
+    # What a killed process cannot remove, the next one does.
+    run wordcount -i in -o out
+}
+input_changes() {
+    local status=0
+    sample
+    start "$testjobs/misbehave.so" -i in -o out -p map=mark_and_wait --split-size 100K --threads 1
+    await_file misbehaved
+    echo more >>in
+    touch go
+    wait $pid || status=$?
+    ((status == 1)) || die "status $status"
+    grep -qF "input '$PWD/in' changed while the job ran" stderr || die "$(cat stderr)"
+    [[ ! -e out ]]
+}
+
+claim 'a crash in map names file and offset' crash_in_map
+claim 'so does each other way to crash' crash_of_other_kinds
+claim 'a crash in a block names the block' crash_in_a_block
+claim 'a crash in reduce names the key' crash_in_reduce
+claim 'a stack overflow in a thread of OpenMP names the record' stack_overflow
+claim 'the backtrace names the job object' backtrace_names_the_object
+claim 'exit(0) is no success' exit_in_map
+claim 'exit(0) in a constructor is no success' exit_in_a_constructor
+claim 'an endless loop ends with the task timeout' endless_loop
+claim 'endless output is capped' endless_output
+claim 'the last lines of output are kept' last_output_is_kept
+claim 'growth without end is ended' growth_without_end
+claim 'mr_fail fails the job with its words' job_says_fail
+claim 'what contradicts the declaration fails the job' contradictions
+claim 'an exception of C++ is shown' exception_in_cxx
+claim 'innocent tasks lose no attempt, and the output is right' innocents_lose_nothing
+claim 'daemons end with the job' daemons_end_with_the_job
+claim 'SIGINT, SIGTERM and SIGHUP cancel with status 130' interrupted
+claim 'nohup is respected' nohup_is_respected
+claim 'SIGKILL leaves no process' killed
+claim 'an input that changes fails the job by name' input_changes
+totals
