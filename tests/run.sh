@@ -13,8 +13,9 @@ export BUILD=$1
 shift
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-# libzmq and OpenMP's runtime are not instrumented; what they synchronise is told by the suppressions.
-export TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$PWD/tests/lib/tsan.supp:history_size=4
+# An executor that finds a race must die of it, or nobody would know. libzmq and the runtime of OpenMP are not
+# instrumented; what they synchronise is told by the suppressions.
+export TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$PWD/tests/lib/tsan.supp:history_size=4:halt_on_error=1
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 

@@ -200,7 +200,8 @@ static int fill(struct run_cursor *cursor, size_t size, struct error *err)
     if (want > end - cursor->next)
         want = (size_t)(end - cursor->next);
     cursor->used -= skip;
-    memmove(cursor->bytes, cursor->bytes + skip, cursor->used);
+    if (cursor->used)
+        memmove(cursor->bytes, cursor->bytes + skip, cursor->used);
     cursor->offset = cursor->next;
     memory_reserve(&cursor->bytes, &cursor->capacity, want, 1);
     if (read_at(cursor->run, cursor->bytes + cursor->used, want - cursor->used,

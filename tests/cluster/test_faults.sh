@@ -26,9 +26,6 @@ crash() {
 }
 record() { echo "record at '$PWD/in' offset $offset"; }
 
-# A sanitizer reports a wrong access in its own way, with its own status.
-instrumented() { [[ ${BUILD:-release} == asan || ${BUILD:-release} == tsan ]]; }
-
 crash_in_map() {
     sample
     crash misbehave "$(record)" -p map=segv
@@ -66,7 +63,9 @@ backtrace_names_the_object() {
     crash misbehave 'signal 11' -p map=segv
     grep -q '^  #0 .*(misbehave.so)' stderr || die "$(cat stderr)"
 }
+# At exit() the sanitizer would speak instead of the job.
 exit_in_map() {
+    with_quiet_exit
     sample
     crash misbehave "called exit(0) in map, $(record)" -p map=exit
     crash misbehave "status 0 in map, $(record)" -p map=_exit
@@ -75,6 +74,7 @@ exit_in_map() {
     attempts=any crash misbehave 'called exit(0) in setup' -p setup=exit
 }
 exit_in_a_constructor() {
+    with_quiet_exit
     echo x >in
     crash exit_constructor 'called exit(0) while the job object was loaded'
 }
@@ -196,6 +196,7 @@ killed() {
     kill -KILL $pid
     wait $pid 2>/dev/null || true
     for _ in {1..100}; do
+        # shellcheck disable=SC2031 # each claim has a TMPDIR of its own
         left=$(grep -lz "^TMPDIR=$TMPDIR\$" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
             [[ $(cat "${file%environ}comm" 2>/dev/null) == marram* ]] && echo "$file"
         done || true)
@@ -219,6 +220,20 @@ input_changes() {
     [[ ! -e out ]]
 }
 
+# A suite that is clean under a sanitizer says something only if executors are watched as well.
+sanitizers_see_into_executors() {
+    local way
+    case ${BUILD:-release} in
+    asan) way=overrun ;;
+    tsan) way=race ;;
+    *) skip 'this build has no sanitizer' ;;
+    esac
+    yes BAD | head -2000000 >in || true # several chunks, for several threads
+    expect_status 1 "$marram" run "$testjobs/misbehave.so" -i in -o out -p map=$way --threads 2
+    grep -qE 'Sanitizer|runtime error' stderr || die "$(cat stderr)"
+}
+
+claim 'sanitizers see into executors' sanitizers_see_into_executors
 claim 'a crash in map names file and offset' crash_in_map
 claim 'so does each other way to crash' crash_of_other_kinds
 claim 'a crash in a block names the block' crash_in_a_block

@@ -168,6 +168,25 @@ static void crash_once(struct mr_task *task)
     segv(task);
 }
 
+/* Nothing that a user sees: what the sanitizers are for. */
+static void race(struct mr_task *task)
+{
+    static int shared;
+
+    (void)task;
+    *(volatile int *)&shared += 1;
+}
+
+static void overrun(struct mr_task *task)
+{
+    char *block = malloc(8);
+
+    (void)task;
+    if (block)
+        ((volatile char *)block)[8] = 1;
+    free(block);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct mr_task *);
@@ -190,6 +209,8 @@ static const struct {
     {"fail", say_fail},
     {"wrong_type", emit_wrong_type},
     {"once", crash_once},
+    {"race", race},
+    {"overrun", overrun},
 };
 
 static void misbehave(struct mr_task *task, const char *how)

@@ -70,6 +70,12 @@ totals() {
     ((harness_failed == 0))
 }
 
+# A sanitizer reports a wrong access in its own way, with its own status.
+instrumented() { [[ ${BUILD:-release} == asan || ${BUILD:-release} == tsan ]]; }
+with_quiet_exit() {
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 TSAN_OPTIONS=${TSAN_OPTIONS:-}:exitcode=0
+}
+
 # expect_status N COMMAND...: runs it with stdout in ./stdout and stderr in ./stderr.
 expect_status() {
     local wanted=$1 status=0
