@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,11 @@ void *memory_map(size_t size)
     size_t slack = size >= HUGE_PAGE ? HUGE_PAGE : 0;
     char *base, *start;
 
+    /* Near SIZE_MAX the sums below would wrap, and what is unmapped not be ours. */
+    if (size > SIZE_MAX / 2) {
+        errno = ENOMEM;
+        return NULL;
+    }
     base = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;

@@ -381,6 +381,19 @@ static void mappings_are_zeroed_aligned_and_gone_when_released(void **state)
     memory_unmap(NULL, 4096);
 }
 
+static void a_mapping_that_cannot_be_is_null_with_errno(void **state)
+{
+    static const size_t sizes[] = {(size_t)1 << 60, SIZE_MAX, SIZE_MAX - (1 << 20),
+                                   SIZE_MAX - (3 << 20)};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        errno = 0;
+        assert_null(memory_map(sizes[i]));
+        assert_int_equal(errno, ENOMEM);
+    }
+}
+
 static void reserved_arrays_keep_what_they_hold(void **state)
 {
     uint32_t *items = NULL;
@@ -415,6 +428,7 @@ int main(void)
         cmocka_unit_test(resources_are_those_of_this_machine_at_most),
         cmocka_unit_test(a_mask_of_one_processor_leaves_one_thread),
         cmocka_unit_test(mappings_are_zeroed_aligned_and_gone_when_released),
+        cmocka_unit_test(a_mapping_that_cannot_be_is_null_with_errno),
         cmocka_unit_test(reserved_arrays_keep_what_they_hold),
     };
 
