@@ -75,6 +75,24 @@ static void a_ring_that_is_exactly_full_has_dropped_nothing(void **state)
     expect_tail(&tail, all, 0);
 }
 
+/* Callers take the tail for a text: what follows a NUL must not be lost, it may say why the job
+ * died. */
+static void words_behind_a_nul_byte_are_not_lost(void **state)
+{
+    static const char output[] = "\0\x7f"
+                                 "ELF\0\xff\n"
+                                 "assertion failed\0";
+    struct tail tail = {0};
+    cleanup_free char *text = NULL;
+
+    (void)state;
+    tail_add(&tail, output, sizeof output);
+    text = tail_text(&tail);
+    assert_int_equal(strlen(text), sizeof output);
+    for (size_t i = 0; i < sizeof output; i++)
+        assert_int_equal(text[i], output[i] ? output[i] : '?');
+}
+
 static void a_drained_pipe_is_read_to_its_end(void **state)
 {
     struct tail tail = {0};
@@ -113,6 +131,7 @@ int main(void)
         cmocka_unit_test(nothing_gives_the_empty_text),
         cmocka_unit_test(the_last_bytes_are_kept_whatever_the_pieces),
         cmocka_unit_test(a_ring_that_is_exactly_full_has_dropped_nothing),
+        cmocka_unit_test(words_behind_a_nul_byte_are_not_lost),
         cmocka_unit_test(a_drained_pipe_is_read_to_its_end),
         cmocka_unit_test(a_flood_does_not_hold_its_reader),
     };
