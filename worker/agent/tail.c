@@ -65,8 +65,9 @@ char *tail_text(const struct tail *tail)
     memcpy(text + used, tail->bytes + tail->start, first);
     memcpy(text + used + first, tail->bytes, tail->length - first);
     text[(size_t)used + tail->length] = '\0';
-    for (char *at = text + used; (at = memchr(at, '\0', (size_t)(text + used + tail->length - at)));)
-        *at = '?';
+    for (size_t i = 0; i < tail->length; i++)
+        if (!text[(size_t)used + i])
+            text[(size_t)used + i] = '?';
     return text;
 }
 

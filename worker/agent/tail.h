@@ -15,12 +15,12 @@ struct tail {
 
 void tail_add(struct tail *tail, const char *bytes, size_t n);
 
-/* Reads what `fd` (non-blocking) has, at most a few hundred KiB a call so that a flood starves nobody.
- * Returns 0 at the end of the stream, else 1. */
+/* Reads what `fd` (non-blocking) has, at most a few hundred KiB a call so that a flood starves
+ * nobody. Returns 0 at the end of the stream, else 1. */
 int tail_drain(struct tail *tail, int fd);
 
-/* A copy, terminated, beginning with "[N bytes dropped]" if some were; NUL bytes become '?', so that it is
- * one text. Caller frees. */
+/* A copy, terminated, beginning with "[N bytes dropped]" if some were; NUL bytes become '?', so
+ * that it is one text. Caller frees. */
 char *tail_text(const struct tail *tail);
 
 void tail_clear(struct tail *tail);
