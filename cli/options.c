@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -140,10 +141,18 @@ static const struct option_row *find_row(const struct option_table *table, int c
     return NULL;
 }
 
-static int unknown_option(const char *verb, const char *word, int code)
+/* `word` is where getopt stopped: it may hold several letters, of which optopt is meant. */
+static int wrong_option(const char *verb, const char *word, int code)
 {
+    char letter[3] = {'-', (char)optopt, '\0'};
+
+    if (strncmp(word, "--", 2) && isprint((unsigned char)optopt))
+        word = letter;
     if (code == ':')
         usage_error(verb, "%s: an argument is missing (see 'marram %s --help')", word, verb);
+    else if (!strncmp(word, "--", 2) && optopt)
+        usage_error(verb, "%.*s takes no argument (see 'marram %s --help')", (int)strcspn(word, "="),
+                    word, verb);
     else
         usage_error(verb, "unknown option %s (see 'marram %s --help')", word, verb);
     return -1;
@@ -154,12 +163,12 @@ int options_parse(const struct option_table *table, int argc, char **argv, struc
     struct option longs[ROWS_MAX + 2];
     char letters[2 * ROWS_MAX + 4];
     const struct option_row *row, *greedy = NULL;
-    int code;
+    int code, at = 1; /* the word being read */
 
     check(table->count <= ROWS_MAX);
     make_tables(table, longs, letters);
     optind = 0;
-    while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+    for (; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1; at = optind) {
         if (code == 'h') {
             print_help(table);
             return 1;
@@ -170,7 +179,7 @@ int options_parse(const struct option_table *table, int argc, char **argv, struc
         }
         row = code == '?' || code == ':' ? NULL : find_row(table, code);
         if (!row)
-            return unknown_option(argv[0], argv[optind - 1], code);
+            return wrong_option(argv[0], argv[at], code);
         if (!store(row, optarg))
             return wrong_argument(argv[0], row, optarg);
         greedy = row->greedy ? row : NULL;

@@ -204,6 +204,19 @@ static void unknown_options_are_named(void **state)
     expect_refusal(PARSE("job", "--zebra=3"), "unknown option --zebra");
 }
 
+static void an_unknown_letter_within_others_is_named(void **state)
+{
+    (void)state;
+    expect_refusal(PARSE("job", "-zl"), "unknown option -z ");
+    expect_refusal(PARSE("job", "-lzq"), "unknown option -z ");
+}
+
+static void an_argument_for_a_flag_is_called_that(void **state)
+{
+    (void)state;
+    expect_refusal(PARSE("job", "--loud=yes"), "--loud takes no argument");
+}
+
 static void an_abbreviation_of_several_options_is_refused(void **state)
 {
     (void)state;
@@ -285,6 +298,8 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(parsing_twice_gives_the_same_twice),
         cmocka_unit_test(unknown_options_are_named),
+        cmocka_unit_test(an_unknown_letter_within_others_is_named),
+        cmocka_unit_test(an_argument_for_a_flag_is_called_that),
         cmocka_unit_test(an_abbreviation_of_several_options_is_refused),
         cmocka_unit_test(missing_arguments_are_named),
         cmocka_unit_test(arguments_out_of_bounds_are_named_with_the_bounds),
