@@ -27,6 +27,15 @@ int tree_remove(const char *path, struct error *err)
     return 0;
 }
 
+/* False with errno when it is something else, or a link to nothing. */
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    errno = ENOTDIR;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 int tree_make(const char *path, char **ret_made, struct error *err)
 {
     cleanup_free char *part = memory_text(path);
@@ -41,10 +50,13 @@ int tree_make(const char *path, char **ret_made, struct error *err)
         if (!mkdir(part, 0777)) {
             if (!made)
                 made = memory_text(part);
-        } else if (errno != EEXIST) {
+        } else if (errno != EEXIST || (!saved && !is_folder(part))) {
             error_errno(err, ERROR_IO, "make folder '%s'", part);
-            if (made)
-                tree_unmake(path, made);
+            if (made) {
+                /* Without the name that failed: removing that would fail in the same way. */
+                *strrchr(part, '/') = '\0';
+                tree_unmake(part, made);
+            }
             free(made);
             return -1;
         }

@@ -168,6 +168,30 @@ static void a_file_in_the_way_is_an_error(void **state)
     folder_remove(folder);
 }
 
+static void what_cannot_be_made_whole_is_not_made_in_part(void **state)
+{
+    char *folder = folder_new();
+    char name[400] = "new/er/";
+
+    (void)state;
+    memset(name + strlen(name), 'n', 300); /* no name may be so long */
+    expect_no_folder(folder, name, "File name too long");
+    assert_false(exists(folder, "new"));
+    folder_remove(folder);
+}
+
+static void a_file_is_no_folder_that_exists(void **state)
+{
+    char *folder = folder_new();
+
+    (void)state;
+    folder_text(folder, "file", "x");
+    link_to("/none/at/all", folder, "dangling");
+    expect_no_folder(folder, "file", "file': Not a directory");
+    expect_no_folder(folder, "dangling", "dangling': No such file");
+    folder_remove(folder);
+}
+
 static void unmaking_stops_at_the_top_and_at_the_first_folder_in_use(void **state)
 {
     char *folder = folder_new();
@@ -228,6 +252,8 @@ int main(void)
         cmocka_unit_test(making_a_folder_says_where_it_began),
         cmocka_unit_test(folders_may_be_reached_through_links),
         cmocka_unit_test(a_file_in_the_way_is_an_error),
+        cmocka_unit_test(what_cannot_be_made_whole_is_not_made_in_part),
+        cmocka_unit_test(a_file_is_no_folder_that_exists),
         cmocka_unit_test(unmaking_stops_at_the_top_and_at_the_first_folder_in_use),
         cmocka_unit_test(emptiness_counts_hidden_names),
         cmocka_unit_test(syncing_takes_files_and_folders),
