@@ -40,6 +40,8 @@ int output_open(struct output *output, const char *target, const char *job, bool
         length--;
     *output = (struct output){.overwrite = overwrite, .sync = sync};
     output->target = memory_format("%.*s", (int)length, target);
+    if (target[0] != '/')
+        return error_set(err, ERROR_OUTPUT, "output '%s' is not an absolute path", target);
     if (length == 1)
         return error_set(err, ERROR_OUTPUT, "output '/' is not a folder for a job");
     if (!lstat(output->target, &st)) {

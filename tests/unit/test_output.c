@@ -219,6 +219,13 @@ static void what_exists_is_refused_by_name(void **state)
     folder_remove(folder);
 }
 
+static void a_relative_target_is_refused(void **state)
+{
+    (void)state;
+    expect_refusal("out", false, "'out' is not an absolute path");
+    expect_refusal("", false, "'' is not an absolute path");
+}
+
 static void parents_are_made_and_unmade(void **state)
 {
     char *folder = folder_new();
@@ -419,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_commit_of_no_parts_is_a_folder_with_a_manifest),
         cmocka_unit_test(an_empty_target_is_taken_over),
         cmocka_unit_test(what_exists_is_refused_by_name),
+        cmocka_unit_test(a_relative_target_is_refused),
         cmocka_unit_test(parents_are_made_and_unmade),
         cmocka_unit_test(an_abandoned_output_leaves_what_was_there),
         cmocka_unit_test(staging_that_fails_leaves_no_parents),
