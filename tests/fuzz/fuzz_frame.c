@@ -1,0 +1,58 @@
+/* Frames from a hostile peer. The input is tried as it is, and as the payload of a frame with a
+ * right checksum, since no fuzzer guesses checksums: its first byte is then the type. */
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "wire/frame.h"
+
+/* Unpacks, and packs again what came out: that is canonical, so once more must give the same
+ * bytes. */
+static void try_frame(const uint8_t *frame, size_t size)
+{
+    ProtobufCMessage *message = NULL, *again = NULL;
+    enum frame_type type;
+    struct error err;
+    size_t packed_size, again_size;
+
+    if (frame_unpack(frame, size, &type, &message, &err)) {
+        check(err.code == ERROR_DAMAGE && err.text[0]);
+        return;
+    }
+    cleanup_free uint8_t *packed = frame_pack(type, message, &packed_size);
+    frame_free(message);
+    if (!frame_unpack(packed, packed_size, &type, &again, &err)) {
+        cleanup_free uint8_t *twice = frame_pack(type, again, &again_size);
+
+        frame_free(again);
+        check(again_size == packed_size && !memcmp(twice, packed, packed_size));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint8_t start[8] = {'M', 'R', 'M', '1', FRAME_VERSION, 0, 0, 0};
+    uint32_t length = (uint32_t)size - 1;
+    uint64_t checksum;
+
+    /* Of exactly the input's size, so that the sanitizer sees a byte too far. */
+    try_frame(data, size);
+    if (!size || size > LIMIT_MESSAGE / 2)
+        return 0;
+    cleanup_free uint8_t *frame = memory_zeroed(1, FRAME_HEADER + length);
+    cleanup_free uint8_t *summed = memory_zeroed(1, 16 + length);
+    memcpy(frame, start, sizeof start);
+    frame[6] = data[0];
+    memcpy(frame + 8, &length, sizeof length);
+    memcpy(frame + FRAME_HEADER, data + 1, length);
+    memcpy(summed, frame, 16);
+    memcpy(summed + 16, data + 1, length);
+    checksum = XXH3_64bits(summed, 16 + length);
+    memcpy(frame + 16, &checksum, sizeof checksum);
+    try_frame(frame, FRAME_HEADER + length);
+    return 0;
+}
