@@ -199,11 +199,11 @@ static int fill(struct run_cursor *cursor, size_t size, struct error *err)
         want = LIMIT_BLOCK + sizeof(struct run_block);
     if (want > end - cursor->next)
         want = (size_t)(end - cursor->next);
+    memory_reserve(&cursor->bytes, &cursor->capacity, want, 1);
     cursor->used -= skip;
     if (cursor->used)
         memmove(cursor->bytes, cursor->bytes + skip, cursor->used);
     cursor->offset = cursor->next;
-    memory_reserve(&cursor->bytes, &cursor->capacity, want, 1);
     if (read_at(cursor->run, cursor->bytes + cursor->used, want - cursor->used,
                 cursor->offset + cursor->used, err))
         return -1;
