@@ -222,6 +222,20 @@ static void keys_are_shown_as_text(void **state)
     expect_key(key, UINT32_MAX, expected);
 }
 
+static void a_binary_key_that_is_cut_says_so(void **state)
+{
+    struct scene *scene = new_scene();
+    struct slot *slot = work(scene, 0, 0, SLOT_REDUCE);
+    char text[1024];
+
+    (void)state;
+    slot->key_length = SLOT_TEXT;
+    memset(slot->key, 1, SLOT_TEXT);
+    blame_place(scene->child, slot, text, sizeof text);
+    assert_string_equal(text + strlen(text) - 8, "\\x01...'");
+    free_scene(scene);
+}
+
 static void slots_that_hold_nonsense_are_survived(void **state)
 {
     struct scene *scene = new_scene();
@@ -257,6 +271,7 @@ int main(void)
         cmocka_unit_test(slots_of_tasks_that_are_not_held_count_for_nobody),
         cmocka_unit_test(a_timeout_is_told_with_the_place_that_stood_still),
         cmocka_unit_test(keys_are_shown_as_text),
+        cmocka_unit_test(a_binary_key_that_is_cut_says_so),
         cmocka_unit_test(slots_that_hold_nonsense_are_survived),
     };
 

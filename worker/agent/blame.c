@@ -39,13 +39,15 @@ static void print_key(const struct slot *slot, char *text, size_t size)
 {
     uint32_t length = slot->key_length, shown = length < SLOT_TEXT ? length : SLOT_TEXT;
     size_t used = 0;
+    uint32_t i;
 
-    for (uint32_t i = 0; i < shown && used + 5 < size; i++) {
+    /* A byte takes up to four, and so do the dots behind the last. */
+    for (i = 0; i < shown && used + 8 < size; i++) {
         unsigned char c = (unsigned char)slot->key[i];
 
         used += (size_t)snprintf(text + used, size - used, isprint(c) ? "%c" : "\\x%02x", c);
     }
-    if (length > shown)
+    if (length > i)
         snprintf(text + used, size - used, "...");
 }
 
