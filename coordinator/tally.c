@@ -34,6 +34,12 @@ static struct tally_counter *find(struct tally *tally, const char *name, size_t 
     return NULL;
 }
 
+/* Jobs count what they like. */
+static int64_t wrapping_sum(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 static void add(struct tally *tally, const char *name, size_t length, int64_t value, bool exact)
 {
     struct tally_counter *counter = find(tally, name, length);
@@ -44,7 +50,7 @@ static void add(struct tally *tally, const char *name, size_t length, int64_t va
         *counter = (struct tally_counter){.exact = exact};
         snprintf(counter->name, sizeof counter->name, "%.*s", (int)length, name);
     }
-    counter->value += value;
+    counter->value = wrapping_sum(counter->value, value);
 }
 
 static void add_tasks(struct tally *tally, Mr__TaskDone *const *tasks, uint32_t n)
@@ -105,7 +111,7 @@ static int64_t sum_of(Mr__TaskDone *const *tasks, uint32_t n, const char *name)
             ProtobufCBinaryData label = tasks[i]->counters[k]->name;
 
             if (label.len == strlen(name) && !memcmp(label.data, name, label.len))
-                sum += tasks[i]->counters[k]->value;
+                sum = wrapping_sum(sum, tasks[i]->counters[k]->value);
         }
     return sum;
 }

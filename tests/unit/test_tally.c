@@ -142,6 +142,25 @@ static void counts_balance_or_no_output_is_made(void **state)
     free(scene);
 }
 
+/* As mr_count does within a task, and folds do. */
+static void counters_wrap_at_64_bits(void **state)
+{
+    struct scene *scene = new_scene();
+    struct error err;
+    struct tally tally;
+
+    (void)state;
+    count(&scene->maps[0], "odd", INT64_MAX);
+    count(&scene->maps[1], "odd", 1);
+    count(&scene->maps[0], "map_output_records", INT64_MIN);
+    count(&scene->maps[1], "map_output_records", INT64_MIN);
+    tally_job(&tally, &scene->job, NULL);
+    assert_int_equal(tally_value(&tally, "odd"), INT64_MIN);
+    tally_done(&tally);
+    assert_int_equal(tally_balance(&scene->job, &err), 0);
+    free(scene);
+}
+
 static void the_manifest_is_json_of_what_is_the_same_in_every_run(void **state)
 {
     struct scene *scene = new_scene();
@@ -186,6 +205,7 @@ int main(void)
         cmocka_unit_test(all_counters_are_there_before_any_task_ran),
         cmocka_unit_test(counters_add_up_over_tasks),
         cmocka_unit_test(counts_balance_or_no_output_is_made),
+        cmocka_unit_test(counters_wrap_at_64_bits),
         cmocka_unit_test(the_manifest_is_json_of_what_is_the_same_in_every_run),
     };
 

@@ -416,11 +416,11 @@ static void report(struct map_task *map)
     counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);
     counter_add(&counters, "spilled_bytes", (int64_t)map->spilled);
     for (uint32_t c = 0; c < host->counter_count; c++) {
-        int64_t sum = 0;
+        uint64_t sum = 0; /* wraps, as in op_count */
 
         for (int i = 0; i < map->n; i++)
-            sum += map->executor->threads[i].counters[c];
-        counter_add(&counters, host->job.counters[c], sum);
+            sum += (uint64_t)map->executor->threads[i].counters[c];
+        counter_add(&counters, host->job.counters[c], (int64_t)sum);
     }
     output.task = map->assign->task;
     output.attempt = map->assign->attempt;

@@ -298,7 +298,7 @@ static void op_count(struct mr_task *task, uint32_t counter, int64_t n)
     else if (thread->sink == SINK_COMBINE)
         thread_fail(thread, ERROR_JOB, "mr_count in combine: it may run any number of times");
     else if (!thread->failed)
-        thread->counters[counter] += n;
+        thread->counters[counter] = (int64_t)((uint64_t)thread->counters[counter] + (uint64_t)n);
 }
 
 static const char *op_side_file(struct mr_task *task, const char *name)
