@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The rules of the house that a program can check. `make check` runs it after building with -Werror.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 passed=0
 failed=0
@@ -63,6 +63,7 @@ headers_stand_alone() {
 }
 
 long_files() { sources | grep -v '^tests/bench/yardstick/' | xargs wc -l | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines" }'; }
+# shellcheck disable=SC2016 # the program of awk has dollars of its own
 long_functions() {
     house | grep '\.c$' | xargs awk '
         FNR == 1 { start = 0 }

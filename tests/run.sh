@@ -6,7 +6,7 @@
 # A program prints the lines of cmocka, a suite ends with "N passed, N failed, N skipped". The output of what
 # failed is shown whole.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 export MARRAM_BUILD=$PWD/build/$1
 export BUILD=$1
@@ -50,6 +50,7 @@ run_one() {
 }
 export -f run_one
 
+# shellcheck disable=SC2016 # the words are the inner shell's
 printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
 cat "$results"/*.count | awk '
     { passed += $1; failed += $2; skipped += $3 }
