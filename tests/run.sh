@@ -25,11 +25,12 @@ run_one() {
     status=$?
     # cmocka counts in lines of its own; a suite in its last one.
     if grep -q '^\[==========\]' "$log"; then
-        local ok bad
-        ok=$(grep -c '^\[       OK \]' "$log")
-        bad=$(grep -c '^\[  FAILED  \] [a-z0-9_]*$' "$log")
-        ((status && !bad)) && bad=1
-        echo "$ok $bad 0" >"$log.count"
+        local ok bad skip
+        ok=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s)\..*/\1/p' "$log" | tail -1)
+        bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s).*/\1/p' "$log" | tail -1)
+        skip=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test(s).*/\1/p' "$log" | tail -1)
+        ((status && !${bad:-0})) && bad=1
+        echo "${ok:-0} ${bad:-0} ${skip:-0}" >"$log.count"
     elif line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1) && [[ -n $line ]]; then
         read -r ok _ bad _ skip _ <<<"$line"
         bad=${bad%,}
