@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int peer, cut = 2, uncut;
 
     if (size > 32768)
-        return -1;
+        return 0;
     open_pair(&channel, &peer);
     for (size_t at = 0, n; at < size; at += n) {
         n = data[at++];
