@@ -2,7 +2,9 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -32,13 +34,41 @@ static const struct {
     [ERROR_INTERNAL] = {"internal", POLICY_GIVE_UP, 1},
 };
 
+/* Keeps the beginning and the end of a text that is too long: the reason stands at the end. Takes `text` over. */
+static void keep(struct error *err, char *text)
+{
+    static const char dots[] = " ... ";
+    size_t length, room = sizeof err->text - 1, head = room / 2, tail = room - head - strlen(dots);
+
+    check(text);
+    length = strlen(text);
+    if (length <= room)
+        memcpy(err->text, text, length + 1);
+    else
+        snprintf(err->text, sizeof err->text, "%.*s%s%s", (int)head, text, dots, text + length - tail);
+    free(text);
+}
+
+/* PREFIX or PREFIX: BEHIND, on the heap. */
+static char *compose(const char *format, va_list args, const char *behind)
+{
+    char *prefix = NULL, *text = NULL;
+
+    check(vasprintf(&prefix, format, args) >= 0);
+    if (!behind)
+        return prefix;
+    check(asprintf(&text, "%s: %s", prefix, behind) >= 0);
+    free(prefix);
+    return text;
+}
+
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 {
     va_list args;
 
     err->code = code;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    keep(err, compose(format, args, NULL));
     va_end(args);
     return -1;
 }
@@ -46,30 +76,22 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
 int error_errno(struct error *err, enum error_code code, const char *format, ...)
 {
     int saved = errno;
-    size_t used;
     va_list args;
 
     err->code = saved == ENOSPC || saved == EDQUOT ? ERROR_SPACE : code;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    keep(err, compose(format, args, strerror(saved)));
     va_end(args);
-    used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
     return -1;
 }
 
 int error_wrap(struct error *err, const char *format, ...)
 {
-    char inner[sizeof err->text];
-    size_t used;
     va_list args;
 
-    memcpy(inner, err->text, sizeof inner);
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    keep(err, compose(format, args, err->text));
     va_end(args);
-    used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", inner);
     return -1;
 }
 

@@ -38,6 +38,7 @@ enum error_policy {
     POLICY_REFETCH, /* the run it read is made again, then it is tried again, at no cost */
 };
 
+/* A text that is too long loses its middle. */
 struct error {
     enum error_code code;
     char text[1000];

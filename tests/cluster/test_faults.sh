@@ -105,6 +105,10 @@ growth_without_end() {
     crash misbehave 'more than the' -p map=grow --memory 64M
     grep -qF "$(record)" stderr
 }
+noise_on_the_channel() {
+    sample
+    crash misbehave "$(record)" -p map=babble
+}
 job_says_fail() {
     sample
     crash misbehave "'$PWD/in' offset $offset: I do not like this" -p map=fail
@@ -246,6 +250,7 @@ claim 'an endless loop ends with the task timeout' endless_loop
 claim 'endless output is capped' endless_output
 claim 'the last lines of output are kept' last_output_is_kept
 claim 'growth without end is ended' growth_without_end
+claim 'noise on the channel of the executor is a crash' noise_on_the_channel
 claim 'mr_fail fails the job with its words' job_says_fail
 claim 'what contradicts the declaration fails the job' contradictions
 claim 'an exception of C++ is shown' exception_in_cxx

@@ -179,12 +179,24 @@ static void race(struct mr_task *task)
 
 static void overrun(struct mr_task *task)
 {
-    char *block = malloc(8);
+    volatile size_t size = 8;
+    char *block = malloc(size);
 
     (void)task;
     if (block)
-        ((volatile char *)block)[8] = 1;
+        ((volatile char *)block)[size] = 1;
     free(block);
+}
+
+/* Into the descriptor that the executor speaks through. */
+static void babble(struct mr_task *task)
+{
+    static const char noise[] = "GET / HTTP/1.1\r\nHost: nowhere\r\n\r\n";
+
+    (void)task;
+    for (;;)
+        if (write(3, noise, sizeof noise) < 0)
+            usleep(1000);
 }
 
 static const struct {
@@ -209,6 +221,7 @@ static const struct {
     {"fail", say_fail},
     {"wrong_type", emit_wrong_type},
     {"once", crash_once},
+    {"babble", babble},
     {"race", race},
     {"overrun", overrun},
 };

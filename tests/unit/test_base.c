@@ -410,9 +410,29 @@ static void reserved_arrays_keep_what_they_hold(void **state)
     free(items);
 }
 
+static void a_long_error_keeps_its_reason(void **state)
+{
+    struct error err = {0};
+    char path[3000];
+
+    (void)state;
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    errno = ENOENT;
+    error_errno(&err, ERROR_INPUT, "input '/%s'", path);
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    assert_int_equal(strncmp(err.text, "input '/xxx", 11), 0);
+    assert_non_null(strstr(err.text, "xx ... xx"));
+    assert_string_equal(err.text + strlen(err.text) - 29, "x': No such file or directory");
+    error_wrap(&err, "map 3");
+    assert_int_equal(strncmp(err.text, "map 3: input '/", 15), 0);
+    assert_string_equal(err.text + strlen(err.text) - 25, "No such file or directory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_long_error_keeps_its_reason),
         cmocka_unit_test(a_heap_gives_back_what_it_took_in_sorted_order),
         cmocka_unit_test(a_heap_keeps_the_lowest_on_top_while_pushes_and_pops_mix),
         cmocka_unit_test(a_map_agrees_with_a_plain_table_whatever_is_put_and_removed),

@@ -72,6 +72,7 @@ static void report_failure(struct agent *agent, const Mr__Assign *task, const st
     failed.blamed = verdict->blamed;
     failed.suspect = verdict->suspect;
     failed.error = &error;
+    failed.lost_map = verdict->lost_map;
     if (log)
         failed.log_tail = (ProtobufCBinaryData){strlen(log), (uint8_t *)log};
     tell(agent, FRAME_TASK_FAILED, &failed.base);
@@ -254,29 +255,53 @@ static void from_coordinator(struct agent *agent, enum frame_type type, Protobuf
     frame_free(message);
 }
 
+/* The executor's report, in words of ours: user code may have written it. */
 static void child_failed_task(struct agent *agent, struct child *child, const Mr__TaskFailed *failed)
 {
-    Mr__TaskFailed relayed = *failed;
+    struct verdict verdict = {.blamed = failed->blamed, .lost_map = failed->lost_map};
+    const Mr__Error *error = failed->error;
+    Mr__Assign task = MR__ASSIGN__INIT;
     cleanup_free char *log = NULL;
 
+    task.job = failed->job;
+    task.kind = failed->kind;
+    task.task = failed->task;
+    task.attempt = failed->attempt;
+    if (error && error->code && error->code < ERROR_CODES)
+        error_set(&verdict.error, (enum error_code)error->code, "%.*s", (int)error->text.len,
+                  (const char *)error->text.data);
+    else
+        error_set(&verdict.error, ERROR_CRASH, "its executor reports a failure without a cause");
     tail_drain(&child->tail, child->output);
     log = tail_text(&child->tail);
-    relayed.log_tail = (ProtobufCBinaryData){strlen(log), (uint8_t *)log};
-    tell(agent, FRAME_TASK_FAILED, &relayed.base);
+    report_failure(agent, &task, &verdict, log);
 }
 
-static void from_child(struct agent *agent, struct child *child, enum frame_type type,
+/* Whether the message holds what the coordinator needs. */
+static bool is_whole(const Mr__TaskDone *done)
+{
+    return (done->kind != MR__TASK_KIND__CHECK || done->description) &&
+           (done->kind != MR__TASK_KIND__MAP || done->output);
+}
+
+/* False when the message makes no sense. An answer to what was withdrawn does, and is dropped. */
+static bool from_child(struct agent *agent, struct child *child, enum frame_type type,
                        const ProtobufCMessage *message)
 {
     const Mr__TaskDone *done = (const Mr__TaskDone *)message;
     const Mr__TaskFailed *failed = (const Mr__TaskFailed *)message;
 
-    if (type == FRAME_TASK_DONE && done->job == child->job &&
-        child_drop(child, done->kind, done->task, done->attempt))
-        tell(agent, type, message);
-    else if (type == FRAME_TASK_FAILED && failed->job == child->job &&
-             child_drop(child, failed->kind, failed->task, failed->attempt))
-        child_failed_task(agent, child, failed);
+    if (type == FRAME_TASK_DONE && done->job == child->job && is_whole(done)) {
+        if (child_drop(child, done->kind, done->task, done->attempt))
+            tell(agent, type, message);
+        return true;
+    }
+    if (type == FRAME_TASK_FAILED && failed->job == child->job) {
+        if (child_drop(child, failed->kind, failed->task, failed->attempt))
+            child_failed_task(agent, child, failed);
+        return true;
+    }
+    return false;
 }
 
 /* Takes what an executor has said; false when it is gone, or speaks nonsense (user code may have written
@@ -289,8 +314,11 @@ static bool listen_to(struct agent *agent, struct child *child)
     int result;
 
     while ((result = channel_receive(&child->channel, false, &type, &message, &ignored)) == 1) {
-        from_child(agent, child, type, message);
+        bool sensible = from_child(agent, child, type, message);
+
         frame_free(message);
+        if (!sensible)
+            return false;
     }
     return result == 2;
 }

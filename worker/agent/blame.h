@@ -13,6 +13,7 @@
 struct verdict {
     bool blamed, suspect; /* neither: innocent */
     struct error error;
+    uint32_t lost_map; /* with ERROR_FETCH: the map task whose run could not be read */
 };
 
 /* `status` as of waitpid. One verdict for each held task, in order; the caller gives the array. */
