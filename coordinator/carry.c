@@ -268,6 +268,7 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         revoke(coordinator, action);
         break;
     case ACTION_REFUSE:
+    case ACTION_REPEATED:
         job_refuse(job, &action->attempt);
         break;
     case ACTION_ACCEPTED:

@@ -73,6 +73,7 @@ enum sched_action_type {
     ACTION_ASSIGN,    /* worker, attempt, alone, single */
     ACTION_REVOKE,    /* worker, attempt: stop it */
     ACTION_REFUSE,    /* worker, attempt: its answer is stale and changed nothing */
+    ACTION_REPEATED,  /* worker, attempt: its answer was taken before, and still counts */
     ACTION_ACCEPTED,  /* worker, attempt: this one counts */
     ACTION_FAILURE,   /* worker, attempt, code: a blamed failure, recorded as a failed attempt */
     ACTION_MAP_AGAIN, /* attempt (the new one): an accepted map's output was lost */
@@ -118,7 +119,7 @@ struct sched *sched_new(void);
 void sched_free(struct sched *sched);
 
 /* Advances by one event; appends to *actions. An event that makes no sense (an unknown worker, a stale
- * attempt) is answered with REFUSE or ignored, never a crash: peers may say anything. */
+ * attempt) is answered with REFUSE or REPEATED or ignored, never a crash: peers may say anything. */
 void sched_step(struct sched *sched, const struct sched_event *event, struct sched_actions *actions);
 
 /* What people ask for. Zero when the job is unknown. */

@@ -29,6 +29,7 @@ struct task {
     uint32_t freed;   /* failures that cost nothing */
     bool alone, single;
     struct worker *worker;    /* RUNNING: where; DONE map: who holds the output */
+    uint64_t answered;        /* DONE: by which worker; it may be lost by now */
     uint64_t avoid;           /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
     uint32_t cause_attempt;   /* of the first blamed failure; 0: none */

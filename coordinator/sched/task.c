@@ -108,7 +108,15 @@ void task_forget_output(struct task *map)
     map->worker = NULL;
 }
 
-/* The task whose running attempt the event speaks of; NULL, after a REFUSE, if there is none. */
+/* Whether the event is the answer that counts, sent again: to refuse it would tell the worker to
+ * throw away what others will read. */
+static bool is_repeated(const struct task *task, const struct sched_event *event)
+{
+    return event->type == EVENT_TASK_DONE && task->state == TASK_DONE &&
+           task->answered == event->worker && task->attempt == event->attempt.attempt;
+}
+
+/* The task whose running attempt the event speaks of; NULL, after REFUSE or REPEATED, if none. */
 static struct task *running_task(struct sched *sched, const struct sched_event *event)
 {
     struct sched_action refuse = {.type = ACTION_REFUSE,
@@ -120,6 +128,8 @@ static struct task *running_task(struct sched *sched, const struct sched_event *
     if (task && task->state == TASK_RUNNING && task->worker->id == event->worker &&
         task->attempt == event->attempt.attempt)
         return task;
+    if (task && is_repeated(task, event))
+        refuse.type = ACTION_REPEATED;
     gate_emit(sched, &refuse);
     return NULL;
 }
@@ -137,6 +147,7 @@ void task_done(struct sched *sched, const struct sched_event *event)
         return;
     task_detach(sched, task);
     task->state = TASK_DONE;
+    task->answered = event->worker;
     if (task->kind != SCHED_CHECK)
         sequence = gate_persist(sched, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
                                 event->worker);

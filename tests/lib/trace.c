@@ -49,10 +49,10 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
     static const char *const names[] = {
         [ACTION_ADMITTED] = "admitted",   [ACTION_PLAN] = "plan",
         [ACTION_ASSIGN] = "assign",       [ACTION_REVOKE] = "revoke",
-        [ACTION_REFUSE] = "refuse",       [ACTION_ACCEPTED] = "accepted",
-        [ACTION_FAILURE] = "failure",     [ACTION_MAP_AGAIN] = "map again",
-        [ACTION_MAPS_DONE] = "maps done", [ACTION_COMMIT] = "commit",
-        [ACTION_RELEASE] = "release",
+        [ACTION_REFUSE] = "refuse",       [ACTION_REPEATED] = "repeated",
+        [ACTION_ACCEPTED] = "accepted",   [ACTION_FAILURE] = "failure",
+        [ACTION_MAP_AGAIN] = "map again", [ACTION_MAPS_DONE] = "maps done",
+        [ACTION_COMMIT] = "commit",       [ACTION_RELEASE] = "release",
     };
 
     switch (action->type) {

@@ -33,6 +33,25 @@ static void a_stale_answer_is_refused_and_changes_nothing(void **state)
     stage_close(&s);
 }
 
+static void an_answer_that_counts_is_not_refused_when_it_comes_again(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open_planned(&s, 2, 1, 1);
+    s.saves = false;
+    follows(&s, done(2, map_of(1, 0, 1)), "persist 3 accepted 1/map0.1");
+    follows(&s, done(2, map_of(1, 0, 1)), "repeated w2 1/map0.1");
+    follows(&s, persisted(3), "accepted w2 1/map0.1; maps done 1; assign w1 1/reduce0.1");
+    follows(&s, done(2, map_of(1, 0, 1)), "repeated w2 1/map0.1");
+    /* From anyone else, or otherwise, it is nonsense. */
+    follows(&s, done(1, map_of(1, 0, 1)), "refuse w1 1/map0.1");
+    follows(&s, blamed(2, map_of(1, 0, 1), ERROR_CRASH), "refuse w2 1/map0.1");
+    follows(&s, lost(2), "persist 4 lost 1/map0.1");
+    follows(&s, done(2, map_of(1, 0, 1)), "refuse w2 1/map0.1");
+    stage_close(&s);
+}
+
 static void four_blamed_failures_fail_the_job_with_the_first_cause(void **state)
 {
     struct stage s;
@@ -346,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_answer_is_refused_and_changes_nothing),
+        cmocka_unit_test(an_answer_that_counts_is_not_refused_when_it_comes_again),
         cmocka_unit_test(four_blamed_failures_fail_the_job_with_the_first_cause),
         cmocka_unit_test(blame_is_counted_for_each_task_apart),
         cmocka_unit_test(an_error_that_trying_again_cannot_cure_fails_the_job_at_once),
