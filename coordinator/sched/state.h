@@ -29,6 +29,7 @@ struct task {
     uint32_t freed;   /* failures that cost nothing */
     bool alone, single;
     struct worker *worker;    /* RUNNING: where; DONE map: who holds the output */
+    uint64_t age;             /* the job's: REDUCE: when it started; DONE map: when it was accepted */
     uint64_t answered;        /* DONE: by which worker; it may be lost by now */
     uint64_t avoid;           /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
@@ -60,6 +61,7 @@ struct job {
     bool check_pending;
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
+    uint64_t age; /* counts accepted maps, those made again too */
     struct map workers; /* that were given something of it: id -> worker's id, as a marker */
     struct job *prev, *next; /* in order of submission */
 };

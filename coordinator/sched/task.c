@@ -67,6 +67,7 @@ void task_start(struct sched *sched, struct task *task, struct worker *worker)
     task->state = TASK_RUNNING;
     task->attempt++;
     task->worker = worker;
+    task->age = task->job->age;
     task->job->running++;
     list_add(&worker->running, task);
     if (task->kind == SCHED_REDUCE)
@@ -156,6 +157,7 @@ void task_done(struct sched *sched, const struct sched_event *event)
         task->worker = map_get(&sched->workers, event->worker);
         list_add(&task->worker->outputs, task);
         task->job->maps_done++;
+        task->age = ++task->job->age;
         /* Reducers may read the outputs once the last of them is sure to count. */
         if (task->job->maps_done == task->job->map_count)
             task->job->gate = sequence;
@@ -212,8 +214,9 @@ static void refetch(struct sched *sched, struct task *task, const struct sched_e
     if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE || event->lost_map >= job->map_count)
         return;
     map = &job->maps[event->lost_map];
-    if (map->state != TASK_DONE)
-        return; /* it is being made again already */
+    /* It is being made again already, or was since: the complaint is about an output long replaced. */
+    if (map->state != TASK_DONE || map->age > task->age)
+        return;
     if (++map->remade > LIMIT_ATTEMPTS)
         job_end(sched, job, SCHED_FAILED, event->code, &event->attempt);
     else

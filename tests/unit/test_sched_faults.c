@@ -294,6 +294,23 @@ static void two_complaints_about_one_output_make_the_map_again_once(void **state
     stage_close(&s);
 }
 
+static void a_late_complaint_about_an_old_output_spares_the_new_one(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open_planned(&s, 3, 1, 3);
+    stage_tell(&s, done(2, map_of(1, 0, 1)));
+    follows(&s, unread(3, reduce_of(1, 0, 1), 0), "map again 1/map0.1; assign w3 1/map0.2");
+    follows(&s, done(3, map_of(1, 0, 2)), "accepted w3 1/map0.2; assign w3 1/reduce0.2");
+    /* These began when attempt 1 was the one to read, and took longer to give up. */
+    follows(&s, unread(1, reduce_of(1, 1, 1), 0), "assign w1 1/reduce1.2");
+    follows(&s, unread(2, reduce_of(1, 2, 1), 0), "assign w2 1/reduce2.2");
+    assert_int_equal(stage_progress(&s).map_reruns, 1);
+    follows(&s, unread(1, reduce_of(1, 1, 2), 0), "map again 1/map0.2; assign w1 1/map0.3");
+    stage_close(&s);
+}
+
 static void an_output_that_can_never_be_read_fails_the_job(void **state)
 {
     struct stage s;
@@ -381,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_map_made_again_is_stopped_when_nobody_needs_it),
         cmocka_unit_test(a_fetch_error_makes_the_map_again),
         cmocka_unit_test(two_complaints_about_one_output_make_the_map_again_once),
+        cmocka_unit_test(a_late_complaint_about_an_old_output_spares_the_new_one),
         cmocka_unit_test(an_output_that_can_never_be_read_fails_the_job),
         cmocka_unit_test(a_fetch_error_about_no_map_costs_nothing),
         cmocka_unit_test(unknown_jobs_and_workers_change_nothing),
