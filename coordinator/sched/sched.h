@@ -76,7 +76,7 @@ enum sched_action_type {
     ACTION_REPEATED,  /* worker, attempt: its answer was taken before, and still counts */
     ACTION_ACCEPTED,  /* worker, attempt: this one counts */
     ACTION_FAILURE,   /* worker, attempt, code: a blamed failure, recorded as a failed attempt */
-    ACTION_MAP_AGAIN, /* attempt (the new one): an accepted map's output was lost */
+    ACTION_MAP_AGAIN, /* attempt (the one that counted until now): an accepted map's output was lost */
     ACTION_MAPS_DONE, /* job: reducers may be told where the map outputs are */
     ACTION_COMMIT,    /* job: move the staging folder to its target */
     ACTION_FINISHED,  /* job, state, code, cause (the first blamed attempt, if any) */
