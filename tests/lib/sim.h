@@ -1,0 +1,74 @@
+/* A simulated cluster around the real scheduler: virtual time, and one seed that decides how
+ * large it is, what its jobs are like and which faults befall it. Workers join, stall, crash,
+ * are cut off and leave; messages are late, lost, doubled and out of order; the disk is slow
+ * and answers for many records at once; jobs crash, are suspected, cannot read outputs, are
+ * cancelled, cannot be planned or committed. After a while the faults stop, and every job must
+ * come to the end that it deserves. Each step is judged by the model (tests/lib/sim_model.h).
+ */
+#ifndef TESTS_SIM_H
+#define TESTS_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "coordinator/sched/sched.h"
+
+/* What is counted: name, words. */
+#define SIM_COUNTS_TABLE(X)                                         \
+    X(EVENTS, "events")                                             \
+    X(ACTIONS, "actions")                                           \
+    X(RECORDS, "records")                                           \
+    X(RECORDS_SKIPPED, "records answered together with later ones") \
+    X(WORKERS, "workers")                                           \
+    X(CRASHES, "crashes")                                           \
+    X(CUTS, "workers cut off")                                      \
+    X(GOODBYES, "goodbyes")                                         \
+    X(LOSSES, "workers declared lost")                              \
+    X(LATE, "messages of lost workers")                             \
+    X(DROPPED, "messages dropped")                                  \
+    X(DOUBLED, "messages doubled")                                  \
+    X(REORDERED, "messages overtaken")                              \
+    X(STALLED, "messages stalled")                                  \
+    X(NONSENSE, "nonsense events")                                  \
+    X(ASSIGNED, "assignments")                                      \
+    X(ALONE, "assignments alone")                                   \
+    X(REFUSED, "answers refused")                                   \
+    X(REPEATED, "answers repeated")                                 \
+    X(REVOKED, "attempts revoked")                                  \
+    X(BLAMED, "blamed failures")                                    \
+    X(SUSPECTED, "suspects")                                        \
+    X(INNOCENT, "innocent failures")                                \
+    X(UNREAD, "fetch errors")                                       \
+    X(MAPS_AGAIN, "maps made again")                                \
+    X(CANCELS, "cancels")                                           \
+    X(PLANS_BROKEN, "plans broken")                                 \
+    X(COMMITS_BROKEN, "commits broken")                             \
+    X(RELEASED, "releases")                                         \
+    X(FORGOTTEN, "jobs forgotten")                                  \
+    X(DONE, "jobs done")                                            \
+    X(FAILED, "jobs failed")                                        \
+    X(CANCELLED, "jobs cancelled")
+
+#define SIM_COUNT_NAME(name, words) SIM_##name,
+enum sim_count { SIM_COUNTS_TABLE(SIM_COUNT_NAME) SIM_COUNTS };
+#undef SIM_COUNT_NAME
+
+/* Words for a count. */
+const char *sim_count_words(enum sim_count count);
+
+struct sim_report {
+    uint64_t hash; /* of all events and actions */
+    uint64_t counts[SIM_COUNTS];
+    char *failure; /* what went wrong and the last events and actions; NULL: nothing; the caller
+                      frees */
+};
+
+/* Falsifies the actions of a step before the model sees them; the cluster follows the true
+ * ones. */
+typedef void sim_falsify(void *context, const struct sched_event *event,
+                         struct sched_actions *actions);
+
+/* Runs one seed to its end, or to the first failure. `falsify` may be NULL. */
+void sim_run(uint64_t seed, sim_falsify *falsify, void *context, struct sim_report *ret);
+
+#endif

@@ -1,0 +1,496 @@
+#include "tests/lib/sim_model_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "tests/lib/trace.h"
+
+enum { EXCUSED_MAX = 200 };
+
+struct model *model_new(void)
+{
+    return memory_zeroed(1, sizeof(struct model));
+}
+
+static void free_job(struct model_job *job)
+{
+    if (!job)
+        return;
+    free(job->tasks[SCHED_MAP]);
+    free(job->tasks[SCHED_REDUCE]);
+    free(job);
+}
+
+void model_free(struct model *model)
+{
+    if (!model)
+        return;
+    for (int i = 0; i < MODEL_JOBS; i++)
+        free_job(model->jobs[i]);
+    free(model->due);
+    free(model->records);
+    free(model);
+}
+
+void model_forget(struct model *model, uint64_t id)
+{
+    struct model_job *job = model_job(model, id);
+
+    if (!job || !job->ended)
+        return;
+    free_job(job);
+    model->jobs[id] = NULL;
+}
+
+void model_complain(struct model *model, const char *format, ...)
+{
+    va_list args;
+
+    if (model->complaint[0])
+        return;
+    va_start(args, format);
+    vsnprintf(model->complaint, sizeof model->complaint, format, args);
+    va_end(args);
+}
+
+struct model_job *model_job(struct model *model, uint64_t id)
+{
+    return id < MODEL_JOBS ? model->jobs[id] : NULL;
+}
+
+struct model_worker *model_worker(struct model *model, uint64_t id)
+{
+    return id < MODEL_WORKERS && model->workers[id].lives ? &model->workers[id] : NULL;
+}
+
+struct model_task *model_task(struct model *model, const struct sched_attempt *attempt)
+{
+    struct model_job *job = model_job(model, attempt->job);
+
+    if (!job || (unsigned)attempt->kind > SCHED_REDUCE ||
+        attempt->task >= job->counts[attempt->kind])
+        return NULL;
+    return &job->tasks[attempt->kind][attempt->task];
+}
+
+bool model_is_current(struct model *model, uint64_t worker, const struct sched_attempt *attempt)
+{
+    struct model_task *task = model_task(model, attempt);
+
+    return task && task->runs_on && task->runs_on == worker &&
+           task->attempt == attempt->attempt;
+}
+
+static void count_worker(struct model *model, const struct model_worker *worker, int change)
+{
+    if (!worker->whole && !worker->single)
+        model->idle += (uint32_t)change;
+    else if (!worker->whole && !worker->alone && worker->single < worker->threads)
+        model->partial += (uint32_t)change;
+}
+
+void model_hold(struct model *model, struct model_worker *worker,
+                const struct sched_attempt *attempt, bool alone, int change)
+{
+    count_worker(model, worker, -1);
+    if (attempt->kind == SCHED_REDUCE)
+        worker->single += (uint32_t)change;
+    else
+        worker->whole += (uint32_t)change;
+    if (alone)
+        worker->alone = change > 0;
+    count_worker(model, worker, 1);
+}
+
+void model_stop(struct model *model, const struct sched_attempt *attempt)
+{
+    struct model_job *job = model_job(model, attempt->job);
+    struct model_task *task = model_task(model, attempt);
+
+    model_hold(model, &model->workers[task->runs_on], attempt, task->alone, -1);
+    task->runs_on = 0;
+    job->running--;
+    job->waiting[attempt->kind]++;
+    job->lonely += attempt->kind == SCHED_REDUCE && task->alone;
+}
+
+void model_owe(struct model *model, uint64_t after, const struct sched_action *action)
+{
+    memory_reserve(&model->due, &model->due_capacity, model->due_count + 1, sizeof *model->due);
+    model->due[model->due_count++] = (struct due){after, *action};
+}
+
+static void want_record(struct model *model, enum sched_record record, uint64_t job,
+                        const struct sched_attempt *attempt, uint64_t worker)
+{
+    struct sched_action action = {
+        .type = ACTION_PERSIST, .record = record, .job = job, .worker = worker};
+
+    if (attempt)
+        action.attempt = *attempt;
+    memory_reserve(&model->records, &model->record_capacity, model->record_count + 1,
+                   sizeof *model->records);
+    model->records[model->record_count++] = action;
+}
+
+static void end_job(struct model *model, uint64_t id, enum sched_state state,
+                    enum error_code code, const struct sched_attempt *cause)
+{
+    struct model_job *job = model_job(model, id);
+
+    job->ended = true;
+    job->state = state;
+    job->code = code;
+    if (cause)
+        job->cause = *cause;
+    want_record(model, SCHED_RECORD_FINISHED, id, NULL, 0);
+}
+
+static void submitted(struct model *model, uint64_t id)
+{
+    struct model_job *job;
+
+    if (model_job(model, id) || id >= MODEL_JOBS)
+        return;
+    job = model->jobs[id] = memory_zeroed(1, sizeof *job);
+    job->known = true;
+    job->tasks[SCHED_CHECK] = &job->check;
+    job->counts[SCHED_CHECK] = job->waiting[SCHED_CHECK] = 1;
+    want_record(model, SCHED_RECORD_SUBMITTED, id, NULL, 0);
+}
+
+static void planned(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->job);
+
+    if (!job || !job->planning || job->ended || !event->reduces)
+        return;
+    job->planning = false;
+    job->planned = true;
+    job->counts[SCHED_MAP] = job->waiting[SCHED_MAP] = event->maps;
+    job->counts[SCHED_REDUCE] = job->waiting[SCHED_REDUCE] = event->reduces;
+    job->tasks[SCHED_MAP] = memory_zeroed(event->maps, sizeof(struct model_task));
+    job->tasks[SCHED_REDUCE] = memory_zeroed(event->reduces, sizeof(struct model_task));
+    want_record(model, SCHED_RECORD_PLANNED, event->job, NULL, 0);
+}
+
+static void accepted(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->attempt.job);
+    struct model_task *task = model_task(model, &event->attempt);
+    enum sched_kind kind = event->attempt.kind;
+    struct sched_action action = {.type = ACTION_ACCEPTED,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt};
+
+    model_stop(model, &event->attempt);
+    job->waiting[kind]--;
+    job->lonely -= kind == SCHED_REDUCE && task->alone;
+    job->accepted[kind]++;
+    task->answered = event->worker;
+    task->sequence = 0;
+    if (kind == SCHED_CHECK) {
+        model_owe(model, 0, &action);
+        job->planning = true;
+        action = (struct sched_action){.type = ACTION_PLAN, .job = event->attempt.job};
+        model_owe(model, 0, &action);
+        return;
+    }
+    if (kind == SCHED_MAP)
+        task->age = ++job->age;
+    want_record(model, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
+                event->worker);
+    if (job->accepted[SCHED_REDUCE] == job->counts[SCHED_REDUCE]) {
+        job->committing = true;
+        want_record(model, SCHED_RECORD_COMMITTING, event->attempt.job, NULL, 0);
+    }
+}
+
+static void answer_stale(struct model *model, const struct sched_event *event)
+{
+    struct model_task *task = model_task(model, &event->attempt);
+    bool again = event->type == EVENT_TASK_DONE && task && task->answered == event->worker &&
+                 task->answered && task->attempt == event->attempt.attempt;
+    struct sched_action action = {.type = again ? ACTION_REPEATED : ACTION_REFUSE,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt};
+
+    model_owe(model, 0, &action);
+}
+
+static void charge(struct model *model, struct model_task *task,
+                   const struct sched_event *event)
+{
+    struct sched_attempt cause = event->attempt;
+    struct sched_action action = {.type = ACTION_FAILURE,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt,
+                                  .code = event->code};
+
+    model_owe(model, 0, &action);
+    model_job(model, cause.job)->failed_attempts++;
+    task->single = true;
+    if (!task->blamed++) {
+        task->cause_attempt = cause.attempt;
+        task->cause = event->code;
+    }
+    cause.attempt = task->cause_attempt;
+    if (task->blamed == LIMIT_ATTEMPTS)
+        end_job(model, cause.job, SCHED_FAILED, task->cause, &cause);
+}
+
+static void output_lost(struct model *model, struct sched_attempt attempt)
+{
+    struct model_job *job = model_job(model, attempt.job);
+    struct model_task *map = model_task(model, &attempt);
+
+    attempt.attempt = map->attempt;
+    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->answered);
+    map->answered = 0;
+    job->accepted[SCHED_MAP]--;
+    job->waiting[SCHED_MAP]++;
+    job->map_reruns++;
+}
+
+static void excuse(struct model *model, struct model_task *task,
+                   const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->attempt.job);
+
+    if (event->suspect) {
+        job->lonely += event->attempt.kind == SCHED_REDUCE && !task->alone;
+        task->alone = task->single = true;
+    }
+    if (++task->excused == EXCUSED_MAX)
+        end_job(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
+}
+
+static void complained_of_output(struct model *model, const struct model_task *reduce,
+                                 const struct sched_event *event)
+{
+    struct sched_attempt attempt = {event->attempt.job, SCHED_MAP, event->lost_map, 0};
+    struct model_task *map = model_task(model, &attempt);
+
+    if (model_job(model, attempt.job)->ended || event->attempt.kind != SCHED_REDUCE || !map)
+        return;
+    if (!map->answered || map->age > reduce->age)
+        return;
+    if (++map->remade > LIMIT_ATTEMPTS)
+        end_job(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
+    else
+        output_lost(model, attempt);
+}
+
+static void failed(struct model *model, const struct sched_event *event)
+{
+    struct model_task *task = model_task(model, &event->attempt);
+    bool blamed = event->blamed || (event->suspect && task->alone);
+
+    model_stop(model, &event->attempt);
+    switch (error_policy(event->code)) {
+    case POLICY_REFETCH:
+        excuse(model, task, event);
+        complained_of_output(model, task, event);
+        break;
+    case POLICY_GIVE_UP:
+        if (blamed)
+            end_job(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
+        else
+            excuse(model, task, event);
+        break;
+    case POLICY_BLAME:
+        if (blamed)
+            charge(model, task, event);
+        else
+            excuse(model, task, event);
+        break;
+    case POLICY_RETRY:
+        excuse(model, task, event);
+    }
+}
+
+static void joined(struct model *model, const struct sched_event *event)
+{
+    if (event->worker >= MODEL_WORKERS || model->workers[event->worker].lives)
+        return;
+    model->workers[event->worker] =
+        (struct model_worker){.lives = true, .threads = event->threads ? event->threads : 1};
+    model->living++;
+    model->idle++;
+}
+
+static void drop_release(struct model *model, uint64_t worker)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < model->due_count; i++)
+        if (model->due[i].action.type != ACTION_RELEASE ||
+            model->due[i].action.worker != worker)
+            model->due[kept++] = model->due[i];
+    model->due_count = kept;
+}
+
+static void lost(struct model *model, uint64_t id)
+{
+    struct model_worker *worker = model_worker(model, id);
+
+    if (!worker)
+        return;
+    for (uint64_t j = 0; j < MODEL_JOBS; j++) {
+        struct model_job *job = model->jobs[j];
+
+        for (int kind = 0; job && kind < 3; kind++)
+            for (uint32_t i = 0; i < job->counts[kind]; i++) {
+                struct sched_attempt attempt = {j, (enum sched_kind)kind, i, 0};
+                struct model_task *task = &job->tasks[kind][i];
+
+                if (task->runs_on == id)
+                    model_stop(model, &attempt);
+                else if (kind == SCHED_MAP && task->answered == id && !job->committing &&
+                         !job->ended)
+                    output_lost(model, attempt);
+            }
+    }
+    count_worker(model, worker, -1);
+    worker->lives = false;
+    model->living--;
+    drop_release(model, id);
+}
+
+/* What the event means, before any action is looked at. */
+static void understand(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->job);
+    bool open = job && !job->ended;
+
+    switch (event->type) {
+    case EVENT_JOB_SUBMITTED:
+        submitted(model, event->job);
+        break;
+    case EVENT_JOB_PLANNED:
+        planned(model, event);
+        break;
+    case EVENT_JOB_BROKEN:
+        if (open && (job->planning || job->committing))
+            end_job(model, event->job, SCHED_FAILED, event->code, NULL);
+        break;
+    case EVENT_JOB_COMMITTED:
+        if (open && job->committing)
+            end_job(model, event->job, SCHED_DONE, ERROR_NONE, NULL);
+        break;
+    case EVENT_JOB_CANCELLED:
+        if (open && !job->committing)
+            end_job(model, event->job, SCHED_CANCELLED, ERROR_CANCELLED, NULL);
+        break;
+    case EVENT_WORKER_JOINED:
+        joined(model, event);
+        break;
+    case EVENT_WORKER_LOST:
+        lost(model, event->worker);
+        break;
+    case EVENT_TASK_DONE:
+    case EVENT_TASK_FAILED:
+        if (!model_is_current(model, event->worker, &event->attempt))
+            answer_stale(model, event);
+        else if (event->type == EVENT_TASK_DONE)
+            accepted(model, event);
+        else
+            failed(model, event);
+        break;
+    case EVENT_PERSISTED:
+        if (event->sequence <= model->sequence && event->sequence > model->persisted)
+            model->persisted = event->sequence;
+    }
+}
+
+/* No worker may stand idle while there is something that it could do. */
+static void check_nobody_idles(struct model *model, uint64_t id, const struct model_job *job)
+{
+    bool maps_done = job->planned && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP];
+
+    if (job->ended || job->committing || job->last > model->persisted)
+        return;
+    if (model->idle && (job->waiting[SCHED_CHECK] || job->waiting[SCHED_MAP] ||
+                        (maps_done && job->waiting[SCHED_REDUCE])))
+        model_complain(model, "%u workers idle while tasks of job %" PRIu64 " wait",
+                       model->idle, id);
+    if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely)
+        model_complain(model, "threads idle while reduces of job %" PRIu64 " wait", id);
+}
+
+static void check_end_of_step(struct model *model)
+{
+    char text[256];
+
+    for (size_t i = 0; i < model->due_count; i++)
+        if (model->due[i].after <= model->persisted) {
+            trace_action(&model->due[i].action, text, sizeof text);
+            model_complain(model, "missing: %s", text);
+        }
+    for (size_t i = 0; i < model->record_count; i++) {
+        trace_action(&model->records[i], text, sizeof text);
+        model_complain(model, "missing (whatever its number): %s", text);
+    }
+    for (uint64_t id = 0; id < MODEL_JOBS; id++) {
+        const struct model_job *job = model->jobs[id];
+
+        if (!job)
+            continue;
+        if ((job->ended || job->committing) && job->running)
+            model_complain(model, "%u attempts of job %" PRIu64 " were not revoked",
+                           job->running, id);
+        check_nobody_idles(model, id, job);
+    }
+}
+
+const char *model_step(struct model *model, const struct sched_event *event,
+                       const struct sched_action *actions, size_t count)
+{
+    model->record_count = 0;
+    model->emitted = 0;
+    understand(model, event);
+    for (size_t i = 0; i < count && !model->complaint[0]; i++)
+        model_judge(model, &actions[i]);
+    if (!model->complaint[0])
+        check_end_of_step(model);
+    return model->complaint[0] ? model->complaint : NULL;
+}
+
+const char *model_compare(struct model *model, const struct sched *sched)
+{
+    for (uint64_t id = 0; id < MODEL_JOBS; id++) {
+        const struct model_job *job = model->jobs[id];
+        struct sched_progress real = sched_progress(sched, id), want = {0};
+
+        if (job)
+            want = (struct sched_progress){
+                .state = job->state,
+                .maps = job->counts[SCHED_MAP],
+                .maps_done = job->accepted[SCHED_MAP],
+                .reduces = job->counts[SCHED_REDUCE],
+                .reduces_done = job->accepted[SCHED_REDUCE],
+                .running = job->running,
+                .failed_attempts = job->failed_attempts,
+                .map_reruns = job->map_reruns,
+            };
+        if (real.state != want.state || real.maps != want.maps ||
+            real.maps_done != want.maps_done || real.reduces != want.reduces ||
+            real.reduces_done != want.reduces_done || real.running != want.running ||
+            real.failed_attempts != want.failed_attempts || real.map_reruns != want.map_reruns)
+            model_complain(model,
+                           "progress of job %" PRIu64
+                           ": state %d, %u of %u maps, %u of %u reduces, %u "
+                           "running, should be %d, %u of %u, %u of %u, %u",
+                           id, real.state, real.maps_done, real.maps, real.reduces_done,
+                           real.reduces, real.running, want.state, want.maps_done, want.maps,
+                           want.reduces_done, want.reduces, want.running);
+    }
+    return model->complaint[0] ? model->complaint : NULL;
+}

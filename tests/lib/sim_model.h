@@ -1,0 +1,31 @@
+/* What the scheduler must do, written down a second time and in another way: plain arrays, no
+ * placement, no sharing of code with coordinator/sched. The model sees each event and the
+ * actions that followed, works out for itself what the event means, and complains of the first
+ * action that must not be there or is missing. Where the scheduler is free to choose (which
+ * worker, which task first) it checks the rules only. */
+#ifndef TESTS_SIM_MODEL_H
+#define TESTS_SIM_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "coordinator/sched/sched.h"
+
+enum { MODEL_JOBS = 64, MODEL_WORKERS = 2048 }; /* ids beyond are never used for real ones */
+
+struct model;
+struct model *model_new(void);
+void model_free(struct model *model);
+
+/* Takes one step of the scheduler; returns what is wrong with it, or NULL. After a complaint
+ * the model is of no further use. The text is the model's. */
+const char *model_step(struct model *model, const struct sched_event *event,
+                       const struct sched_action *actions, size_t count);
+
+/* Compares the progress of all jobs; returns what is wrong, or NULL. */
+const char *model_compare(struct model *model, const struct sched *sched);
+
+/* The job was forgotten by sched_forget. */
+void model_forget(struct model *model, uint64_t job);
+
+#endif

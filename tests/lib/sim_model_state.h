@@ -1,0 +1,78 @@
+/* The model's state, for its own two files: sim_model.c works out what events mean, sim_check.c
+ * judges actions. */
+#ifndef TESTS_SIM_MODEL_STATE_H
+#define TESTS_SIM_MODEL_STATE_H
+
+#include "tests/lib/sim_model.h"
+
+struct model_task {
+    uint32_t attempt;  /* the highest given out */
+    uint64_t runs_on;  /* 0: does not run */
+    uint64_t answered; /* who gave the answer that counts; 0: none counts */
+    uint64_t sequence; /* of the record that it counts, 0 until asked for */
+    uint64_t age; /* count of accepted maps when it was accepted (map) or assigned (reduce) */
+    uint32_t blamed, excused, remade;
+    bool alone, single;
+    uint32_t cause_attempt;
+    enum error_code cause;
+};
+
+struct model_job {
+    bool known, planning, planned, said_maps_done, committing, ended;
+    enum sched_state state;
+    enum error_code code;
+    struct sched_attempt cause;
+    struct model_task check, *tasks[3]; /* by kind */
+    uint32_t counts[3], accepted[3], waiting[3];
+    uint32_t lonely; /* of the waiting reduces, those that must be alone */
+    uint32_t running;
+    uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */
+    uint64_t failed_attempts, map_reruns, age;
+    bool given[MODEL_WORKERS];
+};
+
+struct model_worker {
+    bool lives;
+    uint32_t threads, whole, single;
+    bool alone;
+};
+
+/* An action that must come in the step after which `after` is persisted, and not before. */
+struct due {
+    uint64_t after;
+    struct sched_action action;
+};
+
+struct model {
+    struct model_job *jobs[MODEL_JOBS];
+    struct model_worker workers[MODEL_WORKERS];
+    uint32_t living, idle,
+        partial; /* workers; that hold nothing; that hold reduces, with a free thread */
+    uint64_t sequence, persisted;
+    uint64_t emitted; /* the `after` of the last one emitted in this step */
+    struct due *due;
+    size_t due_count, due_capacity;
+    struct sched_action *records; /* PERSIST actions that this step must contain */
+    size_t record_count, record_capacity;
+    char complaint[512];
+};
+
+/* Keeps the first complaint. */
+void model_complain(struct model *model, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct model_job *model_job(struct model *model, uint64_t id); /* NULL: unknown */
+struct model_worker *model_worker(struct model *model, uint64_t id);
+struct model_task *model_task(struct model *model, const struct sched_attempt *attempt);
+bool model_is_current(struct model *model, uint64_t worker,
+                      const struct sched_attempt *attempt);
+
+/* Adds to what a worker holds, or takes away. */
+void model_hold(struct model *model, struct model_worker *worker,
+                const struct sched_attempt *attempt, bool alone, int change);
+/* The current attempt of the task ends; the task waits again. */
+void model_stop(struct model *model, const struct sched_attempt *attempt);
+void model_owe(struct model *model, uint64_t after, const struct sched_action *action);
+/* Judges one action. */
+void model_judge(struct model *model, const struct sched_action *action);
+
+#endif

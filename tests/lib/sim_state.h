@@ -1,0 +1,129 @@
+/* The simulated cluster, for its own files:
+ *   sim.c         time, steps of the scheduler, what its actions lead to
+ *   sim_net.c     messages on their way
+ *   sim_worker.c  workers, attempts and how they end
+ *   sim_chaos.c   what befalls the cluster, and how large it is */
+#ifndef TESTS_SIM_STATE_H
+#define TESTS_SIM_STATE_H
+
+#include "base/rng.h"
+#include "tests/lib/sim.h"
+#include "tests/lib/sim_model.h"
+
+enum { SIM_TAIL = 40 };
+
+enum happening_type {
+    HAPPEN_EVENT,     /* the scheduler is told */
+    HAPPEN_TO_WORKER, /* a message arrives: action */
+    HAPPEN_FROM_WORKER,
+    HAPPEN_ATTEMPT_ENDS,
+    HAPPEN_LEASE_ENDS,
+    HAPPEN_JOIN,
+    HAPPEN_SAVED,
+    HAPPEN_FORGET,
+    HAPPEN_CHAOS,
+};
+
+struct happening {
+    enum happening_type type;
+    uint64_t at, serial;
+    uint64_t worker, sent;
+    struct sched_event event;
+    struct sched_action action;
+    uint32_t doomed, version; /* ATTEMPT_ENDS of a reduce: the map that it cannot read + 1, and
+                                 which of its outputs */
+};
+
+/* An attempt that a worker has heard of. */
+struct sim_attempt {
+    struct sched_attempt key;
+    bool revoked, started;
+};
+
+struct sim_worker {
+    uint32_t threads;
+    bool here, lost;     /* it joined; the scheduler was told that it is gone */
+    uint64_t crashed_at; /* 0: it lives */
+    uint64_t cut_from, cut_until;
+    uint64_t busy_until;
+    uint64_t newest[2]; /* when the newest message that arrived was sent: from it, to it */
+    uint64_t released;  /* a bit for each job */
+    struct sim_attempt *attempts;
+    size_t attempt_count, attempt_capacity;
+};
+
+enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT };
+
+struct sim_job {
+    enum sim_badness badness;
+    struct sched_attempt bad; /* which task */
+    bool plan_breaks, commit_breaks, cancelled, finished;
+    uint32_t maps, reduces;
+    uint8_t *failures_left[3]; /* by kind and task: blamed failures still to come */
+    uint64_t *holders;         /* by map: who holds the output */
+    uint32_t *versions,
+        *complained; /* by map: accepted so often; complained of so many versions */
+    uint32_t *last_complained;
+};
+
+/* Faults of one run, in a thousand. */
+struct sim_rates {
+    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk;
+};
+
+struct sim {
+    struct rng rng;
+    struct sched *sched;
+    struct sched_actions actions, falsified;
+    struct model *model;
+    sim_falsify *falsify;
+    void *falsify_context;
+    uint64_t now, serial, faults_end;
+    struct happening **queue; /* a heap by time, then serial */
+    size_t queue_count, queue_capacity;
+    struct sim_worker workers[MODEL_WORKERS];
+    uint64_t worker_count; /* ids are 1..worker_count */
+    struct sim_job jobs[MODEL_JOBS];
+    uint64_t job_count; /* ids are 1..job_count */
+    struct sim_rates rates;
+    uint64_t lease_us, chaos_us, delay_us, disk_us, work_us;
+    uint64_t asked, saved, saving; /* records wanted on disk; there; being written (0: none) */
+    struct {
+        bool is_event;
+        uint64_t at;
+        struct sched_event event;
+        struct sched_action action;
+    } tail[SIM_TAIL];
+    uint64_t tail_count;
+    struct sim_report *report;
+};
+
+/* sim.c: microseconds from now. */
+void sim_later(struct sim *sim, uint64_t delay_us, const struct happening *happening);
+void sim_event_later(struct sim *sim, uint64_t delay_us, const struct sched_event *event);
+void sim_count(struct sim *sim, enum sim_count count);
+void sim_fail(struct sim *sim, const char *why);
+bool sim_is_quiet(const struct sim *sim);
+/* True so many times in a thousand, and never once the faults have stopped. */
+bool sim_fault(struct sim *sim, uint32_t in_thousand);
+uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high);
+
+/* sim_net.c */
+void sim_send_to_worker(struct sim *sim, uint64_t worker, const struct sched_action *action);
+void sim_send_from_worker(struct sim *sim, uint64_t worker, const struct sched_event *event);
+void sim_deliver(struct sim *sim, const struct happening *message);
+
+/* sim_worker.c */
+bool sim_is_reachable(const struct sim *sim, uint64_t worker);
+void sim_worker_told(struct sim *sim, uint64_t worker, const struct sched_action *action);
+void sim_attempt_ends(struct sim *sim, const struct happening *end);
+
+/* sim_chaos.c */
+void sim_prepare(struct sim *sim);
+void sim_plan(struct sim *sim, uint64_t job);
+void sim_chaos(struct sim *sim);
+void sim_lease_ends(struct sim *sim, uint64_t worker);
+void sim_join(struct sim *sim, uint64_t delay_us);
+void sim_joined(struct sim *sim, uint64_t worker);
+
+#endif
