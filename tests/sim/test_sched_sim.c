@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/lib/sim.h"
 
@@ -64,10 +65,310 @@ static void every_job_comes_to_the_end_it_deserves_whatever_fails(void **state)
             fail_msg("no %s", sim_count_words((enum sim_count)i));
 }
 
+static void one_seed_is_one_story(void **state)
+{
+    struct sim_report first, again, other;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        sim_run(seed, NULL, NULL, &first);
+        sim_run(seed, NULL, NULL, &again);
+        sim_run(seed + 1000, NULL, NULL, &other);
+        assert_null(first.failure);
+        assert_true(first.hash == again.hash);
+        assert_true(first.hash != other.hash);
+        assert_memory_equal(first.counts, again.counts, sizeof first.counts);
+    }
+}
+
+/* A lie about one step: what a faulty scheduler might have done instead. */
+struct lie {
+    const char *words;           /* what the model must say of it */
+    enum sched_action_type type; /* told at the first action of this type that `fits` */
+    bool (*fits)(const struct sched_action *action);
+    enum { DROP, REPEAT, CHANGE, ADD, HEAP } how;
+    void (*change)(struct sched_action *action); /* the action, or a copy of it that is added */
+    bool told;
+};
+
+static bool is_map(const struct sched_action *action)
+{
+    return action->attempt.kind == SCHED_MAP;
+}
+
+static bool is_first_map(const struct sched_action *action)
+{
+    return is_map(action) && action->attempt.attempt == 1;
+}
+
+static bool is_second(const struct sched_action *action)
+{
+    return action->attempt.attempt == 2;
+}
+
+static bool is_alone(const struct sched_action *action)
+{
+    return action->alone;
+}
+
+static bool is_submission(const struct sched_action *action)
+{
+    return action->record == SCHED_RECORD_SUBMITTED;
+}
+
+static bool is_plan(const struct sched_action *action)
+{
+    return action->record == SCHED_RECORD_PLANNED;
+}
+
+static bool is_acceptance(const struct sched_action *action)
+{
+    return action->record == SCHED_RECORD_ACCEPTED;
+}
+
+static bool is_commit(const struct sched_action *action)
+{
+    return action->record == SCHED_RECORD_COMMITTING;
+}
+
+static bool is_done(const struct sched_action *action)
+{
+    return action->state == SCHED_DONE;
+}
+
+static void to_admitted(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_ADMITTED, .job = action->job};
+}
+
+static void to_commit(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_COMMIT, .job = action->job};
+}
+
+static void to_accepted(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_ACCEPTED,
+                                    .job = action->job,
+                                    .worker = action->worker,
+                                    .attempt = action->attempt};
+}
+
+static void to_first_reduce(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_ASSIGN,
+                                    .job = action->job,
+                                    .worker = 1,
+                                    .attempt = {action->job, SCHED_REDUCE, 0, 1}};
+}
+
+static void to_first_check(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_ASSIGN,
+                                    .job = action->job,
+                                    .worker = 1,
+                                    .attempt = {action->job, SCHED_CHECK, 0, 1}};
+}
+
+static void to_reduce(struct sched_action *action)
+{
+    action->attempt = (struct sched_attempt){action->job, SCHED_REDUCE, 0, 1};
+}
+
+static void to_revoke(struct sched_action *action)
+{
+    action->type = ACTION_REVOKE;
+}
+
+static void to_refuse(struct sched_action *action)
+{
+    action->type = ACTION_REFUSE;
+}
+
+static void to_nobody(struct sched_action *action)
+{
+    action->worker = 2000;
+}
+
+static void to_lower_attempt(struct sched_action *action)
+{
+    action->attempt.attempt--;
+}
+
+static void to_higher_attempt(struct sched_action *action)
+{
+    action->attempt.attempt++;
+}
+
+static void to_shared(struct sched_action *action)
+{
+    action->alone = false;
+}
+
+static void to_failed(struct sched_action *action)
+{
+    action->state = SCHED_FAILED;
+}
+
+static void to_higher_sequence(struct sched_action *action)
+{
+    action->sequence++;
+}
+
+/* Gives three whole tasks to one worker. */
+static bool heap_up(struct sched_actions *actions)
+{
+    uint64_t worker = 0;
+    int n = 0;
+
+    for (size_t i = 0; i < actions->count; i++)
+        n += actions->items[i].type == ACTION_ASSIGN && is_map(&actions->items[i]);
+    if (n < 3)
+        return false;
+    for (size_t i = 0; i < actions->count; i++) {
+        struct sched_action *action = &actions->items[i];
+
+        if (action->type != ACTION_ASSIGN || !is_map(action))
+            continue;
+        if (!worker)
+            worker = action->worker;
+        action->worker = worker;
+    }
+    return true;
+}
+
+static void tell_lie(void *context, const struct sched_event *event,
+                     struct sched_actions *actions)
+{
+    struct lie *lie = context;
+    size_t at = 0;
+
+    (void)event;
+    if (lie->told)
+        return;
+    while (at < actions->count && (actions->items[at].type != lie->type ||
+                                   (lie->fits && !lie->fits(&actions->items[at]))))
+        at++;
+    if (at == actions->count)
+        return;
+    lie->told = true;
+    switch (lie->how) {
+    case DROP:
+        for (actions->count--; at < actions->count; at++)
+            actions->items[at] = actions->items[at + 1];
+        break;
+    case CHANGE:
+        lie->change(&actions->items[at]);
+        break;
+    case REPEAT:
+    case ADD:
+        actions->items[actions->count] = actions->items[at];
+        if (lie->how == ADD)
+            lie->change(&actions->items[actions->count]);
+        actions->count++;
+        break;
+    case HEAP:
+        lie->told = heap_up(actions);
+    }
+}
+
+static void expect_complaint(struct lie lie)
+{
+    struct sim_report report = {0};
+
+    for (uint64_t seed = 1; seed <= 300 && !lie.told; seed++)
+        sim_run(seed, tell_lie, &lie, &report);
+    if (!lie.told)
+        fail_msg("there was no chance to tell this lie: %s", lie.words);
+    if (!report.failure)
+        fail_msg("believed: %s", lie.words);
+    report.failure[strcspn(report.failure, "\n")] = '\0';
+    if (!strstr(report.failure, lie.words))
+        fail_msg("the model should speak of '%s', not of '%s'", lie.words, report.failure);
+    free(report.failure);
+}
+
+static void the_model_sees_through_false_assignments(void **state)
+{
+    static const struct lie lies[] = {
+        {"the task runs already: assign", ACTION_ASSIGN, NULL, REPEAT, NULL},
+        {"idle while", ACTION_ASSIGN, NULL, DROP, NULL},
+        {"the worker is unknown or lost: assign", ACTION_ASSIGN, NULL, CHANGE, to_nobody},
+        {"number is not the next: assign", ACTION_ASSIGN, is_second, CHANGE, to_lower_attempt},
+        {"number is not the next: assign", ACTION_ASSIGN, NULL, CHANGE, to_higher_attempt},
+        {"alone or single", ACTION_ASSIGN, is_alone, CHANGE, to_shared},
+        {"a map is missing: assign", ACTION_ASSIGN, is_first_map, CHANGE, to_reduce},
+        {"the submission is not on disk: assign", ACTION_PERSIST, is_submission, ADD,
+         to_first_check},
+        {"the plan is not on disk: assign", ACTION_PERSIST, is_plan, ADD, to_first_reduce},
+        {"assign w1", ACTION_FINISHED, is_done, ADD, to_first_check},
+        {"the worker has one in hand already: assign", ACTION_ASSIGN, is_map, HEAP, NULL},
+        {"it is still needed: revoke", ACTION_ASSIGN, NULL, ADD, to_revoke},
+        {"were not revoked", ACTION_REVOKE, NULL, DROP, NULL},
+        {"it does not run: revoke", ACTION_REVOKE, NULL, REPEAT, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        expect_complaint(lies[i]);
+}
+
+static void the_model_sees_through_what_leaves_too_early_or_twice(void **state)
+{
+    static const struct lie lies[] = {
+        {"its record is not on disk: admitted", ACTION_PERSIST, is_submission, ADD,
+         to_admitted},
+        {"its record is not on disk: accepted", ACTION_PERSIST, is_acceptance, ADD,
+         to_accepted},
+        {"its record is not on disk: commit", ACTION_PERSIST, is_commit, ADD, to_commit},
+        {"no reason for it: commit", ACTION_MAPS_DONE, NULL, ADD, to_commit},
+        {"no reason for it: commit", ACTION_COMMIT, NULL, REPEAT, NULL},
+        {"no reason for it: accepted", ACTION_ACCEPTED, NULL, REPEAT, NULL},
+        {"no reason for it: finished", ACTION_FINISHED, NULL, REPEAT, NULL},
+        {"no reason for it: finished", ACTION_FINISHED, is_done, CHANGE, to_failed},
+        {"no reason for it: plan", ACTION_PLAN, NULL, REPEAT, NULL},
+        {"no reason for it: release", ACTION_RELEASE, NULL, REPEAT, NULL},
+        {"no reason for it: accepted", ACTION_REFUSE, NULL, CHANGE, to_accepted},
+        {"no reason for it: refuse", ACTION_REPEATED, NULL, CHANGE, to_refuse},
+        {"out of sequence: persist", ACTION_PERSIST, NULL, CHANGE, to_higher_sequence},
+        {"out of sequence: persist", ACTION_PERSIST, NULL, REPEAT, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        expect_complaint(lies[i]);
+}
+
+static void the_model_misses_what_was_left_out(void **state)
+{
+    static const struct lie lies[] = {
+        {"missing (whatever its number): persist", ACTION_PERSIST, NULL, DROP, NULL},
+        {"missing: admitted", ACTION_ADMITTED, NULL, DROP, NULL},
+        {"missing: plan", ACTION_PLAN, NULL, DROP, NULL},
+        {"missing: refuse", ACTION_REFUSE, NULL, DROP, NULL},
+        {"missing: repeated", ACTION_REPEATED, NULL, DROP, NULL},
+        {"missing: accepted", ACTION_ACCEPTED, NULL, DROP, NULL},
+        {"missing: failure", ACTION_FAILURE, NULL, DROP, NULL},
+        {"missing: map again", ACTION_MAP_AGAIN, NULL, DROP, NULL},
+        {"missing: maps done", ACTION_MAPS_DONE, NULL, DROP, NULL},
+        {"missing: commit", ACTION_COMMIT, NULL, DROP, NULL},
+        {"missing: finished", ACTION_FINISHED, NULL, DROP, NULL},
+        {"missing: release", ACTION_RELEASE, NULL, DROP, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        expect_complaint(lies[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_job_comes_to_the_end_it_deserves_whatever_fails),
+        cmocka_unit_test(one_seed_is_one_story),
+        cmocka_unit_test(the_model_sees_through_false_assignments),
+        cmocka_unit_test(the_model_sees_through_what_leaves_too_early_or_twice),
+        cmocka_unit_test(the_model_misses_what_was_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
