@@ -204,11 +204,21 @@ static void finished(struct sim *sim, const struct sched_action *action)
         sim_later(sim, rng_below(&sim->rng, 2000 * 1000), &forget);
 }
 
+static void cancel_too_late(struct sim *sim, uint64_t job)
+{
+    struct sched_event event = {.type = EVENT_JOB_CANCELLED, .job = job};
+
+    sim_count(sim, SIM_CANCELS);
+    sim_event_later(sim, sim_between(sim, 0, 30 * 1000), &event);
+}
+
 static void carry_out(struct sim *sim, const struct sched_action *action)
 {
     switch (action->type) {
     case ACTION_PERSIST:
         sim->asked = action->sequence;
+        if (action->record == SCHED_RECORD_COMMITTING && sim_fault(sim, 100))
+            cancel_too_late(sim, action->job);
         sim_count(sim, SIM_RECORDS);
         save(sim);
         break;

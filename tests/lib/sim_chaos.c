@@ -79,7 +79,9 @@ static void strike_worker(struct sim *sim)
     struct sim_worker *worker = &sim->workers[id];
     struct happening lease = {.type = HAPPEN_LEASE_ENDS, .worker = id};
 
-    if (!id)
+    /* Those that are cut off come back under new ids, and there must be some left at the end.
+     */
+    if (!id || sim->worker_count > MODEL_WORKERS - 600)
         return;
     switch (rng_below(&sim->rng, 5)) {
     case 0:
@@ -197,7 +199,7 @@ static void submit(struct sim *sim, uint64_t id)
     uint64_t at = rng_below(&sim->rng, sim->faults_end * 2 / 3);
 
     if (one_in(sim, 4))
-        job->badness = (enum sim_badness)sim_between(sim, BAD_BLAMED, BAD_INPUT);
+        job->badness = (enum sim_badness)sim_between(sim, BAD_BLAMED, BAD_OUTPUT);
     job->bad.kind = (enum sched_kind)rng_below(&sim->rng, 3);
     job->plan_breaks = one_in(sim, 20);
     job->commit_breaks = one_in(sim, 20);
@@ -232,7 +234,7 @@ void sim_prepare(struct sim *sim)
                                     .stall = rate(sim, 20),
                                     .innocent = rate(sim, 50),
                                     .suspect = rate(sim, 50),
-                                    .unread = rate(sim, 50),
+                                    .unread = rate(sim, one_in(sim, 4) ? 400 : 50),
                                     .flaky = rate(sim, 200),
                                     .slow_disk = rate(sim, 20)};
     for (uint64_t i = 0; i < workers; i++)
@@ -249,6 +251,10 @@ static void size_job(struct sim *sim, struct sim_job *job)
 
     job->maps = one_in(sim, 10) ? 0 : (uint32_t)sim_between(sim, 1, large ? 500 : 60);
     job->reduces = (uint32_t)sim_between(sim, 1, large ? 150 : 20);
+    if (job->badness == BAD_OUTPUT && !job->maps)
+        job->badness = NOT_BAD;
+    else if (job->badness == BAD_OUTPUT)
+        job->bad.kind = SCHED_MAP;
     if (job->bad.kind == SCHED_MAP && !job->maps)
         job->bad.kind = SCHED_REDUCE;
     if (job->bad.kind != SCHED_CHECK)

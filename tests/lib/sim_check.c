@@ -68,6 +68,7 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
         action = (struct sched_action){.type = ACTION_MAPS_DONE, .job = id};
         break;
     case SCHED_RECORD_LOST:
+        model_task(model, &record->attempt)->lost = after;
         action.type = ACTION_MAP_AGAIN;
         action.attempt = record->attempt;
         break;
@@ -141,7 +142,7 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
 
 /* Whether the job's state lets a task of this kind go; says why not. */
 static const char *not_yet(struct model *model, const struct model_job *job,
-                           enum sched_kind kind)
+                           const struct model_task *task, enum sched_kind kind)
 {
     if (job->ended || job->committing)
         return "the job needs no more tasks";
@@ -151,6 +152,8 @@ static const char *not_yet(struct model *model, const struct model_job *job,
         return NULL;
     if (!job->planned_at || job->planned_at > model->persisted)
         return "the plan is not on disk";
+    if (task->lost > model->persisted)
+        return "the loss of its output is not on disk";
     if (kind == SCHED_MAP)
         return NULL;
     for (uint32_t i = 0; i < job->counts[SCHED_MAP]; i++) {
@@ -206,7 +209,7 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         why = "the attempt's number is not the next";
     else if (action->alone != task->alone || action->single != task->single)
         why = "alone or single is not what the task's past asks for";
-    else if (!(why = not_yet(model, job, attempt->kind)))
+    else if (!(why = not_yet(model, job, task, attempt->kind)))
         why = no_room(model, worker, job, attempt->kind, action->alone);
     if (why) {
         object(model, why, action);

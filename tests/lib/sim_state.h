@@ -52,7 +52,7 @@ struct sim_worker {
     size_t attempt_count, attempt_capacity;
 };
 
-enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT };
+enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT, BAD_OUTPUT };
 
 struct sim_job {
     enum sim_badness badness;

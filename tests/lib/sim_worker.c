@@ -61,8 +61,10 @@ static void doom(struct sim *sim, struct happening *end)
     for (uint32_t i = 0; i < job->maps && map == UINT32_MAX; i++)
         if (!sim_is_reachable(sim, job->holders[i]))
             map = i;
-    if (map == UINT32_MAX && job->maps && sim_fault(sim, sim->rates.unread))
-        map = (uint32_t)rng_below(&sim->rng, job->maps);
+    if (job->badness == BAD_OUTPUT)
+        map = job->bad.task;
+    else if (map == UINT32_MAX && job->maps && sim_fault(sim, sim->rates.unread))
+        map = rng_below(&sim->rng, 2) ? 0 : (uint32_t)rng_below(&sim->rng, job->maps);
     if (map == UINT32_MAX)
         return;
     end->doomed = map + 1;
@@ -121,7 +123,8 @@ static void job_failure(struct sim *sim, const struct sched_action *assign,
     enum sched_kind kind = event->attempt.kind;
     uint32_t task = event->attempt.task;
     uint8_t *left = job->failures_left[kind] ? &job->failures_left[kind][task] : NULL;
-    bool bad = job->badness && job->bad.kind == kind && job->bad.task == task;
+    bool bad = job->badness && job->badness != BAD_OUTPUT && job->bad.kind == kind &&
+               job->bad.task == task;
 
     event->code = ERROR_NONE;
     if (bad) {
@@ -146,7 +149,8 @@ static void cannot_read(struct sim *sim, const struct happening *end, struct sch
     uint32_t map = end->doomed - 1;
 
     event->code = ERROR_LOST;
-    if (end->version == job->versions[map] && !may_complain(job, map))
+    if (job->badness != BAD_OUTPUT && end->version == job->versions[map] &&
+        !may_complain(job, map))
         return;
     if (end->version == job->versions[map])
         note_complaint(job, map, end->version);
