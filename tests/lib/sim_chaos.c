@@ -229,14 +229,14 @@ void sim_prepare(struct sim *sim)
     sim->disk_us =
         one_in(sim, 4) ? 0 : sim_between(sim, 100, one_in(sim, 4) ? 300 * MS : 10 * MS);
     sim->work_us = sim_between(sim, 50 * MS, 1500 * MS);
-    sim->rates = (struct sim_rates){.drop = rate(sim, 150),
-                                    .twice = rate(sim, 100),
-                                    .stall = rate(sim, 20),
-                                    .innocent = rate(sim, 50),
-                                    .suspect = rate(sim, 50),
-                                    .unread = rate(sim, one_in(sim, 4) ? 400 : 50),
-                                    .flaky = rate(sim, 200),
-                                    .slow_disk = rate(sim, 20)};
+    sim->rates.drop = rate(sim, 150);
+    sim->rates.twice = rate(sim, 100);
+    sim->rates.stall = rate(sim, 20);
+    sim->rates.innocent = rate(sim, 50);
+    sim->rates.suspect = rate(sim, 50);
+    sim->rates.unread = rate(sim, one_in(sim, 4) ? 400 : 50);
+    sim->rates.flaky = rate(sim, 200);
+    sim->rates.slow_disk = rate(sim, 20);
     for (uint64_t i = 0; i < workers; i++)
         sim_join(sim, rng_below(&sim->rng, one_in(sim, 3) ? 10 * SECOND : 10 * MS));
     sim->job_count = sim_between(sim, 1, 10);

@@ -2,6 +2,7 @@
  * one. */
 #include "tests/lib/cmocka_all.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,9 @@ static void try_seed(uint64_t seed, uint64_t *counts)
     for (int i = 0; i < SIM_COUNTS; i++)
         counts[i] += report.counts[i];
     if (report.failure) {
-        print_message("seed %" PRIu64 ": %s", seed, report.failure);
-        print_message("replay: MARRAM_SIM_SEED=%" PRIu64 " <this program>\n", seed);
+        /* cmocka's own printing cuts texts at 1,024 bytes. */
+        fprintf(stderr, "seed %" PRIu64 ": %sreplay: MARRAM_SIM_SEED=%" PRIu64 " %s\n", seed,
+                report.failure, seed, program_invocation_name);
         free(report.failure);
         fail();
     }
