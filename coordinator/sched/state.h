@@ -33,7 +33,7 @@ struct task {
     uint64_t answered;        /* DONE: by which worker; it may be lost by now */
     uint64_t avoid;           /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
-    uint32_t cause_attempt;   /* of the first blamed failure; 0: none */
+    uint32_t cause_attempt;   /* the blamed failure that will be told; 0: none */
     enum error_code cause;
 };
 

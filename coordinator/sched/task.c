@@ -179,7 +179,8 @@ static void charge(struct sched *sched, struct task *task, const struct sched_ev
 
     task->job->failed_attempts++;
     gate_emit(sched, &failure);
-    if (!task->cause_attempt) {
+    /* The first cause; but if the same happens again now that records are fed singly, that names the place. */
+    if (!task->blamed || (task->blamed == 1 && event->code == task->cause)) {
         task->cause_attempt = event->attempt.attempt;
         task->cause = event->code;
     }

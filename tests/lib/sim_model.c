@@ -237,7 +237,8 @@ static void charge(struct model *model, struct model_task *task,
     model_owe(model, 0, &action);
     model_job(model, cause.job)->failed_attempts++;
     task->single = true;
-    if (!task->blamed++) {
+    task->blamed++;
+    if (task->blamed == 1 || (task->blamed == 2 && task->cause == event->code)) {
         task->cause_attempt = cause.attempt;
         task->cause = event->code;
     }

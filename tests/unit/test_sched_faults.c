@@ -52,6 +52,24 @@ static void an_answer_that_counts_is_not_refused_when_it_comes_again(void **stat
     stage_close(&s);
 }
 
+/* The second attempt is fed single records: it names the record where the first named a block. */
+static void the_same_failure_of_single_records_is_the_cause_that_is_told(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open_planned(&s, 1, 1, 1);
+    follows(&s, blamed(1, map_of(1, 0, 1), ERROR_CRASH),
+            "failure w1 1/map0.1; assign w1 1/map0.2 single");
+    follows(&s, blamed(1, map_of(1, 0, 2), ERROR_CRASH),
+            "failure w1 1/map0.2; assign w1 1/map0.3 single");
+    follows(&s, blamed(1, map_of(1, 0, 3), ERROR_CRASH),
+            "failure w1 1/map0.3; assign w1 1/map0.4 single");
+    follows(&s, blamed(1, map_of(1, 0, 4), ERROR_CRASH),
+            "failure w1 1/map0.4; finished 1 failed crash cause 1/map0.2; release w1 1");
+    stage_close(&s);
+}
+
 static void four_blamed_failures_fail_the_job_with_the_first_cause(void **state)
 {
     struct stage s;
@@ -383,6 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_answer_is_refused_and_changes_nothing),
         cmocka_unit_test(an_answer_that_counts_is_not_refused_when_it_comes_again),
+        cmocka_unit_test(the_same_failure_of_single_records_is_the_cause_that_is_told),
         cmocka_unit_test(four_blamed_failures_fail_the_job_with_the_first_cause),
         cmocka_unit_test(blame_is_counted_for_each_task_apart),
         cmocka_unit_test(an_error_that_trying_again_cannot_cure_fails_the_job_at_once),
