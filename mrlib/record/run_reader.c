@@ -33,7 +33,7 @@ struct run_cursor {
     uint64_t records;
     uint32_t block_records; /* left in the block */
     struct mr_bytes payload;
-    XXH3_state_t digest;
+    XXH3_state_t *digest; /* apart: malloc's memory is not aligned as it must be */
 };
 
 /* Reads exactly `size` bytes. */
@@ -175,7 +175,9 @@ struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment
     cursor->run = run;
     cursor->segment = *segment;
     cursor->offset = cursor->next = segment->offset;
-    XXH3_64bits_reset(&cursor->digest);
+    cursor->digest = XXH3_createState();
+    check(cursor->digest);
+    XXH3_64bits_reset(cursor->digest);
     return cursor;
 }
 
@@ -183,6 +185,7 @@ void run_cursor_free(struct run_cursor *cursor)
 {
     if (!cursor)
         return;
+    XXH3_freeState(cursor->digest);
     free(cursor->bytes);
     free(cursor);
 }
@@ -221,7 +224,7 @@ static int check_end(struct run_cursor *cursor, struct error *err)
 {
     if (cursor->records != cursor->segment.records)
         return damaged(cursor, "the segment holds another number of records than its index says", err);
-    if (XXH3_64bits_digest(&cursor->digest) != cursor->segment.digest)
+    if (XXH3_64bits_digest(cursor->digest) != cursor->segment.digest)
         return damaged(cursor, "the segment's digest differs", err);
     return 0;
 }
@@ -255,7 +258,7 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload, uint
         return damaged(cursor, "the checksum differs", err);
     if (header.part != cursor->segment.part || header.round != cursor->segment.round)
         return damaged(cursor, "a block of another segment", err);
-    XXH3_64bits_update(&cursor->digest, &header.checksum, sizeof header.checksum);
+    XXH3_64bits_update(cursor->digest, &header.checksum, sizeof header.checksum);
     cursor->records += header.records;
     cursor->next += sizeof header + header.stored_size;
     *ret_payload = (struct mr_bytes){place + sizeof header, header.stored_size};
