@@ -73,34 +73,32 @@ static size_t at_most(uint64_t size, uint64_t limit)
     return (size_t)(size < limit ? size : limit);
 }
 
-/* Where the line that reaches byte `from` of the buffer ends, behind its newline; reads on as far as that
- * takes. The buffer holds file bytes [start, start + *used). */
+/* Where the line that begins at byte `begin` of the buffer and reaches byte `from` ends, behind its
+ * newline; reads on as far as that takes. The buffer holds file bytes [start, start + *used). */
 static int complete_line(struct lines *lines, const struct lines_file *file, uint64_t start,
-                         size_t *used, size_t from, size_t *ret_end, struct error *err)
+                         size_t *used, size_t begin, size_t from, size_t *ret_end,
+                         struct error *err)
 {
     size_t searched = from;
 
     for (;;) {
         const char *newline = memchr(lines->buffer + searched, '\n', *used - searched);
+        size_t end = newline ? (size_t)(newline - lines->buffer) : *used, more;
         uint64_t next = start + *used;
-        size_t more;
 
-        if (newline) {
-            *ret_end = (size_t)(newline - lines->buffer) + 1;
-            return 0;
-        }
-        if (next == file->size) {
-            *ret_end = *used;
-            return 0;
-        }
-        if (*used - from > LIMIT_RECORD)
+        if (end - begin > LIMIT_RECORD)
             return error_set(err, ERROR_INPUT,
-                             "a line of '%s' that reaches offset %" PRIu64
+                             "a line of '%s' that begins at offset %" PRIu64
                              " is longer than the limit of 1 GiB",
-                             file->path, start + from);
+                             file->path, start + begin);
+        if (newline || next == file->size) {
+            *ret_end = end + (newline ? 1 : 0);
+            return 0;
+        }
         searched = *used;
         /* Twice as much each time: a line of n bytes takes log n reads. */
         more = at_most(file->size - next, *used > LIMIT_CHUNK ? *used : LIMIT_CHUNK);
+        more = at_most(more, begin + LIMIT_RECORD + 1 - *used);
         if (read_more(lines, file, next, *used, more, err))
             return -1;
         *used += more;
@@ -113,7 +111,8 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
     /* From one byte before the range: if that is a newline, a line begins at `offset`. */
     uint64_t start = offset ? offset - 1 : 0;
     size_t limit = (size_t)(offset - start + length); /* of the range, in the buffer */
-    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, end = 0;
+    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, last, end = 0;
+    const char *newline;
 
     *ret_text = (struct mr_bytes){lines->buffer, 0};
     *ret_offset = offset;
@@ -122,14 +121,15 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
     if (make_room(lines, limit + AHEAD, 0, err) || read_more(lines, file, start, 0, used, err))
         return -1;
     if (offset) {
-        const char *newline = memchr(lines->buffer, '\n', limit - 1);
-
+        newline = memchr(lines->buffer, '\n', limit - 1);
         if (!newline)
             return 0; /* inside a long line */
         first = (size_t)(newline - lines->buffer) + 1;
     }
     /* The last line that begins in the range ends with the first newline at or behind its last byte. */
-    if (complete_line(lines, file, start, &used, limit - 1, &end, err))
+    newline = memrchr(lines->buffer + first, '\n', limit - 1 - first);
+    last = newline ? (size_t)(newline - lines->buffer) + 1 : first;
+    if (complete_line(lines, file, start, &used, last, limit - 1, &end, err))
         return -1;
     memset(lines->buffer + end, ' ', MR_PADDING);
     *ret_text = (struct mr_bytes){lines->buffer + first, end - first};
