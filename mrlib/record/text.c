@@ -30,8 +30,8 @@ size_t text_f64(char *at, double value)
         return (size_t)snprintf(at, TEXT_NUMBER, "nan");
     if (isinf(value))
         return (size_t)snprintf(at, TEXT_NUMBER, value < 0 ? "-inf" : "inf");
-    /* Most doubles that people write need 15 digits; 17 always suffice. */
-    for (int digits = 15; digits <= 17; digits++) {
+    /* Up to 15 digits are always told apart, but for the tiniest numbers; 17 always suffice. */
+    for (int digits = isnormal(value) ? 15 : 1; digits <= 17; digits++) {
         n = snprintf(at, TEXT_NUMBER, "%.*g", digits, value);
         if (strtod(at, NULL) == value)
             break;
