@@ -1,5 +1,6 @@
 #include "flow/fold.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -20,16 +21,30 @@ static int64_t join_i64(enum mr_fold how, int64_t a, int64_t b)
     }
 }
 
-/* NaN loses against a number, so that the result does not depend on the order. */
+/* Of two doubles neither of which is less. NaN loses against a number; for -0.0 and 0.0, and
+ * for NaNs among themselves, the bits decide, so that the result does not depend on the order.
+ */
+static double join_alike(enum mr_fold how, double a, double b)
+{
+    uint64_t x, y;
+
+    if (isnan(a) != isnan(b))
+        return isnan(a) ? b : a;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    /* -0.0 has the larger bits. */
+    return (x > y) == (how == MR_MIN_F64) ? a : b;
+}
+
 static double join_f64(enum mr_fold how, double a, double b)
 {
     switch (how) {
     case MR_SUM_F64:
         return a + b;
     case MR_MIN_F64:
-        return a < b || b != b ? a : b;
+        return a < b ? a : b < a ? b : join_alike(how, a, b);
     case MR_MAX_F64:
-        return a > b || b != b ? a : b;
+        return a > b ? a : b > a ? b : join_alike(how, a, b);
     default:
         check(!"a floating-point fold");
         return 0;
