@@ -23,7 +23,7 @@ struct flush {
     struct run_writer *run;
     struct scattered *scattered;
     uint64_t pairs, records;
-    bool failed; /* under the lock; the first error is kept */
+    bool failed; /* written under the lock; the first error is kept */
     struct error *err;
 };
 
@@ -39,7 +39,7 @@ static void fail(struct flush *flush, const struct error *error)
     {
         if (!flush->failed)
             *flush->err = *error;
-        flush->failed = true;
+        __atomic_store_n(&flush->failed, true, __ATOMIC_RELAXED);
     }
 }
 
