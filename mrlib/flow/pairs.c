@@ -225,7 +225,7 @@ struct flush {
     uint32_t round;
     struct run_writer *run;
     uint64_t in, out;
-    bool failed; /* under the lock; the first error is kept */
+    bool failed; /* written under the lock; the first error is kept */
     struct error *err;
 };
 
@@ -243,7 +243,7 @@ static void fail(struct flush *flush, const struct error *error)
     {
         if (!flush->failed)
             *flush->err = *error;
-        flush->failed = true;
+        __atomic_store_n(&flush->failed, true, __ATOMIC_RELAXED);
     }
 }
 
