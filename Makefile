@@ -16,8 +16,9 @@ endif
 OPT_release := -O3 -g
 OPT_debug   := -O1 -g3
 OPT_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPT_check   := -O3 -g -Werror
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
-WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers
 CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 PKGS   := libzmq libprotobuf-c libsodium jansson
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -41,7 +42,7 @@ COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 
-.PHONY: all test test-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all everything test test-built check demo demo-built bench soak fuzz install clean help FORCE
 all: $(PROGRAMS) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -91,12 +92,13 @@ demo-built: all
 test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
-test-built: all $(UNIT) $(TESTJOBS)
+everything: all $(UNIT) $(TESTJOBS)
+test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
 
 check:
 	@scripts/install-deps.sh all
-	@$(MAKE) --no-print-directory WERROR=1 BUILD=release all
+	@$(MAKE) --no-print-directory BUILD=check everything
 	@scripts/check.sh
 
 soak:

@@ -69,8 +69,8 @@ static int await(struct child *child, Mr__TaskDone **ret, struct error *err)
             return 0;
         }
         if (type == FRAME_TASK_FAILED && failed->error)
-            error_set(err, (enum error_code)failed->error->code, "%.*s", (int)failed->error->text.len,
-                      (const char *)failed->error->text.data);
+            error_set(err, (enum error_code)failed->error->code, "%.*s",
+                      (int)failed->error->text.len, (const char *)failed->error->text.data);
         frame_free(message);
         return -1;
     }
@@ -122,7 +122,8 @@ static void print_json(const Mr__Description *d)
 
         json_object_set_new(param, "name", json_bytes(info->name));
         json_object_set_new(param, "type", json_bytes(info->type));
-        json_object_set_new(param, "default", info->required ? json_null() : json_bytes(info->value));
+        json_object_set_new(param, "default",
+                            info->required ? json_null() : json_bytes(info->value));
         json_object_set_new(param, "required", json_boolean(info->required));
         json_object_set_new(param, "help", json_bytes(info->help));
         json_array_append_new(params, param);
@@ -175,10 +176,12 @@ static void print_text(const Mr__Description *d)
 int verb_describe(int argc, char **argv)
 {
     bool json = false;
-    struct option_row rows[] = {{"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json, 0, 0, false}};
+    struct option_row rows[] = {
+        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json, 0, 0, false}};
     struct option_table table = {
         "marram describe JOB [--json]",
-        "Says what a job object does: its parameters and their defaults, its counters, its formats.\n"
+        "Says what a job object does: its parameters and their defaults, its counters, its "
+        "formats.\n"
         "JOB is the path of a job object, or the name of one that ships.",
         NULL, rows, 1};
     struct option_list words = {0};

@@ -21,8 +21,8 @@ static char *program_folder(void)
 }
 
 /* The first of two places below the program's folder that exists, or NULL. */
-static char *first_of(const char *folder, const char *built, const char *installed, const char *name,
-                      const char *suffix)
+static char *first_of(const char *folder, const char *built, const char *installed,
+                      const char *name, const char *suffix)
 {
     char *path = memory_format("%s/%s%s%s", folder, built, name, suffix);
 
@@ -42,8 +42,8 @@ char *locate_executor(struct error *err)
     char *path = first_of(folder, "", "../libexec/marram/", "marram-executor", "");
 
     if (!path)
-        error_set(err, ERROR_IO, "marram-executor is neither in '%s' nor in its ../libexec/marram",
-                  folder);
+        error_set(err, ERROR_IO,
+                  "marram-executor is neither in '%s' nor in its ../libexec/marram", folder);
     return path;
 }
 

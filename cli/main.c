@@ -10,7 +10,8 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"run", verb_run, "run a job on a private cluster of this machine"},
-    {"describe", verb_describe, "say what a job object does: its parameters, counters, formats"},
+    {"describe", verb_describe,
+     "say what a job object does: its parameters, counters, formats"},
     {"version", verb_version, "print versions"},
 };
 

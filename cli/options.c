@@ -47,8 +47,8 @@ static void print_row(const struct option_row *row)
         n += snprintf(left + n, sizeof left - (size_t)n, "-%c, ", row->letter);
     else
         n += snprintf(left + n, sizeof left - (size_t)n, "    ");
-    n += snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", row->name, row->argument ? " " : "",
-                  row->argument ? row->argument : "");
+    n += snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", row->name,
+                  row->argument ? " " : "", row->argument ? row->argument : "");
     printf("%-*s %s\n", HELP_COLUMN, left, row->help);
 }
 
@@ -78,7 +78,8 @@ static bool store(const struct option_row *row, const char *text)
         option_list_add(row->value, text);
         return true;
     case OPTION_SIZE:
-        return !size_parse(text, number) && *number >= row->min && (!row->max || *number <= row->max);
+        return !size_parse(text, number) && *number >= row->min &&
+               (!row->max || *number <= row->max);
     case OPTION_COUNT:
         return !size_parse_count(text, row->min, row->max, number);
     case OPTION_SWITCH:
@@ -96,18 +97,19 @@ static int wrong_argument(const char *verb, const struct option_row *row, const 
         usage_error(verb, "--%s '%s': a number from %llu to %llu is wanted", row->name, text,
                     (unsigned long long)row->min, (unsigned long long)row->max);
     else if (row->kind == OPTION_SIZE && row->max)
-        usage_error(verb, "--%s '%s': a size from %s to %s is wanted, such as 64M", row->name, text,
-                    size_format(row->min, least, sizeof least),
+        usage_error(verb, "--%s '%s': a size from %s to %s is wanted, such as 64M", row->name,
+                    text, size_format(row->min, least, sizeof least),
                     size_format(row->max, most, sizeof most));
     else if (row->kind == OPTION_SIZE)
-        usage_error(verb, "--%s '%s': a size of at least %s is wanted, such as 512M", row->name, text,
-                    size_format(row->min, least, sizeof least));
+        usage_error(verb, "--%s '%s': a size of at least %s is wanted, such as 512M", row->name,
+                    text, size_format(row->min, least, sizeof least));
     else
         usage_error(verb, "--%s '%s': on or off is wanted", row->name, text);
     return -1;
 }
 
-/* getopt's two tables from ours. The leading '-' makes words come in order, as option 1; ':' silences it. */
+/* getopt's two tables from ours. The leading '-' makes words come in order, as option 1; ':'
+ * silences it. */
 static void make_tables(const struct option_table *table, struct option *longs, char *letters)
 {
     size_t n = 0;
@@ -151,14 +153,15 @@ static int wrong_option(const char *verb, const char *word, int code)
     if (code == ':')
         usage_error(verb, "%s: an argument is missing (see 'marram %s --help')", word, verb);
     else if (!strncmp(word, "--", 2) && optopt)
-        usage_error(verb, "%.*s takes no argument (see 'marram %s --help')", (int)strcspn(word, "="),
-                    word, verb);
+        usage_error(verb, "%.*s takes no argument (see 'marram %s --help')",
+                    (int)strcspn(word, "="), word, verb);
     else
         usage_error(verb, "unknown option %s (see 'marram %s --help')", word, verb);
     return -1;
 }
 
-int options_parse(const struct option_table *table, int argc, char **argv, struct option_list *words)
+int options_parse(const struct option_table *table, int argc, char **argv,
+                  struct option_list *words)
 {
     struct option longs[ROWS_MAX + 2];
     char letters[2 * ROWS_MAX + 4];

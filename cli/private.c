@@ -71,7 +71,8 @@ static int make_folder(struct private_cluster *cluster, struct error *err)
     return scratch_open(&cluster->scratch, base && *base ? base : "/tmp", "marram-run", err);
 }
 
-static void start_workers(struct private_cluster *cluster, const struct private_options *options)
+static void start_workers(struct private_cluster *cluster,
+                          const struct private_options *options)
 {
     cluster->worker_count = options->workers;
     cluster->workers = memory_zeroed(options->workers, sizeof *cluster->workers);

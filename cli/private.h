@@ -1,5 +1,6 @@
-/* A private cluster for `marram run`: a coordinator and agents as threads of this process, the same code that
- * runs as daemons, in a temporary folder that is removed at the end. Executors are processes. */
+/* A private cluster for `marram run`: a coordinator and agents as threads of this process, the
+ * same code that runs as daemons, in a temporary folder that is removed at the end. Executors
+ * are processes. */
 #ifndef CLI_PRIVATE_H
 #define CLI_PRIVATE_H
 

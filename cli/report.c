@@ -30,8 +30,8 @@ void report_progress(struct report *report, const Mr__Progress *progress)
         return;
     report->map = map;
     report->reduce = reduce;
-    fprintf(stderr, report->terminal ? "\r map %d%% reduce %d%%" : " map %d%% reduce %d%%\n", map,
-            reduce);
+    fprintf(stderr, report->terminal ? "\r map %d%% reduce %d%%" : " map %d%% reduce %d%%\n",
+            map, reduce);
 }
 
 /* Text that JSON can hold: what is not UTF-8 becomes '?'. */
@@ -81,7 +81,8 @@ static void finished_json(const Mr__Finished *finished, const char *output)
                         json_text((const char *)finished->state.data, finished->state.len));
     json_object_set_new(
         root, "error",
-        error ? json_error(error->code, (const char *)error->text.data, error->text.len) : json_null());
+        error ? json_error(error->code, (const char *)error->text.data, error->text.len)
+              : json_null());
     json_object_set_new(root, "output", json_text(output, strlen(output)));
     json_object_set_new(root, "parts", json_integer(finished->parts));
     json_object_set_new(root, "map_tasks", json_integer(finished->maps));
@@ -114,19 +115,20 @@ static void explain(const Mr__Finished *finished)
             error ? (int)error->text.len : 0, error ? (const char *)error->text.data : "");
     if (!finished->log_tail.len)
         return;
-    fprintf(stderr, "--- last output of the failed attempt ---\n%.*s%s", (int)finished->log_tail.len,
-            (const char *)finished->log_tail.data,
+    fprintf(stderr, "--- last output of the failed attempt ---\n%.*s%s",
+            (int)finished->log_tail.len, (const char *)finished->log_tail.data,
             finished->log_tail.data[finished->log_tail.len - 1] == '\n' ? "" : "\n");
 }
 
 static void print_counters(const Mr__Finished *finished, const char *output)
 {
-    fprintf(stderr, "done: %u part%s in %s, %.3f s\n", finished->parts, finished->parts == 1 ? "" : "s",
-            output, finished->seconds);
+    fprintf(stderr, "done: %u part%s in %s, %.3f s\n", finished->parts,
+            finished->parts == 1 ? "" : "s", output, finished->seconds);
     for (size_t i = 0; i < finished->n_counters; i++)
         if (finished->counters[i]->value)
             fprintf(stderr, "  %-28.*s %" PRId64 "\n", (int)finished->counters[i]->name.len,
-                    (const char *)finished->counters[i]->name.data, finished->counters[i]->value);
+                    (const char *)finished->counters[i]->name.data,
+                    finished->counters[i]->value);
 }
 
 static void end_line(const struct report *report)
@@ -161,7 +163,8 @@ int report_error(struct report *report, const char *verb, const struct error *er
         json_t *root = json_object();
 
         json_object_set_new(root, "state", json_string("refused"));
-        json_object_set_new(root, "error", json_error(error->code, error->text, strlen(error->text)));
+        json_object_set_new(root, "error",
+                            json_error(error->code, error->text, strlen(error->text)));
         json_object_set_new(root, "counters", json_object());
         print_json(root);
     }

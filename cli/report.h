@@ -1,4 +1,5 @@
-/* What a waiting client sees: progress on stderr, the result, and the same as JSON on stdout. */
+/* What a waiting client sees: progress on stderr, the result, and the same as JSON on stdout.
+ */
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
@@ -20,7 +21,8 @@ void report_init(struct report *report, bool json);
 /* " map 40% reduce 0%", printed when it changes. */
 void report_progress(struct report *report, const Mr__Progress *progress);
 
-/* The end of a job: counters, or the first cause with the job's last output. Returns the exit status. */
+/* The end of a job: counters, or the first cause with the job's last output. Returns the exit
+ * status. */
 int report_finished(struct report *report, const Mr__Finished *finished, const char *output);
 
 /* A command that ended before there was a job. Returns the exit status. */

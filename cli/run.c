@@ -34,10 +34,12 @@ struct run {
 static void own_rows(struct run *run, struct option_row rows[OWN_ROWS])
 {
     const struct option_row table[OWN_ROWS] = {
-        {"workers", 0, OPTION_COUNT, "N", "workers, each with an executor of its own (default 1)",
-         &run->workers, 1, LIMIT_WORKERS_OF_RUN, false},
-        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads of each worker (default: all processors)",
-         &run->threads, 1, LIMIT_THREADS, false},
+        {"workers", 0, OPTION_COUNT, "N",
+         "workers, each with an executor of its own (default 1)", &run->workers, 1,
+         LIMIT_WORKERS_OF_RUN, false},
+        {"threads", 0, OPTION_COUNT, "N",
+         "OpenMP threads of each worker (default: all processors)", &run->threads, 1,
+         LIMIT_THREADS, false},
         {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together (default: 60 %)",
          &run->memory, (uint64_t)8 << 20, 0, false},
     };
@@ -50,9 +52,12 @@ static int parse(struct run *run, int argc, char **argv)
     struct option_row rows[SUBMISSION_ROWS + OWN_ROWS];
     struct option_table table = {
         .usage = "marram run JOB -i URI... -o URI [options]",
-        .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the path of a\n"
-                 "job object, or the name of one that ships (wordcount, grep, invertedindex, linestats).",
-        .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or refused before\n"
+        .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the "
+                 "path of a\n"
+                 "job object, or the name of one that ships (wordcount, grep, invertedindex, "
+                 "linestats).",
+        .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or "
+                 "refused before\n"
                  "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"
                  "Example: marram run wordcount -i /usr/share/common-licenses -o /tmp/words",
         .rows = rows,
@@ -121,7 +126,8 @@ static int receive(struct run *run, enum frame_type type, const ProtobufCMessage
     case FRAME_SUBMITTED:
         if (submitted->error) {
             error_set(&err, (enum error_code)submitted->error->code, "%.*s",
-                      (int)submitted->error->text.len, (const char *)submitted->error->text.data);
+                      (int)submitted->error->text.len,
+                      (const char *)submitted->error->text.data);
             return report_error(&run->report, "run", &err);
         }
         run->job = submitted->job;
@@ -139,9 +145,8 @@ static int receive(struct run *run, enum frame_type type, const ProtobufCMessage
 /* Waits for the job; the exit status. */
 static int await(struct run *run)
 {
-    struct link_event events[] = {{.link = run->link},
-                                  {.fd = run->signals},
-                                  {.fd = private_failed_fd(run->cluster)}};
+    struct link_event events[] = {
+        {.link = run->link}, {.fd = run->signals}, {.fd = private_failed_fd(run->cluster)}};
     int status = -1;
 
     while (status < 0) {
@@ -166,7 +171,8 @@ static int await(struct run *run)
 
 static int start(struct run *run, struct error *err)
 {
-    struct private_options options = {(uint32_t)run->workers, (uint32_t)run->threads, run->memory};
+    struct private_options options = {(uint32_t)run->workers, (uint32_t)run->threads,
+                                      run->memory};
     Mr__Submit *message;
     int result;
 

@@ -11,25 +11,31 @@
 void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROWS])
 {
     const struct option_row table[SUBMISSION_ROWS] = {
-        {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs; may be repeated", &s->inputs,
-         .greedy = true},
-        {"output", 'o', OPTION_TEXT, "URI", "folder for part-00000, part-00001, ...", &s->output},
-        {"reducers", 'r', OPTION_COUNT, "N", "parts of the output (default: one per 64 MiB of input)",
-         &s->reducers, 1, LIMIT_PARTS},
+        {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs; may be repeated",
+         &s->inputs, .greedy = true},
+        {"output", 'o', OPTION_TEXT, "URI", "folder for part-00000, part-00001, ...",
+         &s->output},
+        {"reducers", 'r', OPTION_COUNT, "N",
+         "parts of the output (default: one per 64 MiB of input)", &s->reducers, 1,
+         LIMIT_PARTS},
         {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
          &s->params},
         {"input-format", 0, OPTION_TEXT, "NAME", "lines (the job's own default otherwise)",
          &s->input_format},
-        {"output-format", 0, OPTION_TEXT, "NAME", "text: key TAB value NEWLINE", &s->output_format},
+        {"output-format", 0, OPTION_TEXT, "NAME", "text: key TAB value NEWLINE",
+         &s->output_format},
         {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
          &s->split_size, 1},
         {"overwrite", 0, OPTION_FLAG, NULL, "replace an output folder that is not empty",
          &s->overwrite},
-        {"sync", 0, OPTION_SWITCH, "on|off", "flush the output to disk before it counts", &s->sync},
+        {"sync", 0, OPTION_SWITCH, "on|off", "flush the output to disk before it counts",
+         &s->sync},
         {"name", 0, OPTION_TEXT, "TEXT", "what to call the job", &s->name},
         {"task-timeout", 0, OPTION_COUNT, "SECONDS",
-         "end a task that finishes no record for so long (default 600)", &s->task_timeout, 1, 86400 * 7},
-        {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object", &s->json},
+         "end a task that finishes no record for so long (default 600)", &s->task_timeout, 1,
+         86400 * 7},
+        {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object",
+         &s->json},
     };
 
     memcpy(rows, table, sizeof table);
@@ -63,7 +69,8 @@ static int add_params(Mr__JobSpec *spec, const struct option_list *params, struc
         Mr__Param *param;
 
         if (!equals || equals == params->items[i])
-            return error_set(err, ERROR_USAGE, "-p '%s': NAME=VALUE is wanted", params->items[i]);
+            return error_set(err, ERROR_USAGE, "-p '%s': NAME=VALUE is wanted",
+                             params->items[i]);
         param = memory_new(sizeof *param);
         mr__param__init(param);
         param->name = copy_bytes(params->items[i], (size_t)(equals - params->items[i]));
@@ -139,9 +146,10 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->sync = submission->sync;
     if (protobuf_c_message_get_packed_size(&message->base) > LIMIT_MESSAGE - 1024) {
         submission_message_free(message);
-        return error_set(err, ERROR_USAGE,
-                         "the %zu inputs are too many to name: give their folder, or a quoted glob",
-                         submission->inputs.count);
+        return error_set(
+            err, ERROR_USAGE,
+            "the %zu inputs are too many to name: give their folder, or a quoted glob",
+            submission->inputs.count);
     }
     *ret = message;
     return 0;

@@ -1,4 +1,5 @@
-/* What `run` takes from the command line and sends to a coordinator: one table of job options, one message. */
+/* What `run` takes from the command line and sends to a coordinator: one table of job options,
+ * one message. */
 #ifndef CLI_SUBMISSION_H
 #define CLI_SUBMISSION_H
 
@@ -21,9 +22,10 @@ enum { SUBMISSION_ROWS = 12 };
 void submission_rows(struct submission *submission, struct option_row rows[SUBMISSION_ROWS]);
 void submission_done(struct submission *submission);
 
-/* Checks what can be checked here (the job object among it, without loading it) and makes the message; free
- * it with submission_message_free. */
-int submission_message(const struct submission *submission, Mr__Submit **ret, struct error *err);
+/* Checks what can be checked here (the job object among it, without loading it) and makes the
+ * message; free it with submission_message_free. */
+int submission_message(const struct submission *submission, Mr__Submit **ret,
+                       struct error *err);
 void submission_message_free(Mr__Submit *message);
 
 #endif

@@ -1,6 +1,6 @@
-/* The verbs of `marram`: one file each. A verb gets its arguments with its own name first, and returns the
- * exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage, 3 no coordinator, 4 refused,
- * 130 interrupted. */
+/* The verbs of `marram`: one file each. A verb gets its arguments with its own name first, and
+ * returns the exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage, 3 no
+ * coordinator, 4 refused, 130 interrupted. */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 

@@ -52,7 +52,8 @@ static void feed(struct coordinator *coordinator, struct job *job, uint64_t work
     }
 }
 
-static void describe_extent(const struct job *job, const struct extent *extent, Mr__Extent *message)
+static void describe_extent(const struct job *job, const struct extent *extent,
+                            Mr__Extent *message)
 {
     const struct input_file *file = &job->plan.files.items[extent->file];
 
@@ -65,7 +66,8 @@ static void describe_extent(const struct job *job, const struct extent *extent, 
     message->file_mtime_ns = file->mtime_ns;
 }
 
-static void assign(struct coordinator *coordinator, struct job *job, const struct sched_action *action)
+static void assign(struct coordinator *coordinator, struct job *job,
+                   const struct sched_action *action)
 {
     Mr__Assign message = MR__ASSIGN__INIT;
     cleanup_free Mr__Extent *extents = NULL;
@@ -144,7 +146,8 @@ static void commit(struct coordinator *coordinator, struct job *job)
 
 void carry_progress(struct coordinator *coordinator, struct job *job)
 {
-    struct sched_progress now = sched_progress(coordinator->sched, job->id), *shown = &job->shown;
+    struct sched_progress now = sched_progress(coordinator->sched, job->id),
+                          *shown = &job->shown;
     Mr__Progress message = MR__PROGRESS__INIT;
 
     if (now.maps_done == shown->maps_done && now.maps == shown->maps &&
@@ -160,8 +163,8 @@ void carry_progress(struct coordinator *coordinator, struct job *job)
 }
 
 /* The words for why a job ended as it did. */
-static void explain(const struct job *job, const struct sched_action *action, Mr__Finished *message,
-                    Mr__Error *error)
+static void explain(const struct job *job, const struct sched_action *action,
+                    Mr__Finished *message, Mr__Error *error)
 {
     const struct job_failure *failure =
         action->cause.attempt ? job_cause(job, &action->cause) : NULL;
@@ -182,7 +185,8 @@ static void explain(const struct job *job, const struct sched_action *action, Mr
     message->error = error;
 }
 
-static void finish(struct coordinator *coordinator, struct job *job, const struct sched_action *action)
+static void finish(struct coordinator *coordinator, struct job *job,
+                   const struct sched_action *action)
 {
     static const char *const states[] = {
         [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
@@ -226,7 +230,8 @@ static void release(struct coordinator *coordinator, const struct sched_action *
     core_send(coordinator, action->worker, FRAME_JOB_CLOSE, &message.base);
 }
 
-/* A lost map: what counted no longer does, and every worker is told anew where the outputs are. */
+/* A lost map: what counted no longer does, and every worker is told anew where the outputs are.
+ */
 static void map_again(struct job *job, const struct sched_attempt *attempt)
 {
     Mr__TaskDone **place = &job->maps[attempt->task];
@@ -244,7 +249,8 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
     struct job *job = core_job(coordinator, action->job ? action->job : action->attempt.job);
 
     if (action->type == ACTION_PERSIST) {
-        /* The journal of a private coordinator is memory: what is written is durable at once. */
+        /* The journal of a private coordinator is memory: what is written is durable at once.
+         */
         core_post(coordinator, &persisted);
         return;
     }

@@ -1,4 +1,5 @@
-/* The coordinator's own state, shared by serve.c (what comes in) and carry.c (what goes out). */
+/* The coordinator's own state, shared by serve.c (what comes in) and carry.c (what goes out).
+ */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -38,8 +39,8 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
 /* Tells the waiting client how far its job is, if that has changed. */
 void carry_progress(struct coordinator *coordinator, struct job *job);
 
-/* Sends to a worker or client. A peer that cannot be reached is noticed by its lease or not at all:
- * nothing here depends on a send. */
+/* Sends to a worker or client. A peer that cannot be reached is noticed by its lease or not at
+ * all: nothing here depends on a send. */
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message);
 

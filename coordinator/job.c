@@ -35,7 +35,8 @@ static int open_paths(struct job *job, struct error *err)
     return result;
 }
 
-int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret, struct error *err)
+int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret,
+             struct error *err)
 {
     struct job *job = memory_zeroed(1, sizeof *job);
 
@@ -101,8 +102,9 @@ int job_commit(struct job *job, struct error *err)
     if (tally_balance(job, err))
         return -1;
     for (uint32_t i = 0; i < job->part_count; i++)
-        parts[i] = (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
-                                        job->parts[i]->part_records, job->parts[i]->part_checksum};
+        parts[i] =
+            (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
+                                 job->parts[i]->part_records, job->parts[i]->part_checksum};
     manifest = tally_manifest(job);
     if (output_commit(&job->output, parts, job->part_count, manifest, err))
         return -1;
@@ -159,7 +161,8 @@ void job_refuse(struct job *job, const struct sched_attempt *attempt)
         frame_free(&done->base);
 }
 
-void job_failed(struct job *job, const struct sched_attempt *attempt, const Mr__TaskFailed *failed)
+void job_failed(struct job *job, const struct sched_attempt *attempt,
+                const Mr__TaskFailed *failed)
 {
     struct job_failure *failure;
 
@@ -169,8 +172,9 @@ void job_failed(struct job *job, const struct sched_attempt *attempt, const Mr__
                    sizeof *job->failures);
     failure = &job->failures[job->failure_count++];
     *failure = (struct job_failure){.attempt = *attempt, .log_tail = text_of(failed->log_tail)};
-    error_set(&failure->error, failed->error ? (enum error_code)failed->error->code : ERROR_INTERNAL,
-              "%.*s", failed->error ? (int)failed->error->text.len : 0,
+    error_set(&failure->error,
+              failed->error ? (enum error_code)failed->error->code : ERROR_INTERNAL, "%.*s",
+              failed->error ? (int)failed->error->text.len : 0,
               failed->error ? (const char *)failed->error->text.data : "");
 }
 
@@ -179,7 +183,8 @@ const struct job_failure *job_cause(const struct job *job, const struct sched_at
     for (size_t i = 0; i < job->failure_count; i++) {
         const struct sched_attempt *at = &job->failures[i].attempt;
 
-        if (at->kind == attempt->kind && at->task == attempt->task && at->attempt == attempt->attempt)
+        if (at->kind == attempt->kind && at->task == attempt->task &&
+            at->attempt == attempt->attempt)
             return &job->failures[i];
     }
     return NULL;

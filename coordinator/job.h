@@ -1,5 +1,5 @@
-/* What the coordinator knows of a job beside the scheduler's state: the specification, the plan, what was
- * accepted, what went wrong. Ids are the scheduler's. One thread. */
+/* What the coordinator knows of a job beside the scheduler's state: the specification, the
+ * plan, what was accepted, what went wrong. Ids are the scheduler's. One thread. */
 #ifndef COORDINATOR_JOB_H
 #define COORDINATOR_JOB_H
 
@@ -27,8 +27,8 @@ struct job {
     struct output output;
     int64_t started_ms;
 
-    Mr__TaskDone *check;   /* owned; carries the description */
-    Mr__TaskDone **maps;   /* accepted ones by task, owned; NULL: not yet */
+    Mr__TaskDone *check; /* owned; carries the description */
+    Mr__TaskDone **maps; /* accepted ones by task, owned; NULL: not yet */
     Mr__TaskDone **parts;
     uint32_t map_count, part_count;
     Mr__TaskDone **reported; /* done, not yet accepted or refused */
@@ -40,15 +40,16 @@ struct job {
     bool maps_done;      /* workers may be told where the map outputs are */
     bool committed;
     bool finished;
-    uint64_t *workers;   /* that were told of this job */
+    uint64_t *workers; /* that were told of this job */
     size_t worker_count, worker_capacity;
-    uint64_t *fed;       /* workers that know all map outputs */
+    uint64_t *fed; /* workers that know all map outputs */
     size_t fed_count, fed_capacity;
     struct sched_progress shown; /* last progress that the client was told */
 };
 
 /* Takes over `submit`. Expands the inputs and checks the output; touches no file. */
-int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret, struct error *err);
+int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret,
+             struct error *err);
 void job_free(struct job *job);
 
 /* Cuts the splits and makes the staging folder; the CHECK task has been accepted. */
@@ -65,7 +66,8 @@ void job_accept(struct job *job, const struct sched_attempt *attempt);
 void job_refuse(struct job *job, const struct sched_attempt *attempt);
 
 /* Keeps what a failed attempt said; and finds the words for the scheduler's cause. */
-void job_failed(struct job *job, const struct sched_attempt *attempt, const Mr__TaskFailed *failed);
+void job_failed(struct job *job, const struct sched_attempt *attempt,
+                const Mr__TaskFailed *failed);
 const struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt);
 
 /* Remembers that `worker` is in *set; false if it was already. */

@@ -30,8 +30,8 @@ static bool is_mount_point(const char *path, const struct stat *st)
     return !stat(parent, &above) && above.st_dev != st->st_dev;
 }
 
-int output_open(struct output *output, const char *target, const char *job, bool overwrite, bool sync,
-                struct error *err)
+int output_open(struct output *output, const char *target, const char *job, bool overwrite,
+                bool sync, struct error *err)
 {
     size_t length = strlen(target);
     struct stat st;
@@ -49,16 +49,16 @@ int output_open(struct output *output, const char *target, const char *job, bool
             return error_set(err, ERROR_OUTPUT, "output '%s' exists and is not a folder",
                              output->target);
         if (!overwrite && tree_empty(output->target) != 1)
-            return error_set(err, ERROR_OUTPUT,
-                             "output '%s' exists and is not empty: choose another, or add --overwrite",
-                             output->target);
+            return error_set(
+                err, ERROR_OUTPUT,
+                "output '%s' exists and is not empty: choose another, or add --overwrite",
+                output->target);
         output->mounted = is_mount_point(output->target, &st);
     } else if (errno != ENOENT) {
         return error_errno(err, ERROR_OUTPUT, "output '%s'", output->target);
     }
-    output->staging = output->mounted
-                          ? memory_format("%s/.marram-%s", output->target, job)
-                          : memory_format("%s.marram-%s", output->target, job);
+    output->staging = output->mounted ? memory_format("%s/.marram-%s", output->target, job)
+                                      : memory_format("%s.marram-%s", output->target, job);
     return 0;
 }
 
@@ -66,9 +66,9 @@ int output_stage(struct output *output, struct error *err)
 {
     cleanup_free char *parent = parent_of(output->staging);
 
-    if (tree_make(parent, &output->made, err) || (mkdir(output->staging, 0777) &&
-                                                  error_errno(err, ERROR_OUTPUT, "make folder '%s'",
-                                                              output->staging))) {
+    if (tree_make(parent, &output->made, err) ||
+        (mkdir(output->staging, 0777) &&
+         error_errno(err, ERROR_OUTPUT, "make folder '%s'", output->staging))) {
         err->code = err->code == ERROR_SPACE ? ERROR_SPACE : ERROR_OUTPUT;
         return error_wrap(err, "output '%s'", output->target);
     }
@@ -92,7 +92,8 @@ static int name_parts(const struct output *output, const struct output_part *par
         if (stat(to, &st))
             return error_errno(err, ERROR_IO, "'%s'", to);
         if ((uint64_t)st.st_size != parts[i].size)
-            return error_set(err, ERROR_DAMAGE, "'%s' holds %lld bytes, its writer reported %llu", to,
+            return error_set(err, ERROR_DAMAGE,
+                             "'%s' holds %lld bytes, its writer reported %llu", to,
                              (long long)st.st_size, (unsigned long long)parts[i].size);
     }
     return 0;
@@ -134,7 +135,8 @@ static int write_manifest(const struct output *output, const char *manifest, str
     return 0;
 }
 
-/* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS comes last. */
+/* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS
+ * comes last. */
 static int commit_mounted(const struct output *output, uint32_t n, struct error *err)
 {
     cleanup_free char *success = memory_format("%s/_SUCCESS", output->target);
@@ -166,12 +168,14 @@ static int commit_folder(struct output *output, struct error *err)
 {
     struct error ignored;
 
-    /* Onto a target that is absent or empty this is one atomic step; a full one was asked for with
+    /* Onto a target that is absent or empty this is one atomic step; a full one was asked for
+     * with
      * --overwrite, or appeared since the job began. */
     if (!rename(output->staging, output->target))
         return 0;
     if (errno != ENOTEMPTY && errno != EEXIST)
-        return error_errno(err, ERROR_OUTPUT, "rename '%s' to '%s'", output->staging, output->target);
+        return error_errno(err, ERROR_OUTPUT, "rename '%s' to '%s'", output->staging,
+                           output->target);
     if (!output->overwrite)
         return error_set(err, ERROR_OUTPUT, "output '%s' was filled by someone else meanwhile",
                          output->target);

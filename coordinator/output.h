@@ -1,8 +1,9 @@
 /* The output folder of a job: staged beside its target, committed by one rename.
  *
- * Parts are written by attempts into the staging folder as part-00003.2 (part 3, attempt 2). The commit
- * gives the accepted ones their final names, removes all others, writes `_SUCCESS` and renames the folder
- * onto its target. Where the target is a mount point the parts are renamed into it one by one, and
+ * Parts are written by attempts into the staging folder as part-00003.2 (part 3, attempt 2).
+ * The commit gives the accepted ones their final names, removes all others, writes `_SUCCESS`
+ * and renames the folder onto its target. Where the target is a mount point the parts are
+ * renamed into it one by one, and
  * `_SUCCESS`, last, marks completeness. */
 #ifndef COORDINATOR_OUTPUT_H
 #define COORDINATOR_OUTPUT_H
@@ -16,11 +17,11 @@
 struct output {
     char *target;
     char *staging;
-    char *made;      /* the topmost parent folder that we made, or NULL */
-    bool mounted;    /* the target is a mount point: staging lies inside it */
+    char *made;   /* the topmost parent folder that we made, or NULL */
+    bool mounted; /* the target is a mount point: staging lies inside it */
     bool overwrite;
     bool sync;
-    bool staged;     /* the staging folder exists */
+    bool staged; /* the staging folder exists */
 };
 
 struct output_part {
@@ -28,16 +29,16 @@ struct output_part {
     uint64_t size, records, checksum;
 };
 
-/* Checks the target (an absolute path) and names the staging folder; touches nothing. Refuses a target that
- * is no folder, or not empty unless `overwrite`. */
-int output_open(struct output *output, const char *target, const char *job, bool overwrite, bool sync,
-                struct error *err);
+/* Checks the target (an absolute path) and names the staging folder; touches nothing. Refuses a
+ * target that is no folder, or not empty unless `overwrite`. */
+int output_open(struct output *output, const char *target, const char *job, bool overwrite,
+                bool sync, struct error *err);
 
 /* Makes parent folders and the staging folder. */
 int output_stage(struct output *output, struct error *err);
 
-/* Commits `n` parts. `manifest` is the text of _SUCCESS. On failure the target is as before, except that a
- * mount point may hold some parts, without _SUCCESS. */
+/* Commits `n` parts. `manifest` is the text of _SUCCESS. On failure the target is as before,
+ * except that a mount point may hold some parts, without _SUCCESS. */
 int output_commit(struct output *output, const struct output_part *parts, uint32_t n,
                   const char *manifest, struct error *err);
 

@@ -12,8 +12,8 @@
 
 enum {
     PARTS_DEFAULT_MAX = 1024,
-    SPLITS_A_WORKER = 4,      /* so that a slow worker leaves little for the others to wait for */
-    EXTENTS_A_SPLIT = 4096,   /* a split's extents travel in one message ... */
+    SPLITS_A_WORKER = 4,    /* so that a slow worker leaves little for the others to wait for */
+    EXTENTS_A_SPLIT = 4096, /* a split's extents travel in one message ... */
     PATHS_A_SPLIT = 512 << 10 /* ... and so do their paths: bytes */
 };
 
@@ -56,7 +56,8 @@ static void open_split(struct cutter *cutter)
 {
     struct plan *plan = cutter->plan;
 
-    memory_reserve(&plan->splits, &plan->split_capacity, plan->split_count + 1, sizeof *plan->splits);
+    memory_reserve(&plan->splits, &plan->split_capacity, plan->split_count + 1,
+                   sizeof *plan->splits);
     plan->splits[plan->split_count++] =
         (struct split){(uint32_t)plan->extent_count, 0, cutter->part};
     cutter->left = cutter->size;
@@ -96,8 +97,8 @@ static uint64_t part_start(const struct plan *plan, uint32_t k)
 
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only)
 {
-    struct cutter cutter = {plan, split_size ? split_size : adaptive_size(plan->bytes, workers), 0, 0,
-                            0, 0};
+    struct cutter cutter = {
+        plan, split_size ? split_size : adaptive_size(plan->bytes, workers), 0, 0, 0, 0};
     uint64_t position = 0; /* in the concatenation of all files */
 
     check(plan->split_count == 0);

@@ -1,5 +1,5 @@
-/* The plan of a job: its input files, cut into splits for the map tasks. Nothing here depends on the cluster
- * but the size of the splits, and no output depends on that. */
+/* The plan of a job: its input files, cut into splits for the map tasks. Nothing here depends
+ * on the cluster but the size of the splits, and no output depends on that. */
 #ifndef COORDINATOR_PLAN_H
 #define COORDINATOR_PLAN_H
 
@@ -24,7 +24,7 @@ struct split {
 
 struct plan {
     struct input_files files;
-    uint64_t bytes;  /* of all files */
+    uint64_t bytes; /* of all files */
     uint32_t parts;
     struct extent *extents;
     size_t extent_count, extent_capacity;
@@ -32,12 +32,14 @@ struct plan {
     size_t split_count, split_capacity;
 };
 
-/* Expands the inputs and settles the number of parts: `reducers`, or one for each 64 MiB of input. */
+/* Expands the inputs and settles the number of parts: `reducers`, or one for each 64 MiB of
+ * input. */
 int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t reducers,
                 struct error *err);
 
-/* Cuts the splits. split_size in bytes, 0 to choose one that keeps `workers` busy. A split of a map-only
- * job never crosses from one of `parts` equal byte ranges into the next. Small files share splits. */
+/* Cuts the splits. split_size in bytes, 0 to choose one that keeps `workers` busy. A split of a
+ * map-only job never crosses from one of `parts` equal byte ranges into the next. Small files
+ * share splits. */
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only);
 
 void plan_done(struct plan *plan);

@@ -30,8 +30,8 @@ void core_post(struct coordinator *coordinator, const struct sched_event *event)
 {
     if (coordinator->event_head == coordinator->event_count)
         coordinator->event_head = coordinator->event_count = 0;
-    memory_reserve(&coordinator->events, &coordinator->event_capacity, coordinator->event_count + 1,
-                   sizeof *coordinator->events);
+    memory_reserve(&coordinator->events, &coordinator->event_capacity,
+                   coordinator->event_count + 1, sizeof *coordinator->events);
     coordinator->events[coordinator->event_count++] = *event;
 }
 
@@ -43,8 +43,8 @@ void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type t
     link_send(coordinator->link, peer, type, message, &ignored);
 }
 
-/* Ids sort by time and do not meet those of other coordinators on the same storage: 32 bits of seconds,
- * 16 of chance. */
+/* Ids sort by time and do not meet those of other coordinators on the same storage: 32 bits of
+ * seconds, 16 of chance. */
 static uint64_t new_job_id(const struct coordinator *coordinator)
 {
     uint64_t id;
@@ -63,8 +63,8 @@ static int check_spec(const Mr__JobSpec *spec, struct error *err)
     if (!spec || !spec->object.len || !spec->output.len || spec->object_sha256.len != 32)
         return error_set(err, ERROR_USAGE, "the submission lacks an object or an output");
     if (spec->reducers > LIMIT_PARTS)
-        return error_set(err, ERROR_USAGE, "%u reducers are more than the limit of %d", spec->reducers,
-                         LIMIT_PARTS);
+        return error_set(err, ERROR_USAGE, "%u reducers are more than the limit of %d",
+                         spec->reducers, LIMIT_PARTS);
     return 0;
 }
 
@@ -78,8 +78,8 @@ static void submit(struct coordinator *coordinator, uint64_t client, Mr__Submit 
     if (check_spec(message->spec, &err)) {
         frame_free(&message->base);
     } else if (!job_open(new_job_id(coordinator), client, message, &job, &err)) {
-        memory_reserve(&coordinator->jobs, &coordinator->job_capacity, coordinator->job_count + 1,
-                       sizeof *coordinator->jobs);
+        memory_reserve(&coordinator->jobs, &coordinator->job_capacity,
+                       coordinator->job_count + 1, sizeof *coordinator->jobs);
         coordinator->jobs[coordinator->job_count++] = job;
         event.job = job->id;
         core_post(coordinator, &event);
@@ -95,14 +95,15 @@ static void submit(struct coordinator *coordinator, uint64_t client, Mr__Submit 
 
 static void join(struct coordinator *coordinator, uint64_t worker, const Mr__Hello *hello)
 {
-    struct sched_event event = {
-        .type = EVENT_WORKER_JOINED, .worker = worker, .threads = hello->threads ? hello->threads : 1};
+    struct sched_event event = {.type = EVENT_WORKER_JOINED,
+                                .worker = worker,
+                                .threads = hello->threads ? hello->threads : 1};
     Mr__Welcome welcome = MR__WELCOME__INIT;
 
     if (core_member(coordinator, worker))
         return;
-    memory_reserve(&coordinator->members, &coordinator->member_capacity, coordinator->member_count + 1,
-                   sizeof *coordinator->members);
+    memory_reserve(&coordinator->members, &coordinator->member_capacity,
+                   coordinator->member_count + 1, sizeof *coordinator->members);
     coordinator->members[coordinator->member_count++] = (struct member){worker, event.threads};
     welcome.worker = worker;
     core_send(coordinator, worker, FRAME_WELCOME, &welcome.base);
@@ -138,7 +139,8 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
     core_post(coordinator, &event);
 }
 
-static void task_failed(struct coordinator *coordinator, uint64_t worker, const Mr__TaskFailed *failed)
+static void task_failed(struct coordinator *coordinator, uint64_t worker,
+                        const Mr__TaskFailed *failed)
 {
     struct sched_event event = {
         .type = EVENT_TASK_FAILED,

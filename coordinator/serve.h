@@ -1,5 +1,5 @@
-/* The coordinator: one event loop on one thread. Messages become events of the scheduler; its actions
- * become messages, plans and commits. In `marram run` it is a thread of the client. */
+/* The coordinator: one event loop on one thread. Messages become events of the scheduler; its
+ * actions become messages, plans and commits. In `marram run` it is a thread of the client. */
 #ifndef COORDINATOR_SERVE_H
 #define COORDINATOR_SERVE_H
 
@@ -8,7 +8,8 @@
 struct coordinator;
 
 /* Listens on `endpoint` with the process's link context. */
-int serve_open(void *context, const char *endpoint, struct coordinator **ret, struct error *err);
+int serve_open(void *context, const char *endpoint, struct coordinator **ret,
+               struct error *err);
 
 /* Serves until `stop_fd` becomes readable. */
 void serve_run(struct coordinator *coordinator, int stop_fd);

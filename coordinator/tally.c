@@ -14,12 +14,18 @@ static const struct {
     const char *name;
     bool exact;
 } built_in[] = {
-    {"map_input_records", true},      {"map_input_bytes", true},
-    {"map_output_records", true},     {"reduce_input_groups", true},
-    {"reduce_output_records", true},  {"skipped_records", true},
-    {"combine_input_records", false}, {"combine_output_records", false},
-    {"reduce_input_records", false},  {"spilled_bytes", false},
-    {"shuffle_bytes", false},         {"failed_attempts", false},
+    {"map_input_records", true},
+    {"map_input_bytes", true},
+    {"map_output_records", true},
+    {"reduce_input_groups", true},
+    {"reduce_output_records", true},
+    {"skipped_records", true},
+    {"combine_input_records", false},
+    {"combine_output_records", false},
+    {"reduce_input_records", false},
+    {"spilled_bytes", false},
+    {"shuffle_bytes", false},
+    {"failed_attempts", false},
     {"map_reruns", false},
 };
 
@@ -29,7 +35,8 @@ static const char hidden[] = "reduce_input_pairs";
 static struct tally_counter *find(struct tally *tally, const char *name, size_t length)
 {
     for (size_t i = 0; i < tally->count; i++)
-        if (strlen(tally->items[i].name) == length && !memcmp(tally->items[i].name, name, length))
+        if (strlen(tally->items[i].name) == length &&
+            !memcmp(tally->items[i].name, name, length))
             return &tally->items[i];
     return NULL;
 }
@@ -59,11 +66,13 @@ static void add_tasks(struct tally *tally, Mr__TaskDone *const *tasks, uint32_t 
         for (size_t k = 0; tasks[i] && k < tasks[i]->n_counters; k++) {
             const Mr__Counter *counter = tasks[i]->counters[k];
 
-            add(tally, (const char *)counter->name.data, counter->name.len, counter->value, true);
+            add(tally, (const char *)counter->name.data, counter->name.len, counter->value,
+                true);
         }
 }
 
-void tally_job(struct tally *tally, const struct job *job, const struct sched_progress *progress)
+void tally_job(struct tally *tally, const struct job *job,
+               const struct sched_progress *progress)
 {
     *tally = (struct tally){0};
     for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
@@ -125,7 +134,8 @@ int tally_balance(const struct job *job, struct error *err)
     if (emitted != received)
         return error_set(err, ERROR_INTERNAL,
                          "the counts do not balance: maps emitted %" PRId64
-                         " pairs, reducers received %" PRId64 " (a bug in Marram; no output was made)",
+                         " pairs, reducers received %" PRId64
+                         " (a bug in Marram; no output was made)",
                          emitted, received);
     if ((uint64_t)read != job->plan.bytes)
         return error_set(err, ERROR_INTERNAL,
@@ -147,15 +157,16 @@ char *tally_manifest(const struct job *job)
 
         snprintf(part, sizeof part, "part-%05" PRIu32, i);
         snprintf(checksum, sizeof checksum, "xxh3:%016" PRIx64, job->parts[i]->part_checksum);
-        json_array_append_new(parts,
-                              json_pack("{s:s, s:I, s:I, s:s}", "name", part, "bytes",
-                                        (json_int_t)job->parts[i]->part_size, "records",
-                                        (json_int_t)job->parts[i]->part_records, "checksum", checksum));
+        json_array_append_new(parts, json_pack("{s:s, s:I, s:I, s:s}", "name", part, "bytes",
+                                               (json_int_t)job->parts[i]->part_size, "records",
+                                               (json_int_t)job->parts[i]->part_records,
+                                               "checksum", checksum));
     }
     tally_job(&tally, job, NULL);
     for (size_t i = 0; i < tally.count; i++)
         if (tally.items[i].exact)
-            json_object_set_new(counters, tally.items[i].name, json_integer(tally.items[i].value));
+            json_object_set_new(counters, tally.items[i].name,
+                                json_integer(tally.items[i].value));
     tally_done(&tally);
     json_object_set_new(root, "marram_manifest", json_integer(1));
     json_object_set_new(root, "job", json_stringn((const char *)name.data, name.len));

@@ -1,4 +1,5 @@
-/* Counters of a job: one table names them, sums them over the accepted tasks, and checks that they balance. */
+/* Counters of a job: one table names them, sums them over the accepted tasks, and checks that
+ * they balance. */
 #ifndef COORDINATOR_TALLY_H
 #define COORDINATOR_TALLY_H
 
@@ -20,7 +21,8 @@ struct tally {
 };
 
 /* All built-in counters in their documented order, then the job's own. */
-void tally_job(struct tally *tally, const struct job *job, const struct sched_progress *progress);
+void tally_job(struct tally *tally, const struct job *job,
+               const struct sched_progress *progress);
 void tally_done(struct tally *tally);
 
 /* The value, 0 when unknown. */

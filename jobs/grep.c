@@ -2,11 +2,13 @@
  *
  *     marram run grep -p pattern='free(dom)?' -i /usr/share/common-licenses -o lines
  *     head -1 lines/part-00000
- *     The Artistic License ... the package, while giving the users of the package the right to use ...
+ *     The Artistic License ... the package, while giving the users of the package the right to
+ * use ...
  *
- * A map-only job: what `map` emits is the output. It takes blocks of lines. A pattern without special characters
- * is looked for in the whole block at once; any other is matched line by line, because anchors and
- * look-arounds must see a line alone. Each thread compiles the pattern once, in `setup`. */
+ * A map-only job: what `map` emits is the output. It takes blocks of lines. A pattern without
+ * special characters is looked for in the whole block at once; any other is matched line by
+ * line, because anchors and look-arounds must see a line alone. Each thread compiles the
+ * pattern once, in `setup`. */
 #define _GNU_SOURCE
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -34,8 +36,8 @@ static void compile(struct mr_task *task, struct matcher *matcher, const struct 
     PCRE2_SIZE offset;
     int error;
 
-    matcher->code = pcre2_compile((PCRE2_SPTR8)params->pattern, PCRE2_ZERO_TERMINATED, options, &error,
-                                  &offset, NULL);
+    matcher->code = pcre2_compile((PCRE2_SPTR8)params->pattern, PCRE2_ZERO_TERMINATED, options,
+                                  &error, &offset, NULL);
     if (!matcher->code) {
         pcre2_get_error_message(error, message, sizeof message);
         mr_fail(task, "pattern '%s', character %zu: %s", params->pattern, (size_t)offset + 1,
@@ -75,7 +77,8 @@ static bool matches(const struct matcher *matcher, struct mr_bytes line)
 {
     if (!matcher->code)
         return memmem(line.ptr, line.len, matcher->text.ptr, matcher->text.len) != NULL;
-    return pcre2_match(matcher->code, (PCRE2_SPTR8)line.ptr, line.len, 0, 0, matcher->match, NULL) >= 0;
+    return pcre2_match(matcher->code, (PCRE2_SPTR8)line.ptr, line.len, 0, 0, matcher->match,
+                       NULL) >= 0;
 }
 
 /* Jumps from hit to hit, and looks for a line's ends only around one. */
@@ -117,9 +120,11 @@ const struct mr_job mr_job = {
     .params_size = sizeof(struct params),
     .params =
         (const struct mr_param[]){
-            MR_PARAM(struct params, pattern, NULL, "a Perl-compatible regular expression, of bytes"),
+            MR_PARAM(struct params, pattern, NULL,
+                     "a Perl-compatible regular expression, of bytes"),
             MR_PARAM(struct params, ignore_case, "false", "whether 'a' matches 'A'"),
-            MR_PARAM(struct params, invert, "false", "print the lines that do not match instead"),
+            MR_PARAM(struct params, invert, "false",
+                     "print the lines that do not match instead"),
             {0},
         },
     .setup = setup,

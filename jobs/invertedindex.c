@@ -2,10 +2,12 @@
  *
  *     marram run invertedindex -i /usr/share/common-licenses -o index
  *     grep '^warranty' index/part-*
- *     warranty    /usr/share/common-licenses/Apache-2.0:1 /usr/share/common-licenses/GFDL-1.2:4 ...
+ *     warranty    /usr/share/common-licenses/Apache-2.0:1 /usr/share/common-licenses/GFDL-1.2:4
+ * ...
  *
- * A general reduce: the values of a word are the paths of its files, and they arrive in input order, so that
- * equal ones stand together and one line is written as they stream by, however many there are. */
+ * A general reduce: the values of a word are the paths of its files, and they arrive in input
+ * order, so that equal ones stand together and one line is written as they stream by, however
+ * many there are. */
 #include <mr/job.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  *     head -1 stats/part-00000
  *     Jan     lines=4711 bytes=430912 min=38 max=613 mean=91.470
  *
- * The key of a line is its field number `field`, or "all" for field 0. Four lanes of integers are folded on the
- * way, in any order and exactly; the mean, which is not exact, is computed once, from the totals, in
- * `reduce`. Lines without the field are counted, not keyed. */
+ * The key of a line is its field number `field`, or "all" for field 0. Four lanes of integers
+ * are folded on the way, in any order and exactly; the mean, which is not exact, is computed
+ * once, from the totals, in `reduce`. Lines without the field are counted, not keyed. */
 #include <mr/job.h>
 #include <stdio.h>
 
@@ -32,7 +32,8 @@ static void measure(struct mr_task *task, struct mr_bytes line)
 {
     const struct params *params = mr_params(task);
     const int64_t length = (int64_t)line.len;
-    const int64_t lanes[LANES] = {[LINES] = 1, [BYTES] = length, [MIN] = length, [MAX] = length};
+    const int64_t lanes[LANES] = {
+        [LINES] = 1, [BYTES] = length, [MIN] = length, [MAX] = length};
     struct mr_bytes key = {"all", 3};
 
     if (!line.len)
@@ -69,7 +70,8 @@ const struct mr_job mr_job = {
     .params_size = sizeof(struct params),
     .params =
         (const struct mr_param[]){
-            MR_PARAM(struct params, field, "0", "which blank-separated field is the key; 0: one key for all"),
+            MR_PARAM(struct params, field, "0",
+                     "which blank-separated field is the key; 0: one key for all"),
             {0},
         },
     .folds = (const enum mr_fold[]){MR_COUNT, MR_SUM_I64, MR_MIN_I64, MR_MAX_I64, MR_NO_FOLD},

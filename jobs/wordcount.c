@@ -6,8 +6,8 @@
  *     of      5161
  *     to      4479
  *
- * It takes whole blocks of lines, which saves a call for each line, and leaves the adding up to the fold: each
- * word has one accumulator, from the first thread to the output. */
+ * It takes whole blocks of lines, which saves a call for each line, and leaves the adding up to
+ * the fold: each word has one accumulator, from the first thread to the output. */
 #include <mr/job.h>
 
 static void count_words(struct mr_task *task, struct mr_bytes text)
@@ -17,10 +17,6 @@ static void count_words(struct mr_task *task, struct mr_bytes text)
 }
 
 const struct mr_job mr_job = {
-    MR_HEADER,
-    .name = "wordcount",
-    .about = "how often does each word occur?",
-    .input = MR_BLOCKS,
-    .map = count_words,
-    .fold = MR_SUM_I64,
+    MR_HEADER,          .name = "wordcount", .about = "how often does each word occur?",
+    .input = MR_BLOCKS, .map = count_words,  .fold = MR_SUM_I64,
 };

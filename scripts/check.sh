@@ -53,7 +53,7 @@ headers_stand_alone() {
     local header
     for header in $(house | grep '\.h$'); do
         echo "#include \"$header\"" | gcc -std=gnu17 -D_GNU_SOURCE -fopenmp -fsyntax-only -I. -Imrlib \
-            -Imrlib/include -Ibuild/release -x c - 2>&1 | head -3
+            -Imrlib/include -Ibuild/check -x c - 2>&1 | head -3
     done
     for language in c c++; do
         echo '#include <mr/job.h>' |

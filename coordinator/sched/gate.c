@@ -19,7 +19,8 @@ void gate_hold(struct sched *sched, uint64_t after, const struct sched_action *a
         gate_emit(sched, action);
         return;
     }
-    memory_reserve(&sched->held, &sched->held_capacity, sched->held_count + 1, sizeof *sched->held);
+    memory_reserve(&sched->held, &sched->held_capacity, sched->held_count + 1,
+                   sizeof *sched->held);
     sched->held[sched->held_count++] = (struct held){after, *action};
 }
 
@@ -42,7 +43,8 @@ void gate_open(struct sched *sched, uint64_t sequence)
 {
     size_t kept = 0;
 
-    /* A backend that speaks of what it was never given, or again of what is done, changes nothing. */
+    /* A backend that speaks of what it was never given, or again of what is done, changes
+     * nothing. */
     if (sequence > sched->sequence || sequence <= sched->persisted)
         return;
     sched->persisted = sequence;

@@ -5,7 +5,8 @@
 #include "base/memory.h"
 #include "coordinator/sched/state.h"
 
-static void hold(struct sched *sched, struct job *job, uint64_t after, enum sched_action_type type)
+static void hold(struct sched *sched, struct job *job, uint64_t after,
+                 enum sched_action_type type)
 {
     struct sched_action action = {.type = type, .job = job->id};
 

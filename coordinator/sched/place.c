@@ -1,8 +1,9 @@
 /* Placement: jobs in order of submission, tasks by number, workers that hold nothing first.
  *
- * A CHECK or MAP attempt takes a whole worker, a REDUCE attempt one of its threads. Beyond what it runs a
- * worker holds one task more in hand, so that it need not wait for the next; but only while more tasks are
- * pending than there are workers, so that at the end none waits in one hand while others are empty. */
+ * A CHECK or MAP attempt takes a whole worker, a REDUCE attempt one of its threads. Beyond what
+ * it runs a worker holds one task more in hand, so that it need not wait for the next; but only
+ * while more tasks are pending than there are workers, so that at the end none waits in one
+ * hand while others are empty. */
 #include "coordinator/sched/state.h"
 
 static void unlist(struct worker *worker)

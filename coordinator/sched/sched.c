@@ -74,7 +74,8 @@ static void worker_lost(struct sched *sched, uint64_t id)
     free(worker);
 }
 
-void sched_step(struct sched *sched, const struct sched_event *event, struct sched_actions *actions)
+void sched_step(struct sched *sched, const struct sched_event *event,
+                struct sched_actions *actions)
 {
     struct job *job = map_get(&sched->jobs, event->job);
 

@@ -1,23 +1,23 @@
-/* The scheduler: which attempt of which task runs where, and what counts. A pure state machine: no clock,
- * no socket, no file, no random source. Everything that happens arrives as an event; everything that must
- * be done leaves as an action; the same events give the same actions.
+/* The scheduler: which attempt of which task runs where, and what counts. A pure state machine:
+ * no clock, no socket, no file, no random source. Everything that happens arrives as an event;
+ * everything that must be done leaves as an action; the same events give the same actions.
  *
  *     sched_step(sched, &event, &actions);   // then carry the actions out, in order
  *
- * Persistence. An action that must not be seen by the world before a fact is on disk is held back: the
- * step emits PERSIST with a sequence number, and the actions that depend on it come out of the step for
- * the event PERSISTED with that number (or a later one: persistence is in order). A backend in memory
- * answers at once.
+ * Persistence. An action that must not be seen by the world before a fact is on disk is held
+ * back: the step emits PERSIST with a sequence number, and the actions that depend on it come
+ * out of the step for the event PERSISTED with that number (or a later one: persistence is in
+ * order). A backend in memory answers at once.
  *
  * The life of a job:
  *
  *   JOB_SUBMITTED -> PERSIST -> [PERSISTED] -> ADMITTED, then its CHECK task is assigned
  *   CHECK done    -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST -> MAP tasks
  *   all maps done -> MAPS_DONE -> REDUCE tasks
- *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one that counts
- *   all reduces accepted -> PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) -> PERSIST -> FINISHED
- *   a failure that gives up, the last attempt blamed, or JOB_CANCELLED -> REVOKE each running attempt,
- *                                     PERSIST -> FINISHED; RELEASE to every worker that knew the job
+ *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one
+ * that counts all reduces accepted -> PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) ->
+ * PERSIST -> FINISHED a failure that gives up, the last attempt blamed, or JOB_CANCELLED ->
+ * REVOKE each running attempt, PERSIST -> FINISHED; RELEASE to every worker that knew the job
  *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
@@ -41,8 +41,8 @@ struct sched_attempt {
 
 enum sched_event_type {
     EVENT_JOB_SUBMITTED, /* job */
-    EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts) */
-    EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
+    EVENT_JOB_PLANNED, /* job, maps, reduces (maps may be 0: then reduces write empty parts) */
+    EVENT_JOB_BROKEN,  /* job, code: planning or committing failed */
     EVENT_JOB_COMMITTED, /* job */
     EVENT_JOB_CANCELLED, /* job */
     EVENT_WORKER_JOINED, /* worker, threads */
@@ -67,16 +67,17 @@ struct sched_event {
 };
 
 enum sched_action_type {
-    ACTION_PERSIST,   /* sequence, record (one of SCHED_RECORD_*), job or attempt, worker */
-    ACTION_ADMITTED,  /* job: tell the submitter */
-    ACTION_PLAN,      /* job: expand inputs, cut splits, make the staging folder */
-    ACTION_ASSIGN,    /* worker, attempt, alone, single */
-    ACTION_REVOKE,    /* worker, attempt: stop it */
-    ACTION_REFUSE,    /* worker, attempt: its answer is stale and changed nothing */
-    ACTION_REPEATED,  /* worker, attempt: its answer was taken before, and still counts */
-    ACTION_ACCEPTED,  /* worker, attempt: this one counts */
-    ACTION_FAILURE,   /* worker, attempt, code: a blamed failure, recorded as a failed attempt */
-    ACTION_MAP_AGAIN, /* attempt (the one that counted until now): an accepted map's output was lost */
+    ACTION_PERSIST,  /* sequence, record (one of SCHED_RECORD_*), job or attempt, worker */
+    ACTION_ADMITTED, /* job: tell the submitter */
+    ACTION_PLAN,     /* job: expand inputs, cut splits, make the staging folder */
+    ACTION_ASSIGN,   /* worker, attempt, alone, single */
+    ACTION_REVOKE,   /* worker, attempt: stop it */
+    ACTION_REFUSE,   /* worker, attempt: its answer is stale and changed nothing */
+    ACTION_REPEATED, /* worker, attempt: its answer was taken before, and still counts */
+    ACTION_ACCEPTED, /* worker, attempt: this one counts */
+    ACTION_FAILURE,  /* worker, attempt, code: a blamed failure, recorded as a failed attempt */
+    ACTION_MAP_AGAIN, /* attempt (the one that counted until now): an accepted map's output was
+                         lost */
     ACTION_MAPS_DONE, /* job: reducers may be told where the map outputs are */
     ACTION_COMMIT,    /* job: move the staging folder to its target */
     ACTION_FINISHED,  /* job, state, code, cause (the first blamed attempt, if any) */
@@ -118,9 +119,11 @@ struct sched;
 struct sched *sched_new(void);
 void sched_free(struct sched *sched);
 
-/* Advances by one event; appends to *actions. An event that makes no sense (an unknown worker, a stale
- * attempt) is answered with REFUSE or REPEATED or ignored, never a crash: peers may say anything. */
-void sched_step(struct sched *sched, const struct sched_event *event, struct sched_actions *actions);
+/* Advances by one event; appends to *actions. An event that makes no sense (an unknown worker,
+ * a stale attempt) is answered with REFUSE or REPEATED or ignored, never a crash: peers may say
+ * anything. */
+void sched_step(struct sched *sched, const struct sched_event *event,
+                struct sched_actions *actions);
 
 /* What people ask for. Zero when the job is unknown. */
 struct sched_progress {

@@ -28,10 +28,10 @@ struct task {
     uint32_t remade;  /* map: times that its output was lost in a fetch */
     uint32_t freed;   /* failures that cost nothing */
     bool alone, single;
-    struct worker *worker;    /* RUNNING: where; DONE map: who holds the output */
-    uint64_t age;             /* the job's: REDUCE: when it started; DONE map: when it was accepted */
-    uint64_t answered;        /* DONE: by which worker; it may be lost by now */
-    uint64_t avoid;           /* the worker of the last free failure, 0: none */
+    struct worker *worker; /* RUNNING: where; DONE map: who holds the output */
+    uint64_t age;      /* the job's: REDUCE: when it started; DONE map: when it was accepted */
+    uint64_t answered; /* DONE: by which worker; it may be lost by now */
+    uint64_t avoid;    /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
     uint32_t cause_attempt;   /* the blamed failure that will be told; 0: none */
     enum error_code cause;
@@ -61,7 +61,7 @@ struct job {
     bool check_pending;
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
-    uint64_t age; /* counts accepted maps, those made again too */
+    uint64_t age;       /* counts accepted maps, those made again too */
     struct map workers; /* that were given something of it: id -> worker's id, as a marker */
     struct job *prev, *next; /* in order of submission */
 };
@@ -69,9 +69,9 @@ struct job {
 struct worker {
     uint64_t id;
     uint32_t threads;
-    uint32_t whole;  /* CHECK and MAP attempts held: each takes all threads */
-    uint32_t single; /* REDUCE attempts held: each takes one */
-    bool alone;      /* holds an attempt that must be alone */
+    uint32_t whole;                 /* CHECK and MAP attempts held: each takes all threads */
+    uint32_t single;                /* REDUCE attempts held: each takes one */
+    bool alone;                     /* holds an attempt that must be alone */
     struct task *running, *outputs; /* lists of attempts held, of accepted maps */
     struct worker *prev, *next;     /* in `list` */
     struct worker_list *list;

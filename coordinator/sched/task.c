@@ -1,10 +1,12 @@
-/* The life of a task. An attempt is given to a worker; its answer is believed if, and only if, that attempt is
- * the one that runs there now. */
+/* The life of a task. An attempt is given to a worker; its answer is believed if, and only if,
+ * that attempt is the one that runs there now. */
 #include "base/check.h"
 #include "base/limits.h"
 #include "coordinator/sched/state.h"
 
-enum { FREE_FAILURES_MAX = 200 }; /* of one task: beyond it something is wrong that retries do not cure */
+enum {
+    FREE_FAILURES_MAX = 200
+}; /* of one task: beyond it something is wrong that retries do not cure */
 
 struct sched_attempt task_attempt(const struct task *task)
 {
@@ -109,15 +111,16 @@ void task_forget_output(struct task *map)
     map->worker = NULL;
 }
 
-/* Whether the event is the answer that counts, sent again: to refuse it would tell the worker to
- * throw away what others will read. */
+/* Whether the event is the answer that counts, sent again: to refuse it would tell the worker
+ * to throw away what others will read. */
 static bool is_repeated(const struct task *task, const struct sched_event *event)
 {
     return event->type == EVENT_TASK_DONE && task->state == TASK_DONE &&
            task->answered == event->worker && task->attempt == event->attempt.attempt;
 }
 
-/* The task whose running attempt the event speaks of; NULL, after REFUSE or REPEATED, if none. */
+/* The task whose running attempt the event speaks of; NULL, after REFUSE or REPEATED, if none.
+ */
 static struct task *running_task(struct sched *sched, const struct sched_event *event)
 {
     struct sched_action refuse = {.type = ACTION_REFUSE,
@@ -150,8 +153,8 @@ void task_done(struct sched *sched, const struct sched_event *event)
     task->state = TASK_DONE;
     task->answered = event->worker;
     if (task->kind != SCHED_CHECK)
-        sequence = gate_persist(sched, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
-                                event->worker);
+        sequence = gate_persist(sched, SCHED_RECORD_ACCEPTED, event->attempt.job,
+                                &event->attempt, event->worker);
     gate_hold(sched, sequence, &accepted);
     if (task->kind == SCHED_MAP) {
         task->worker = map_get(&sched->workers, event->worker);
@@ -179,7 +182,8 @@ static void charge(struct sched *sched, struct task *task, const struct sched_ev
 
     task->job->failed_attempts++;
     gate_emit(sched, &failure);
-    /* The first cause; but if the same happens again now that records are fed singly, that names the place. */
+    /* The first cause; but if the same happens again now that records are fed singly, that
+     * names the place. */
     if (!task->blamed || (task->blamed == 1 && event->code == task->cause)) {
         task->cause_attempt = event->attempt.attempt;
         task->cause = event->code;
@@ -212,10 +216,12 @@ static void refetch(struct sched *sched, struct task *task, const struct sched_e
     struct task *map;
 
     excuse(sched, task, event);
-    if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE || event->lost_map >= job->map_count)
+    if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE ||
+        event->lost_map >= job->map_count)
         return;
     map = &job->maps[event->lost_map];
-    /* It is being made again already, or was since: the complaint is about an output long replaced. */
+    /* It is being made again already, or was since: the complaint is about an output long
+     * replaced. */
     if (map->state != TASK_DONE || map->age > task->age)
         return;
     if (++map->remade > LIMIT_ATTEMPTS)

@@ -1,4 +1,5 @@
-/* Time for leases, timeouts and durations: CLOCK_BOOTTIME, which no one sets and which counts sleep. */
+/* Time for leases, timeouts and durations: CLOCK_BOOTTIME, which no one sets and which counts
+ * sleep. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

@@ -34,18 +34,21 @@ static const struct {
     [ERROR_INTERNAL] = {"internal", POLICY_GIVE_UP, 1},
 };
 
-/* Keeps the beginning and the end of a text that is too long: the reason stands at the end. Takes `text` over. */
+/* Keeps the beginning and the end of a text that is too long: the reason stands at the end.
+ * Takes `text` over. */
 static void keep(struct error *err, char *text)
 {
     static const char dots[] = " ... ";
-    size_t length, room = sizeof err->text - 1, head = room / 2, tail = room - head - strlen(dots);
+    size_t length, room = sizeof err->text - 1, head = room / 2,
+                   tail = room - head - strlen(dots);
 
     check(text);
     length = strlen(text);
     if (length <= room)
         memcpy(err->text, text, length + 1);
     else
-        snprintf(err->text, sizeof err->text, "%.*s%s%s", (int)head, text, dots, text + length - tail);
+        snprintf(err->text, sizeof err->text, "%.*s%s%s", (int)head, text, dots,
+                 text + length - tail);
     free(text);
 }
 

@@ -1,7 +1,8 @@
-/* Errors as values: a code from one table, and one line of text that grows a prefix on its way up.
+/* Errors as values: a code from one table, and one line of text that grows a prefix on its way
+ * up.
  *
- * A function that can fail returns 0, or -1 with *err filled. Library code never logs: the caller that
- * handles an error logs it once. `err` may not be NULL. Any thread. */
+ * A function that can fail returns 0, or -1 with *err filled. Library code never logs: the
+ * caller that handles an error logs it once. `err` may not be NULL. Any thread. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -10,20 +11,20 @@
 
 enum error_code {
     ERROR_NONE,
-    ERROR_USAGE,     /* the command line, or what it names, is wrong */
-    ERROR_OBJECT,    /* the file is not a job object for this host */
-    ERROR_INPUT,     /* an input is missing, unreadable or changed */
-    ERROR_OUTPUT,    /* the output exists or cannot be written */
-    ERROR_JOB,       /* user code said mr_fail, or broke a rule of the job interface */
-    ERROR_CRASH,     /* user code died: a signal, exit() */
-    ERROR_TIMEOUT,   /* user code finished no record within the task timeout */
-    ERROR_MEMORY,    /* user code used more memory than it may */
-    ERROR_SPACE,     /* a disk is full */
-    ERROR_IO,        /* a system call failed */
-    ERROR_DAMAGE,    /* stored or received bytes fail their checksum or make no sense */
-    ERROR_FETCH,     /* a run could not be read from where it is kept */
-    ERROR_STALE,     /* an answer from an attempt that no longer counts */
-    ERROR_LOST,      /* a worker or executor vanished with the task, through no fault of the task */
+    ERROR_USAGE,   /* the command line, or what it names, is wrong */
+    ERROR_OBJECT,  /* the file is not a job object for this host */
+    ERROR_INPUT,   /* an input is missing, unreadable or changed */
+    ERROR_OUTPUT,  /* the output exists or cannot be written */
+    ERROR_JOB,     /* user code said mr_fail, or broke a rule of the job interface */
+    ERROR_CRASH,   /* user code died: a signal, exit() */
+    ERROR_TIMEOUT, /* user code finished no record within the task timeout */
+    ERROR_MEMORY,  /* user code used more memory than it may */
+    ERROR_SPACE,   /* a disk is full */
+    ERROR_IO,      /* a system call failed */
+    ERROR_DAMAGE,  /* stored or received bytes fail their checksum or make no sense */
+    ERROR_FETCH,   /* a run could not be read from where it is kept */
+    ERROR_STALE,   /* an answer from an attempt that no longer counts */
+    ERROR_LOST, /* a worker or executor vanished with the task, through no fault of the task */
     ERROR_CANCELLED, /* the user said so */
     ERROR_REFUSED,   /* authentication or a limit */
     ERROR_INTERNAL,  /* our own bug */
@@ -48,12 +49,14 @@ struct error {
 int error_set(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As error_set, with ": " and errno's text behind it; ENOSPC and EDQUOT turn `code` into ERROR_SPACE. */
+/* As error_set, with ": " and errno's text behind it; ENOSPC and EDQUOT turn `code` into
+ * ERROR_SPACE. */
 int error_errno(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Puts a formatted prefix and ": " in front of the text; returns -1. */
-int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int error_wrap(struct error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The table's columns: a stable lower-case name, what follows, the exit status of a command. */
 const char *error_name(enum error_code code);

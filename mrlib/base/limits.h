@@ -5,21 +5,21 @@
 #include <stdint.h>
 
 enum {
-    LIMIT_PARTS = 1024 * 16,       /* reduce tasks of a job (-r) */
-    LIMIT_ATTEMPTS = 4,            /* blamed attempts of one task before the job fails */
-    LIMIT_THREADS = 256,           /* OpenMP threads of one executor */
-    LIMIT_WORKERS_OF_RUN = 64,     /* --workers of `marram run` */
-    LIMIT_COUNTERS = 64,           /* counters that a job declares */
-    LIMIT_PARAMS = 64,             /* parameters that a job declares */
-    LIMIT_NAME = 64,               /* length of job, counter and parameter names */
-    LIMIT_LOG_TAIL = 8192,         /* of an executor's last output that is kept for its error */
-    LIMIT_CHUNK = 1 << 20,         /* input bytes that a thread takes at a time */
-    LIMIT_BLOCK = 256 << 10,       /* raw bytes of a run's block, but for a single larger record */
+    LIMIT_PARTS = 1024 * 16,   /* reduce tasks of a job (-r) */
+    LIMIT_ATTEMPTS = 4,        /* blamed attempts of one task before the job fails */
+    LIMIT_THREADS = 256,       /* OpenMP threads of one executor */
+    LIMIT_WORKERS_OF_RUN = 64, /* --workers of `marram run` */
+    LIMIT_COUNTERS = 64,       /* counters that a job declares */
+    LIMIT_PARAMS = 64,         /* parameters that a job declares */
+    LIMIT_NAME = 64,           /* length of job, counter and parameter names */
+    LIMIT_LOG_TAIL = 8192,     /* of an executor's last output that is kept for its error */
+    LIMIT_CHUNK = 1 << 20,     /* input bytes that a thread takes at a time */
+    LIMIT_BLOCK = 256 << 10,   /* raw bytes of a run's block, but for a single larger record */
 };
 
-#define LIMIT_OBJECT   ((uint64_t)256 << 20) /* a job object */
-#define LIMIT_RECORD   ((uint64_t)1 << 30)   /* an input record, a key, a value */
-#define LIMIT_SPLIT    ((uint64_t)256 << 20) /* largest adaptive split */
-#define LIMIT_MESSAGE  ((uint64_t)1 << 20)   /* a control message */
+#define LIMIT_OBJECT  ((uint64_t)256 << 20) /* a job object */
+#define LIMIT_RECORD  ((uint64_t)1 << 30)   /* an input record, a key, a value */
+#define LIMIT_SPLIT   ((uint64_t)256 << 20) /* largest adaptive split */
+#define LIMIT_MESSAGE ((uint64_t)1 << 20)   /* a control message */
 
 #endif

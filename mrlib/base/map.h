@@ -1,4 +1,5 @@
-/* A hash map from 64-bit keys to pointers: open addressing, linear probing. Zero-initialise; one thread. */
+/* A hash map from 64-bit keys to pointers: open addressing, linear probing. Zero-initialise;
+ * one thread. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
@@ -10,7 +11,7 @@ struct map {
     struct map_slot {
         uint64_t key;
         void *value; /* NULL: empty */
-    } *slots;
+    } * slots;
     size_t capacity, count;
 };
 

@@ -1,7 +1,7 @@
 /* Memory that cannot fail (small), memory in huge pages (large), and scope-bound release.
  *
- * Small allocations abort the process when the machine has none left: a coordinator or an executor
- * cannot do anything sensible then, and both are restartable by design. */
+ * Small allocations abort the process when the machine has none left: a coordinator or an
+ * executor cannot do anything sensible then, and both are restartable by design. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* malloc, zeroed calloc, realloc, strdup that never return NULL. The caller frees with free(). */
+/* malloc, zeroed calloc, realloc, strdup that never return NULL. The caller frees with free().
+ */
 void *memory_new(size_t size) __attribute__((malloc, returns_nonnull));
 void *memory_zeroed(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *memory_resized(void *old, size_t size) __attribute__((returns_nonnull));
@@ -21,8 +22,9 @@ char *memory_format(const char *format, ...)
  * *capacity is in elements. Growth is geometric. */
 void memory_reserve(void *items, size_t *capacity, size_t need, size_t size);
 
-/* A zeroed private mapping of `size` bytes, aligned to 2 MiB and advised to use huge pages when it is
- * at least that large; NULL with errno when there is no memory. Release with memory_unmap. */
+/* A zeroed private mapping of `size` bytes, aligned to 2 MiB and advised to use huge pages when
+ * it is at least that large; NULL with errno when there is no memory. Release with
+ * memory_unmap. */
 void *memory_map(size_t size);
 void memory_unmap(void *map, size_t size);
 

@@ -53,7 +53,8 @@ uint64_t resources_memory(void)
     for (int i = 0; i < 2; i++) {
         long long limit = 0, unused;
 
-        if (read_numbers(limits[i], &limit, &unused) >= 1 && limit > 0 && (uint64_t)limit < memory)
+        if (read_numbers(limits[i], &limit, &unused) >= 1 && limit > 0 &&
+            (uint64_t)limit < memory)
             memory = (uint64_t)limit;
     }
     return memory;

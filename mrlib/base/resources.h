@@ -1,5 +1,5 @@
-/* What this process may use: processors and memory, as the machine, the affinity mask and the cgroup
- * (v1 and v2) allow. */
+/* What this process may use: processors and memory, as the machine, the affinity mask and the
+ * cgroup (v1 and v2) allow. */
 #ifndef BASE_RESOURCES_H
 #define BASE_RESOURCES_H
 

@@ -1,5 +1,5 @@
-/* A small seeded generator for simulations, tests and jitter: splitmix64 (Steele, Lea, Flood 2014).
- * Not for secrets. The state is the caller's. */
+/* A small seeded generator for simulations, tests and jitter: splitmix64 (Steele, Lea, Flood
+ * 2014). Not for secrets. The state is the caller's. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 

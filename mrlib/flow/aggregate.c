@@ -1,6 +1,7 @@
-/* Filling a thread's table. The commonest job, one integer that is summed, takes a path of its own: emits are
- * gathered in batches of 32 whose slots are prefetched, because a table larger than the caches costs a
- * memory access for each emit, and 32 at a time cost little more than one. */
+/* Filling a thread's table. The commonest job, one integer that is summed, takes a path of its
+ * own: emits are gathered in batches of 32 whose slots are prefetched, because a table larger
+ * than the caches costs a memory access for each emit, and 32 at a time cost little more than
+ * one. */
 #include "flow/aggregate.h"
 
 #include <stdlib.h>
@@ -26,7 +27,8 @@ struct aggregate *aggregate_new(const struct fold *fold)
 
     check(fold->lanes >= 1 && fold->lanes <= MR_LANES_MAX);
     table->fold = *fold;
-    table->plain = fold->lanes == 1 && (fold->lane[0] == MR_SUM_I64 || fold->lane[0] == MR_COUNT);
+    table->plain =
+        fold->lanes == 1 && (fold->lane[0] == MR_SUM_I64 || fold->lane[0] == MR_COUNT);
     return table;
 }
 
@@ -109,9 +111,10 @@ static inline void count_pair(struct aggregate *table, struct table_slot *slot)
     }
 }
 
-/* The slot of a short key, claimed if it is new; NULL without memory. A claimed slot has pairs 0. */
-static inline struct table_slot *find_short(struct aggregate *table, const struct table_key *key,
-                                            bool *ret_new)
+/* The slot of a short key, claimed if it is new; NULL without memory. A claimed slot has pairs
+ * 0. */
+static inline struct table_slot *find_short(struct aggregate *table,
+                                            const struct table_key *key, bool *ret_new)
 {
     size_t mask = table->capacity - 1;
     struct table_slot *slot;
@@ -198,7 +201,8 @@ static struct table_slot *find_long(struct aggregate *table, struct mr_bytes key
 }
 
 /* Joins a value into a slot, or makes it the slot's first. */
-static void join(struct aggregate *table, struct table_slot *slot, bool is_new, const void *value)
+static void join(struct aggregate *table, struct table_slot *slot, bool is_new,
+                 const void *value)
 {
     size_t width = 8 * (size_t)table->fold.lanes;
     char start[8 * MR_LANES_MAX];

@@ -1,9 +1,9 @@
-/* Aggregation on the map side, for jobs with a fold: one hash table a thread (table.h), accumulators in place;
- * at the end of a round the threads' tables are joined, sorted part by part, and written to the run as
- * sorted segments.
+/* Aggregation on the map side, for jobs with a fold: one hash table a thread (table.h),
+ * accumulators in place; at the end of a round the threads' tables are joined, sorted part by
+ * part, and written to the run as sorted segments.
  *
- * Each thread owns its table; aggregate_flush is called by one thread while no other touches the tables, and
- * uses n OpenMP threads itself. */
+ * Each thread owns its table; aggregate_flush is called by one thread while no other touches
+ * the tables, and uses n OpenMP threads itself. */
 #ifndef FLOW_AGGREGATE_H
 #define FLOW_AGGREGATE_H
 
@@ -22,9 +22,10 @@ struct aggregate;
 struct aggregate *aggregate_new(const struct fold *fold);
 void aggregate_free(struct aggregate *table);
 
-/* Folds one emitted value, fold.lanes words of 8 bytes, into the key's accumulator. The key is copied. `padded`
- * says that 24 bytes may be read from key.ptr whatever its length. The effect may be delayed until the
- * next call. -1 when there is no memory left or a key exceeds LIMIT_RECORD. */
+/* Folds one emitted value, fold.lanes words of 8 bytes, into the key's accumulator. The key is
+ * copied. `padded` says that 24 bytes may be read from key.ptr whatever its length. The effect
+ * may be delayed until the next call. -1 when there is no memory left or a key exceeds
+ * LIMIT_RECORD. */
 int aggregate_add(struct aggregate *table, struct mr_bytes key, bool padded, const void *value);
 
 /* The same for a single integer. */
@@ -34,10 +35,11 @@ int aggregate_add_i64(struct aggregate *table, struct mr_bytes key, bool padded,
 size_t aggregate_bytes(const struct aggregate *table);
 
 /* Joins the n tables, writes them as round `round` of the run, and empties them.
- * *ret_pairs: emitted pairs represented; *ret_records: records written. partitioners[i] is thread i's; a
- * job's own that returns a part that does not exist is ERROR_JOB. */
-int aggregate_flush(struct aggregate *const *tables, int n, const struct partitioner *partitioners,
-                    uint32_t round, struct run_writer *run, uint64_t *ret_pairs, uint64_t *ret_records,
+ * *ret_pairs: emitted pairs represented; *ret_records: records written. partitioners[i] is
+ * thread i's; a job's own that returns a part that does not exist is ERROR_JOB. */
+int aggregate_flush(struct aggregate *const *tables, int n,
+                    const struct partitioner *partitioners, uint32_t round,
+                    struct run_writer *run, uint64_t *ret_pairs, uint64_t *ret_records,
                     struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* Emptying the threads' tables into a run: each table's slots are scattered by part, then each part is gathered
- * from all tables, sorted, joined and written. Both steps run on all threads. */
+/* Emptying the threads' tables into a run: each table's slots are scattered by part, then each
+ * part is gathered from all tables, sorted, joined and written. Both steps run on all threads.
+ */
 #include <omp.h>
 #include <stdlib.h>
 
@@ -117,7 +118,8 @@ static int build(const struct flush *flush, const struct sort_entry *entries, si
         for (i++; i < n; i++) {
             struct table_slot *other = (struct table_slot *)(uintptr_t)sort_place(&entries[i]);
 
-            if (entries[i].prefix != sort_prefix(key) || sort_compare(table_slot_key(other), key))
+            if (entries[i].prefix != sort_prefix(key) ||
+                sort_compare(table_slot_key(other), key))
                 break;
             fold_join(fold, value, aggregate_lanes(owner(flush, other), other));
             run_builder_pairs(builder, other->pairs);
@@ -191,8 +193,9 @@ static void release(struct flush *flush)
     free(flush->scattered);
 }
 
-int aggregate_flush(struct aggregate *const *tables, int n, const struct partitioner *partitioners,
-                    uint32_t round, struct run_writer *run, uint64_t *ret_pairs, uint64_t *ret_records,
+int aggregate_flush(struct aggregate *const *tables, int n,
+                    const struct partitioner *partitioners, uint32_t round,
+                    struct run_writer *run, uint64_t *ret_pairs, uint64_t *ret_records,
                     struct error *err)
 {
     struct flush flush = {.tables = tables,

@@ -11,7 +11,8 @@ struct fold {
     enum mr_fold lane[MR_LANES_MAX];
 };
 
-/* Turns an emitted value (lanes words) into an accumulator in place: MR_COUNT lanes become 1. */
+/* Turns an emitted value (lanes words) into an accumulator in place: MR_COUNT lanes become 1.
+ */
 void fold_start(const struct fold *fold, void *value);
 
 /* into = fold(into, from), both accumulators. MR_COUNT lanes add, integers wrap. */

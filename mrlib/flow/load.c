@@ -112,7 +112,8 @@ static int list_add_block(struct load_list *list, struct mr_bytes payload, uint3
     if (!copy)
         return error_set(err, ERROR_MEMORY, "no memory for %zu bytes of values", payload.len);
     memcpy(copy, payload.ptr, payload.len);
-    memory_reserve(&list->entries, &list->capacity, list->count + records, sizeof *list->entries);
+    memory_reserve(&list->entries, &list->capacity, list->count + records,
+                   sizeof *list->entries);
     for (;; n++) {
         const char *place = rest.ptr;
         int result = run_decode(&rest, list->value_width, &key, &value);
@@ -181,8 +182,8 @@ static int adopt(struct load *load, const struct load_spill *spill, struct merge
     return 0;
 }
 
-int load_spill_close(struct load *load, struct load_spill *spill, bool good, struct merge_source *ret,
-                     struct error *err)
+int load_spill_close(struct load *load, struct load_spill *spill, bool good,
+                     struct merge_source *ret, struct error *err)
 {
     uint64_t size;
     int result = good ? 0 : -1;
@@ -220,8 +221,8 @@ static int spill_list(struct load *load, struct load_list *list, struct error *e
     return 0;
 }
 
-static int load_source(struct load *load, struct load_list *list, const struct merge_source *source,
-                       size_t memory, struct error *err)
+static int load_source(struct load *load, struct load_list *list,
+                       const struct merge_source *source, size_t memory, struct error *err)
 {
     struct run_cursor *cursor = run_cursor_new(source->run, source->segment);
     struct mr_bytes payload;

@@ -1,4 +1,5 @@
-/* Merging sorted streams with a loser tree; unsorted segments become streams in load.c first. */
+/* Merging sorted streams with a loser tree; unsorted segments become streams in load.c first.
+ */
 #include "flow/merge.h"
 
 #include <inttypes.h>
@@ -27,22 +28,21 @@ struct merge {
     const struct fold *fold; /* NULL: keep every record */
     struct stream *streams;
     size_t stream_count;
-    size_t n; /* streams being merged; 0 at the end */
+    size_t n;       /* streams being merged; 0 at the end */
     size_t *losers; /* losers[0] is the winner */
     bool started;
     struct load load; /* unsorted sources, and what was spilled */
     struct merge_totals totals;
     uint64_t received, expected; /* records, of the last pass */
-    char *key; /* the current record, with a fold */
+    char *key;                   /* the current record, with a fold */
     size_t key_capacity;
     char value[8 * MR_LANES_MAX];
 };
 
 static int advance(struct stream *stream, struct error *err)
 {
-    int result = stream->cursor
-                     ? run_next(stream->cursor, &stream->key, &stream->value, err)
-                     : load_list_next(stream->list, &stream->key, &stream->value);
+    int result = stream->cursor ? run_next(stream->cursor, &stream->key, &stream->value, err)
+                                : load_list_next(stream->list, &stream->key, &stream->value);
 
     if (result < 0)
         return -1;
@@ -52,7 +52,8 @@ static int advance(struct stream *stream, struct error *err)
     return 0;
 }
 
-/* Whether stream a's record comes before stream b's: by key, then by the order of the streams. */
+/* Whether stream a's record comes before stream b's: by key, then by the order of the streams.
+ */
 static bool before(const struct merge *merge, size_t a, size_t b)
 {
     const struct stream *x = &merge->streams[a], *y = &merge->streams[b];
@@ -122,14 +123,15 @@ static int finish(const struct merge *merge, struct error *err)
 {
     if (merge->received != merge->expected)
         return error_set(err, ERROR_DAMAGE,
-                         "the merge received %" PRIu64 " records, the runs' indexes promise %" PRIu64,
+                         "the merge received %" PRIu64
+                         " records, the runs' indexes promise %" PRIu64,
                          merge->received, merge->expected);
     return 0;
 }
 
 /* The raw order: one record of one stream. */
-static int next_record(struct merge *merge, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
-                       struct error *err)
+static int next_record(struct merge *merge, struct mr_bytes *ret_key,
+                       struct mr_bytes *ret_value, struct error *err)
 {
     const struct stream *top;
 
@@ -148,9 +150,10 @@ static int next_record(struct merge *merge, struct mr_bytes *ret_key, struct mr_
     return 1;
 }
 
-/* With a fold: the winner's record is kept aside, and all others of its key are joined to it. */
-static int next_folded(struct merge *merge, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
-                       struct error *err)
+/* With a fold: the winner's record is kept aside, and all others of its key are joined to it.
+ */
+static int next_folded(struct merge *merge, struct mr_bytes *ret_key,
+                       struct mr_bytes *ret_value, struct error *err)
 {
     size_t width = 8 * (size_t)merge->fold->lanes;
     const struct stream *top;
@@ -244,7 +247,8 @@ static int merge_some(const struct merge_source *sources, size_t n,
 
 /* Reduces *n sources to at most `fan`, pass by pass, keeping their order. */
 static int merge_passes(struct merge_source *sources, size_t *n, size_t fan,
-                        const struct merge_options *options, struct load *load, struct error *err)
+                        const struct merge_options *options, struct load *load,
+                        struct error *err)
 {
     while (*n > fan) {
         size_t out = 0;
@@ -271,8 +275,8 @@ static size_t fan_in(const struct merge_options *options)
     return fan < FAN_MIN ? FAN_MIN : fan > FAN_MAX ? FAN_MAX : fan;
 }
 
-static int open_sources(struct merge *merge, struct merge_source *sources, size_t n, bool sorted,
-                        const struct merge_options *options, struct error *err)
+static int open_sources(struct merge *merge, struct merge_source *sources, size_t n,
+                        bool sorted, const struct merge_options *options, struct error *err)
 {
     if (!sorted) {
         if (load_sources(&merge->load, sources, n, options->memory, err))
@@ -291,8 +295,8 @@ static int open_sources(struct merge *merge, struct merge_source *sources, size_
     return 0;
 }
 
-int merge_open(const struct merge_source *sources, size_t n, const struct merge_options *options,
-               struct merge **ret, struct error *err)
+int merge_open(const struct merge_source *sources, size_t n,
+               const struct merge_options *options, struct merge **ret, struct error *err)
 {
     struct merge *merge = memory_zeroed(1, sizeof *merge);
     cleanup_free struct merge_source *copy = memory_new((n + 1) * sizeof *copy);

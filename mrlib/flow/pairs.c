@@ -117,14 +117,15 @@ static void open_mark(struct pairs *pairs, struct part_arena *arena, struct bloc
 {
     size_t before = arena->mark_capacity;
 
-    memory_reserve(&arena->marks, &arena->mark_capacity, arena->mark_count + 1, sizeof *arena->marks);
+    memory_reserve(&arena->marks, &arena->mark_capacity, arena->mark_count + 1,
+                   sizeof *arena->marks);
     pairs->bytes += (arena->mark_capacity - before) * sizeof *arena->marks;
     arena->marks[arena->mark_count++] =
         (struct mark){.chunk = pairs->chunk, .block = block, .skip = block->used};
 }
 
-int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value,
-                   uint64_t count)
+int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
+                   struct mr_bytes value, uint64_t count)
 {
     struct part_arena *arena = &pairs->arenas[part];
     struct block *block = arena->last;
@@ -158,7 +159,8 @@ int pairs_add(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr
     return pairs_add_many(pairs, part, key, value, 1);
 }
 
-/* ---- Reading back, in input order --------------------------------------------------------------- */
+/* ---- Reading back, in input order
+ * --------------------------------------------------------------- */
 
 /* Walks one part of all threads' containers: always the lowest chunk that is left. */
 struct walk {
@@ -194,8 +196,8 @@ static bool next_mark(struct walk *walk)
     return true;
 }
 
-/* The next record, and where it begins; *ret_pairs is that of its chunk with the chunk's first record,
- * else 0. */
+/* The next record, and where it begins; *ret_pairs is that of its chunk with the chunk's first
+ * record, else 0. */
 static bool walk_next(struct walk *walk, const char **ret_place, struct mr_bytes *ret_key,
                       struct mr_bytes *ret_value, uint64_t *ret_pairs)
 {
@@ -216,7 +218,8 @@ static bool walk_next(struct walk *walk, const char **ret_place, struct mr_bytes
     return true;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------- */
+/* ---- Writing
+ * ------------------------------------------------------------------------------------- */
 
 struct flush {
     struct pairs *const *all;
@@ -252,15 +255,17 @@ static int write_segment(struct segment_writer *writer, struct error *err)
     int result;
 
     if (writer->round - writer->flush->round >= PAIRS_ROUNDS)
-        return error_set(err, ERROR_JOB, "part %u emits too much for one map task", writer->part);
+        return error_set(err, ERROR_JOB, "part %u emits too much for one map task",
+                         writer->part);
 #pragma omp critical(pairs_append)
-    result = run_append(writer->flush->run, writer->round, writer->part, writer->builder, true, err);
+    result =
+        run_append(writer->flush->run, writer->round, writer->part, writer->builder, true, err);
     writer->round++;
     return result;
 }
 
-static int write_record(struct segment_writer *writer, struct mr_bytes key, struct mr_bytes value,
-                        struct error *err)
+static int write_record(struct segment_writer *writer, struct mr_bytes key,
+                        struct mr_bytes value, struct error *err)
 {
     writer->out++;
     if (run_builder_add(writer->builder, key, value, err))
@@ -307,8 +312,8 @@ int pairs_group_emit(struct pairs_group *group, struct mr_bytes value, struct er
     return write_record(group->writer, group->key, value, err);
 }
 
-static int combine_groups(struct segment_writer *writer, const struct sort_entry *entries, size_t n,
-                          struct error *err)
+static int combine_groups(struct segment_writer *writer, const struct sort_entry *entries,
+                          size_t n, struct error *err)
 {
     const struct pairs_combiner *combiner = writer->flush->combiner;
     uint32_t width = writer->flush->all[0]->value_width;
@@ -317,8 +322,9 @@ static int combine_groups(struct segment_writer *writer, const struct sort_entry
         struct mr_bytes key = sort_record_key(sort_place(&entries[i]), width);
         struct pairs_group group;
 
-        for (end = i + 1; end < n && entries[end].prefix == entries[i].prefix &&
-                          !sort_compare(key, sort_record_key(sort_place(&entries[end]), width));)
+        for (end = i + 1;
+             end < n && entries[end].prefix == entries[i].prefix &&
+             !sort_compare(key, sort_record_key(sort_place(&entries[end]), width));)
             end++;
         group = (struct pairs_group){&entries[i], &entries[end], writer, key, width};
         if (combiner->combine(combiner->context, omp_get_thread_num(), key, &group, err))
@@ -378,8 +384,9 @@ static void empty(struct pairs *pairs)
         pairs->bytes += pairs->arenas[i].mark_capacity * sizeof(struct mark);
 }
 
-int pairs_flush(struct pairs *const *all, int n, const struct pairs_combiner *combiner, uint32_t round,
-                struct run_writer *run, uint64_t *ret_in, uint64_t *ret_out, struct error *err)
+int pairs_flush(struct pairs *const *all, int n, const struct pairs_combiner *combiner,
+                uint32_t round, struct run_writer *run, uint64_t *ret_in, uint64_t *ret_out,
+                struct error *err)
 {
     struct flush flush = {all, n, combiner, round, run, 0, 0, false, err};
 

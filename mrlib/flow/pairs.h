@@ -1,12 +1,13 @@
-/* Pairs on the map side, for jobs without a fold: each thread appends to an arena a part, in order of
- * emission, chunk by chunk; at the end of a round the threads' chunks are put back into input order and
- * written to the run. With a combiner the round is sorted and combined part by part instead.
+/* Pairs on the map side, for jobs without a fold: each thread appends to an arena a part, in
+ * order of emission, chunk by chunk; at the end of a round the threads' chunks are put back
+ * into input order and written to the run. With a combiner the round is sorted and combined
+ * part by part instead.
  *
- * A part that is too large for one builder becomes several segments, of rounds that follow one another:
- * readers take a part's segments in the order of their rounds.
+ * A part that is too large for one builder becomes several segments, of rounds that follow one
+ * another: readers take a part's segments in the order of their rounds.
  *
- * Each thread owns its container; pairs_flush is called by one thread while no other touches them, and uses n
- * OpenMP threads itself. */
+ * Each thread owns its container; pairs_flush is called by one thread while no other touches
+ * them, and uses n OpenMP threads itself. */
 #ifndef FLOW_PAIRS_H
 #define FLOW_PAIRS_H
 
@@ -26,16 +27,17 @@ struct pairs;
 struct pairs *pairs_new(uint32_t parts, uint32_t value_width);
 void pairs_free(struct pairs *pairs);
 
-/* What follows was emitted from chunk number `chunk` of the task; numbers grow from call to call. */
+/* What follows was emitted from chunk number `chunk` of the task; numbers grow from call to
+ * call. */
 void pairs_chunk(struct pairs *pairs, uint64_t chunk);
 
-/* Appends a pair; key and value are copied. value.len must equal value_width where that is not 0. -1 when
- * one of them is above LIMIT_RECORD. */
+/* Appends a pair; key and value are copied. value.len must equal value_width where that is not
+ * 0. -1 when one of them is above LIMIT_RECORD. */
 int pairs_add(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value);
 
 /* The same, for a record that stands for `count` pairs. */
-int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value,
-                   uint64_t count);
+int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
+                   struct mr_bytes value, uint64_t count);
 
 size_t pairs_bytes(const struct pairs *pairs);
 
@@ -45,17 +47,19 @@ bool pairs_group_next(struct pairs_group *group, struct mr_bytes *ret_value);
 /* Emits a combined record for the group's key; the value is copied. */
 int pairs_group_emit(struct pairs_group *group, struct mr_bytes value, struct error *err);
 
-/* Calls the job's combiner for one key; runs on OpenMP thread `thread`. -1 with *err fails the flush. */
+/* Calls the job's combiner for one key; runs on OpenMP thread `thread`. -1 with *err fails the
+ * flush. */
 struct pairs_combiner {
     void *context;
     int (*combine)(void *context, int thread, struct mr_bytes key, struct pairs_group *group,
                    struct error *err);
 };
 
-/* Writes the n containers as round `round` (and those behind it) of the run, and empties them. `combiner` may
- * be NULL: then the segments are in input order, else sorted. *ret_in: pairs taken; *ret_out: records
- * written. */
-int pairs_flush(struct pairs *const *all, int n, const struct pairs_combiner *combiner, uint32_t round,
-                struct run_writer *run, uint64_t *ret_in, uint64_t *ret_out, struct error *err);
+/* Writes the n containers as round `round` (and those behind it) of the run, and empties them.
+ * `combiner` may be NULL: then the segments are in input order, else sorted. *ret_in: pairs
+ * taken; *ret_out: records written. */
+int pairs_flush(struct pairs *const *all, int n, const struct pairs_combiner *combiner,
+                uint32_t round, struct run_writer *run, uint64_t *ret_in, uint64_t *ret_out,
+                struct error *err);
 
 #endif

@@ -29,7 +29,8 @@ static inline int compare_words(const struct sort_entry *a, const struct sort_en
     return x < y ? -1 : x > y;
 }
 
-static int compare(const struct sort_entry *a, const struct sort_entry *b, const struct sort_keys *keys)
+static int compare(const struct sort_entry *a, const struct sort_entry *b,
+                   const struct sort_keys *keys)
 {
     int order = compare_words(a, b);
 
@@ -48,7 +49,8 @@ static void insertion_sort(struct sort_entry *entries, size_t n, const struct so
     }
 }
 
-static void merge_sort(struct sort_entry *entries, struct sort_entry *scratch, size_t n, const struct sort_keys *keys)
+static void merge_sort(struct sort_entry *entries, struct sort_entry *scratch, size_t n,
+                       const struct sort_keys *keys)
 {
     size_t half = n / 2, left = 0, right = half;
 
@@ -67,8 +69,10 @@ static void merge_sort(struct sort_entry *entries, struct sort_entry *scratch, s
                            : scratch[left++];
 }
 
-/* Entries that agree in all ten bytes: most often one key many times, which one pass recognises. */
-static void sort_ties(struct sort_entry *entries, struct sort_entry *scratch, size_t n, const struct sort_keys *keys)
+/* Entries that agree in all ten bytes: most often one key many times, which one pass
+ * recognises. */
+static void sort_ties(struct sort_entry *entries, struct sort_entry *scratch, size_t n,
+                      const struct sort_keys *keys)
 {
     struct mr_bytes first = key_of(&entries[0], keys);
 
@@ -85,8 +89,8 @@ static inline unsigned digit_of(const struct sort_entry *entry, int digit)
                      : entry->place >> (56 - 8 * (digit - 8)) & 255;
 }
 
-static void radix_sort(struct sort_entry *entries, struct sort_entry *scratch, size_t n, int digit,
-                       const struct sort_keys *keys)
+static void radix_sort(struct sort_entry *entries, struct sort_entry *scratch, size_t n,
+                       int digit, const struct sort_keys *keys)
 {
     size_t start[257], at[256];
 
@@ -114,10 +118,12 @@ static void radix_sort(struct sort_entry *entries, struct sort_entry *scratch, s
     memcpy(entries, scratch, n * sizeof *entries);
     for (int i = 0; i < 256; i++)
         if (start[i + 1] - start[i] > 1)
-            radix_sort(entries + start[i], scratch + start[i], start[i + 1] - start[i], digit + 1, keys);
+            radix_sort(entries + start[i], scratch + start[i], start[i + 1] - start[i],
+                       digit + 1, keys);
 }
 
-void sort_entries(struct sort_entry *entries, struct sort_entry *scratch, size_t n, const struct sort_keys *keys)
+void sort_entries(struct sort_entry *entries, struct sort_entry *scratch, size_t n,
+                  const struct sort_keys *keys)
 {
     if (n > 1)
         radix_sort(entries, scratch, n, 0, keys);

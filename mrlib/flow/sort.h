@@ -1,9 +1,10 @@
-/* Sorting of keys: 16-byte entries, most significant digit first (McIlroy, Bostic, McIlroy: Engineering Radix
- * Sort, 1993), stable.
+/* Sorting of keys: 16-byte entries, most significant digit first (McIlroy, Bostic, McIlroy:
+ * Engineering Radix Sort, 1993), stable.
  *
- * An entry holds a key's first ten bytes, zero-padded, and a pointer of 48 bits to whatever holds the whole
- * key. Eight of the ten sort as one word, so that short keys are never fetched; keys that agree in all ten
- * are told apart by their bytes and lengths, and equal keys stay in the order in which they came. */
+ * An entry holds a key's first ten bytes, zero-padded, and a pointer of 48 bits to whatever
+ * holds the whole key. Eight of the ten sort as one word, so that short keys are never fetched;
+ * keys that agree in all ten are told apart by their bytes and lengths, and equal keys stay in
+ * the order in which they came. */
 #ifndef FLOW_SORT_H
 #define FLOW_SORT_H
 
@@ -26,8 +27,8 @@ struct sort_keys {
 /* Keys of records that lie in memory in the encoding of runs, checked before. */
 struct mr_bytes sort_record_key(const void *place, uint32_t value_width);
 
-/* The first 8 bytes of a key, big-endian, zero-padded: comparing two of these as numbers compares the keys as
- * far as they go. */
+/* The first 8 bytes of a key, big-endian, zero-padded: comparing two of these as numbers
+ * compares the keys as far as they go. */
 static inline uint64_t sort_prefix(struct mr_bytes key)
 {
     uint64_t word = 0;

@@ -1,8 +1,10 @@
-/* The hash table of one thread's aggregation: open addressing, linear probing, at most half full.
+/* The hash table of one thread's aggregation: open addressing, linear probing, at most half
+ * full.
  *
- * A slot is 32 bytes, so that two share a cache line. Keys of up to 19 bytes lie in it, as two words and
- * three bytes, with their length behind them in the same word: comparing 20 bytes compares keys and lengths at once.
- * A longer key is kept in an arena; its slot holds its hash, its address and the mark LONG. */
+ * A slot is 32 bytes, so that two share a cache line. Keys of up to 19 bytes lie in it, as two
+ * words and three bytes, with their length behind them in the same word: comparing 20 bytes
+ * compares keys and lengths at once. A longer key is kept in an arena; its slot holds its hash,
+ * its address and the mark LONG. */
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
 
@@ -15,9 +17,11 @@
 enum { TABLE_INLINE = 19, TABLE_LONG = 0xff };
 
 struct table_slot {
-    uint64_t a, b;  /* key bytes 0-7 and 8-15, zero-padded; of a long key: hash and address */
-    uint32_t c;     /* key bytes 16-18 and, on top, length + 1, or TABLE_LONG; 0: the slot is empty */
-    uint32_t pairs; /* emitted values that the slot stands for; never wraps: aggregate.c carries it */
+    uint64_t a, b; /* key bytes 0-7 and 8-15, zero-padded; of a long key: hash and address */
+    uint32_t
+        c; /* key bytes 16-18 and, on top, length + 1, or TABLE_LONG; 0: the slot is empty */
+    uint32_t pairs; /* emitted values that the slot stands for; never wraps: aggregate.c carries
+                       it */
     int64_t value;  /* the accumulator of one lane; of several: where they are */
 };
 
@@ -42,8 +46,9 @@ static inline uint64_t table_mix(uint64_t a, uint64_t b)
 
 static inline uint64_t table_hash(uint64_t a, uint64_t b, uint32_t c)
 {
-    return table_mix(a ^ UINT64_C(0x9e3779b97f4a7c15),
-                     table_mix(b ^ UINT64_C(0xd6e8feb86659fd93), c ^ UINT64_C(0xa0761d6478bd642f)));
+    return table_mix(
+        a ^ UINT64_C(0x9e3779b97f4a7c15),
+        table_mix(b ^ UINT64_C(0xd6e8feb86659fd93), c ^ UINT64_C(0xa0761d6478bd642f)));
 }
 
 static inline bool table_slot_long(const struct table_slot *slot)
@@ -62,7 +67,8 @@ static inline struct mr_bytes table_slot_key(const struct table_slot *slot)
     return (struct mr_bytes){(const char *)slot, (slot->c >> 24) - 1};
 }
 
-/* The words of a key of at most TABLE_INLINE bytes. `padded`: 24 bytes may be read at key.ptr. */
+/* The words of a key of at most TABLE_INLINE bytes. `padded`: 24 bytes may be read at key.ptr.
+ */
 static inline struct table_key table_key_of(struct mr_bytes key, bool padded)
 {
     struct table_key words;

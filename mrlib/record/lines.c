@@ -8,7 +8,8 @@
 #include "base/limits.h"
 #include "base/memory.h"
 
-/* Read behind a chunk's end at once: most last lines end there, and no second call is needed. */
+/* Read behind a chunk's end at once: most last lines end there, and no second call is needed.
+ */
 enum { AHEAD = 16 << 10 };
 
 void lines_init(struct lines *lines)
@@ -43,9 +44,10 @@ static int make_room(struct lines *lines, size_t need, size_t used, struct error
     return 0;
 }
 
-/* Reads up to `size` bytes at `offset` behind the first `used` ones; less only at the planned end. */
-static int read_more(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t used,
-                     size_t size, struct error *err)
+/* Reads up to `size` bytes at `offset` behind the first `used` ones; less only at the planned
+ * end. */
+static int read_more(struct lines *lines, const struct lines_file *file, uint64_t offset,
+                     size_t used, size_t size, struct error *err)
 {
     if (make_room(lines, used + size, used, err))
         return -1;
@@ -53,7 +55,8 @@ static int read_more(struct lines *lines, const struct lines_file *file, uint64_
         ssize_t n = pread(file->fd, lines->buffer + used, size, (off_t)offset);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_INPUT, "read '%s' at offset %" PRIu64, file->path, offset);
+            return error_errno(err, ERROR_INPUT, "read '%s' at offset %" PRIu64, file->path,
+                               offset);
         if (n == 0)
             return error_set(err, ERROR_INPUT,
                              "input '%s' changed while the job ran: it ends at offset %" PRIu64
@@ -73,8 +76,9 @@ static size_t at_most(uint64_t size, uint64_t limit)
     return (size_t)(size < limit ? size : limit);
 }
 
-/* Where the line that begins at byte `begin` of the buffer and reaches byte `from` ends, behind its
- * newline; reads on as far as that takes. The buffer holds file bytes [start, start + *used). */
+/* Where the line that begins at byte `begin` of the buffer and reaches byte `from` ends, behind
+ * its newline; reads on as far as that takes. The buffer holds file bytes [start, start +
+ * *used). */
 static int complete_line(struct lines *lines, const struct lines_file *file, uint64_t start,
                          size_t *used, size_t begin, size_t from, size_t *ret_end,
                          struct error *err)
@@ -105,13 +109,15 @@ static int complete_line(struct lines *lines, const struct lines_file *file, uin
     }
 }
 
-int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offset, uint64_t length,
-               struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err)
+int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offset,
+               uint64_t length, struct mr_bytes *ret_text, uint64_t *ret_offset,
+               struct error *err)
 {
     /* From one byte before the range: if that is a newline, a line begins at `offset`. */
     uint64_t start = offset ? offset - 1 : 0;
     size_t limit = (size_t)(offset - start + length); /* of the range, in the buffer */
-    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, last, end = 0;
+    size_t used = at_most(file->size - start, (uint64_t)limit + AHEAD), first = 0, last,
+           end = 0;
     const char *newline;
 
     *ret_text = (struct mr_bytes){lines->buffer, 0};
@@ -126,7 +132,8 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
             return 0; /* inside a long line */
         first = (size_t)(newline - lines->buffer) + 1;
     }
-    /* The last line that begins in the range ends with the first newline at or behind its last byte. */
+    /* The last line that begins in the range ends with the first newline at or behind its last
+     * byte. */
     newline = memrchr(lines->buffer + first, '\n', limit - 1 - first);
     last = newline ? (size_t)(newline - lines->buffer) + 1 : first;
     if (complete_line(lines, file, start, &used, last, limit - 1, &end, err))

@@ -1,8 +1,8 @@
-/* Lines of a file, read in chunks. A line belongs to the range in which its first byte lies, so that any cut
- * of a file into ranges gives each line to exactly one of them.
+/* Lines of a file, read in chunks. A line belongs to the range in which its first byte lies, so
+ * that any cut of a file into ranges gives each line to exactly one of them.
  *
- * A reader owns one buffer, reused from chunk to chunk and padded behind the text by MR_PADDING blanks; input
- * is read with pread, never mapped (docs/decisions). One thread owns a reader. */
+ * A reader owns one buffer, reused from chunk to chunk and padded behind the text by MR_PADDING
+ * blanks; input is read with pread, never mapped (docs/decisions). One thread owns a reader. */
 #ifndef RECORD_LINES_H
 #define RECORD_LINES_H
 
@@ -26,12 +26,13 @@ struct lines_file {
     uint64_t size;
 };
 
-/* Reads the lines that begin in [offset, offset + length) of the file: *ret_text holds them whole, with their
- * newlines (the file's last line may lack one), and is empty when none begins there; *ret_offset is where
- * it begins. Valid until the next call. ERROR_INPUT for a line above LIMIT_RECORD, and for a file that is
- * shorter than it was. */
-int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offset, uint64_t length,
-               struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err);
+/* Reads the lines that begin in [offset, offset + length) of the file: *ret_text holds them
+ * whole, with their newlines (the file's last line may lack one), and is empty when none begins
+ * there; *ret_offset is where it begins. Valid until the next call. ERROR_INPUT for a line
+ * above LIMIT_RECORD, and for a file that is shorter than it was. */
+int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offset,
+               uint64_t length, struct mr_bytes *ret_text, uint64_t *ret_offset,
+               struct error *err);
 
 /* How many lines a text holds: its newlines, and one more for a last line without. */
 uint64_t lines_count(struct mr_bytes text);

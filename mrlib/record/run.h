@@ -1,23 +1,26 @@
 /* Run files: what a map task leaves for the reducers, and what a reducer spills.
  *
- * A run holds one or more rounds; a round covers a contiguous range of the task's input; within a round
- * there is at most one segment for each part. A segment is a sequence of blocks; a block holds whole
- * records, carries their count and an XXH3 checksum, and never more than LIMIT_BLOCK raw bytes unless a
- * single record is larger. The index at the end says, for each segment, where it is, how many records it
- * holds and how many emitted pairs these represent. All integers are little-endian.
+ * A run holds one or more rounds; a round covers a contiguous range of the task's input; within
+ * a round there is at most one segment for each part. A segment is a sequence of blocks; a
+ * block holds whole records, carries their count and an XXH3 checksum, and never more than
+ * LIMIT_BLOCK raw bytes unless a single record is larger. The index at the end says, for each
+ * segment, where it is, how many records it holds and how many emitted pairs these represent.
+ * All integers are little-endian.
  *
- *   header   "MRRUN\0\0\1"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id  u64 xxh3(all before)
- *   block    u32 'BLK1'  u32 part  u32 round  u32 records  u64 raw_size  u64 stored_size  u32 codec  u32 0
- *            u64 xxh3(of these 40 bytes and the payload)            payload[stored_size]
- *   index    segment[count]: u32 round  u32 part  u64 offset  u64 size  u64 records  u64 pairs  u64 digest
- *   trailer  u64 index_offset  u64 count  u64 id  u64 xxh3(index and the three words before)  "MRRUNEND"
+ *   header   "MRRUN\0\0\1"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id  u64 xxh3(all
+ * before) block    u32 'BLK1'  u32 part  u32 round  u32 records  u64 raw_size  u64 stored_size
+ * u32 codec  u32 0 u64 xxh3(of these 40 bytes and the payload)            payload[stored_size]
+ *   index    segment[count]: u32 round  u32 part  u64 offset  u64 size  u64 records  u64 pairs
+ * u64 digest trailer  u64 index_offset  u64 count  u64 id  u64 xxh3(index and the three words
+ * before)  "MRRUNEND"
  *
- * A record in a block: varint key_length, [varint value_length if value_width is 0], key, value.
- * Varints are LEB128. The digest of a segment is the XXH3 of its blocks' checksums in order.
+ * A record in a block: varint key_length, [varint value_length if value_width is 0], key,
+ * value. Varints are LEB128. The digest of a segment is the XXH3 of its blocks' checksums in
+ * order.
  *
- * Writers append; one thread at a time may append to a run_writer, but several threads may each build
- * blocks of their own with a run_block and hand them over under the caller's lock. Readers use pread and
- * share a run_file freely between threads. */
+ * Writers append; one thread at a time may append to a run_writer, but several threads may each
+ * build blocks of their own with a run_block and hand them over under the caller's lock.
+ * Readers use pread and share a run_file freely between threads. */
 #ifndef RECORD_RUN_H
 #define RECORD_RUN_H
 
@@ -28,7 +31,9 @@
 
 #include "base/error.h"
 
-enum { RUN_SORTED = 1 }; /* flags: segments are in bytewise key order, else in order of emission */
+enum {
+    RUN_SORTED = 1
+}; /* flags: segments are in bytewise key order, else in order of emission */
 
 struct run_shape {
     uint32_t parts;
@@ -47,8 +52,9 @@ struct run_segment {
 
 /* ---- Writing ---- */
 
-/* One segment in the making: blocks are filled in memory and kept until the segment is appended. Owned
- * by one thread. Memory use is that of the segment, in chunks; run_segment_bytes tells. */
+/* One segment in the making: blocks are filled in memory and kept until the segment is
+ * appended. Owned by one thread. Memory use is that of the segment, in chunks;
+ * run_segment_bytes tells. */
 struct run_builder;
 struct run_builder *run_builder_new(uint32_t value_width);
 void run_builder_free(struct run_builder *builder);
@@ -63,15 +69,15 @@ size_t run_builder_bytes(const struct run_builder *builder);
 struct run_writer;
 int run_create(const char *path, const struct run_shape *shape, struct run_writer **ret,
                struct error *err);
-/* Appends what `builder` holds so far as blocks of (round, part) and empties it. May be called several
- * times for one segment as long as no other segment of this run comes in between; `last` closes the
- * segment. Segments may come in any order of (round, part). */
-int run_append(struct run_writer *writer, uint32_t round, uint32_t part, struct run_builder *builder,
-               bool last, struct error *err);
+/* Appends what `builder` holds so far as blocks of (round, part) and empties it. May be called
+ * several times for one segment as long as no other segment of this run comes in between;
+ * `last` closes the segment. Segments may come in any order of (round, part). */
+int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
+               struct run_builder *builder, bool last, struct error *err);
 /* Bytes written so far. */
 uint64_t run_written(const struct run_writer *writer);
-/* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On failure the
- * file is removed. *ret_size is the file's size in bytes. */
+/* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On
+ * failure the file is removed. *ret_size is the file's size in bytes. */
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err);
 /* Closes and removes the file; takes NULL. */
 void run_abandon(struct run_writer *writer);
@@ -86,17 +92,20 @@ const struct run_shape *run_shape(const struct run_file *run);
 /* The segments, sorted by (part, round). *ret_count may be 0. Owned by the run. */
 const struct run_segment *run_segments(const struct run_file *run, size_t *ret_count);
 
-/* A cursor over one segment's records, owned by one thread. Each block is verified as it is read; at the
- * segment's end the counts and digest must balance, else ERROR_DAMAGE names file and offset. */
+/* A cursor over one segment's records, owned by one thread. Each block is verified as it is
+ * read; at the segment's end the counts and digest must balance, else ERROR_DAMAGE names file
+ * and offset. */
 struct run_cursor;
 struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment *segment);
 void run_cursor_free(struct run_cursor *cursor);
-/* 1 with the next record (valid until the next block is read: copy it to keep it), 0 at the end, -1. */
+/* 1 with the next record (valid until the next block is read: copy it to keep it), 0 at the
+ * end, -1. */
 int run_next(struct run_cursor *cursor, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
              struct error *err);
-/* 1 with all of the next block's payload (undecoded records; valid until the next call), 0, -1. */
-int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload, uint32_t *ret_records,
-                   struct error *err);
+/* 1 with all of the next block's payload (undecoded records; valid until the next call), 0, -1.
+ */
+int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
+                   uint32_t *ret_records, struct error *err);
 /* Takes one record off a block's payload: 1, 0 at its end, -1 if the bytes make no sense. */
 int run_decode(struct mr_bytes *payload, uint32_t value_width, struct mr_bytes *ret_key,
                struct mr_bytes *ret_value);

@@ -48,7 +48,8 @@ static int read_at(const struct run_file *run, void *bytes, size_t size, uint64_
         if (n < 0 && errno != EINTR)
             return error_errno(err, ERROR_IO, "read '%s'", run->path);
         if (n == 0)
-            return error_set(err, ERROR_DAMAGE, "run '%s' ends at offset %" PRIu64, run->path, offset);
+            return error_set(err, ERROR_DAMAGE, "run '%s' ends at offset %" PRIu64, run->path,
+                             offset);
         if (n > 0) {
             at += n;
             size -= (size_t)n;
@@ -68,8 +69,9 @@ static int read_header(struct run_file *run, uint64_t id, struct error *err)
         header.checksum != XXH3_64bits(&header, offsetof(struct run_header, checksum)))
         return error_set(err, ERROR_DAMAGE, "run '%s': its header is damaged", run->path);
     if (header.id != id)
-        return error_set(err, ERROR_DAMAGE, "run '%s' is another's: id %016" PRIx64 ", not %016" PRIx64,
-                         run->path, header.id, id);
+        return error_set(err, ERROR_DAMAGE,
+                         "run '%s' is another's: id %016" PRIx64 ", not %016" PRIx64, run->path,
+                         header.id, id);
     run->shape = (struct run_shape){header.parts, header.flags, header.value_width, header.id};
     return 0;
 }
@@ -117,7 +119,8 @@ static int read_index(struct run_file *run, struct error *err)
         return error_set(err, ERROR_DAMAGE, "run '%s': its end is damaged", run->path);
     run->count = trailer.count;
     run->segments = memory_new(run->count * sizeof *run->segments);
-    if (read_at(run, run->segments, run->count * sizeof *run->segments, trailer.index_offset, err))
+    if (read_at(run, run->segments, run->count * sizeof *run->segments, trailer.index_offset,
+                err))
         return -1;
     XXH3_64bits_reset(&state);
     XXH3_64bits_update(&state, run->segments, run->count * sizeof *run->segments);
@@ -190,7 +193,8 @@ void run_cursor_free(struct run_cursor *cursor)
     free(cursor);
 }
 
-/* Makes sure that `size` bytes from the next header on are in the window; they lie inside the segment. */
+/* Makes sure that `size` bytes from the next header on are in the window; they lie inside the
+ * segment. */
 static int fill(struct run_cursor *cursor, size_t size, struct error *err)
 {
     uint64_t end = cursor->segment.offset + cursor->segment.size;
@@ -223,14 +227,15 @@ static int damaged(const struct run_cursor *cursor, const char *what, struct err
 static int check_end(struct run_cursor *cursor, struct error *err)
 {
     if (cursor->records != cursor->segment.records)
-        return damaged(cursor, "the segment holds another number of records than its index says", err);
+        return damaged(cursor,
+                       "the segment holds another number of records than its index says", err);
     if (XXH3_64bits_digest(cursor->digest) != cursor->segment.digest)
         return damaged(cursor, "the segment's digest differs", err);
     return 0;
 }
 
-int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload, uint32_t *ret_records,
-                   struct error *err)
+int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
+                   uint32_t *ret_records, struct error *err)
 {
     uint64_t left = cursor->segment.offset + cursor->segment.size - cursor->next;
     struct run_block header;

@@ -111,7 +111,8 @@ int run_builder_add(struct run_builder *builder, struct mr_bytes key, struct mr_
     return 0;
 }
 
-static int write_all(struct run_writer *writer, const void *bytes, size_t size, struct error *err)
+static int write_all(struct run_writer *writer, const void *bytes, size_t size,
+                     struct error *err)
 {
     const char *at = bytes;
 
@@ -182,8 +183,8 @@ static void seal_blocks(struct run_builder *builder, uint32_t round, uint32_t pa
     }
 }
 
-int run_append(struct run_writer *writer, uint32_t round, uint32_t part, struct run_builder *builder,
-               bool last, struct error *err)
+int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
+               struct run_builder *builder, bool last, struct error *err)
 {
     struct run_segment *segment;
     int result;

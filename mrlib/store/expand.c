@@ -11,7 +11,8 @@
 
 #include "base/memory.h"
 
-/* The folders from the argument down to where we are, so that a link to one of them is noticed. */
+/* The folders from the argument down to where we are, so that a link to one of them is noticed.
+ */
 struct ancestor {
     const struct ancestor *up;
     dev_t device;
@@ -52,7 +53,8 @@ static int expand_folder(struct input_files *files, const char *path, const stru
     int result = 0;
 
     if (is_ancestor(up, st))
-        return error_set(err, ERROR_INPUT, "input '%s' is a link to a folder that contains it", path);
+        return error_set(err, ERROR_INPUT, "input '%s' is a link to a folder that contains it",
+                         path);
     folder = opendir(path);
     if (!folder)
         return error_errno(err, ERROR_INPUT, "input folder '%s' cannot be read", path);

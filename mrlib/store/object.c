@@ -91,7 +91,8 @@ static int check_header(const struct image *image, Elf64_Ehdr *ret_header, struc
         char theirs[32];
 
         snprintf(theirs, sizeof theirs, "%s", machine_name(ret_header->e_machine));
-        return reject(image, err, "it is for %s, this host is %s", theirs, machine_name(OUR_MACHINE));
+        return reject(image, err, "it is for %s, this host is %s", theirs,
+                      machine_name(OUR_MACHINE));
     }
     if (ret_header->e_type != ET_DYN)
         return reject(image, err, "it is no shared object (compile it with cc -shared -fPIC)");
@@ -109,14 +110,16 @@ static Elf64_Phdr segment(const struct image *image, const Elf64_Ehdr *header, u
     return segment;
 }
 
-/* What the loader would map must be in the file, and so must the section table that its tail usually is. */
+/* What the loader would map must be in the file, and so must the section table that its tail
+ * usually is. */
 static int check_whole(const struct image *image, const Elf64_Ehdr *header, struct error *err)
 {
     for (unsigned i = 0; i < header->e_phnum; i++) {
         Elf64_Phdr at = segment(image, header, i);
 
         if (at.p_type != PT_NULL && !part(image, at.p_offset, at.p_filesz))
-            return reject(image, err, "it is truncated: a segment ends at byte %llu, the file at %llu",
+            return reject(image, err,
+                          "it is truncated: a segment ends at byte %llu, the file at %llu",
                           (unsigned long long)(at.p_offset + at.p_filesz),
                           (unsigned long long)image->size);
     }
@@ -127,14 +130,14 @@ static int check_whole(const struct image *image, const Elf64_Ehdr *header, stru
 }
 
 /* Bytes at a virtual address, or NULL when no segment of the file holds them all. */
-static const void *at_address(const struct image *image, const Elf64_Ehdr *header, uint64_t address,
-                              uint64_t size, uint64_t *ret_room)
+static const void *at_address(const struct image *image, const Elf64_Ehdr *header,
+                              uint64_t address, uint64_t size, uint64_t *ret_room)
 {
     for (unsigned i = 0; i < header->e_phnum; i++) {
         Elf64_Phdr at = segment(image, header, i);
 
-        if (at.p_type != PT_LOAD || address < at.p_vaddr || address - at.p_vaddr > at.p_filesz ||
-            size > at.p_filesz - (address - at.p_vaddr))
+        if (at.p_type != PT_LOAD || address < at.p_vaddr ||
+            address - at.p_vaddr > at.p_filesz || size > at.p_filesz - (address - at.p_vaddr))
             continue;
         if (ret_room)
             *ret_room = at.p_filesz - (address - at.p_vaddr);
@@ -147,7 +150,8 @@ struct dynamic {
     uint64_t symbols, strings, strings_size;
 };
 
-static bool find_dynamic(const struct image *image, const Elf64_Ehdr *header, struct dynamic *ret)
+static bool find_dynamic(const struct image *image, const Elf64_Ehdr *header,
+                         struct dynamic *ret)
 {
     *ret = (struct dynamic){0};
     for (unsigned i = 0; i < header->e_phnum; i++) {
@@ -172,8 +176,9 @@ static bool find_dynamic(const struct image *image, const Elf64_Ehdr *header, st
     return ret->symbols && ret->strings && ret->strings_size;
 }
 
-/* Finds the defined data symbol `mr_job`. The table's length is said nowhere that can be trusted: it is read
- * until it meets the string table, which linkers put behind it, or its segment's end. */
+/* Finds the defined data symbol `mr_job`. The table's length is said nowhere that can be
+ * trusted: it is read until it meets the string table, which linkers put behind it, or its
+ * segment's end. */
 static int find_job(const struct image *image, const Elf64_Ehdr *header, Elf64_Sym *ret,
                     struct error *err)
 {
@@ -200,11 +205,12 @@ static int find_job(const struct image *image, const Elf64_Ehdr *header, Elf64_S
             return 0;
     }
     return reject(image, err,
-                  "it exports no constant `mr_job` (see <mr/job.h>; is it declared const struct mr_job?)");
+                  "it exports no constant `mr_job` (see <mr/job.h>; is it declared const "
+                  "struct mr_job?)");
 }
 
-static int check_abi(const struct image *image, const Elf64_Ehdr *header, const Elf64_Sym *symbol,
-                     struct error *err)
+static int check_abi(const struct image *image, const Elf64_Ehdr *header,
+                     const Elf64_Sym *symbol, struct error *err)
 {
     const void *place = at_address(image, header, symbol->st_value, sizeof(uint64_t), NULL);
     uint64_t word, size, version;
@@ -217,8 +223,8 @@ static int check_abi(const struct image *image, const Elf64_Ehdr *header, const 
     if (word >> 48 != ABI_MAGIC)
         return reject(image, err, "its mr_job does not begin with MR_HEADER");
     if (version != MR_ABI_VERSION)
-        return reject(image, err, "it is built for job ABI %u, this Marram knows %d", (unsigned)version,
-                      MR_ABI_VERSION);
+        return reject(image, err, "it is built for job ABI %u, this Marram knows %d",
+                      (unsigned)version, MR_ABI_VERSION);
     if (size < JOB_SIZE_MIN || size > JOB_SIZE_MAX || size > symbol->st_size)
         return reject(image, err, "its mr_job says that it has %llu bytes, the symbol has %llu",
                       (unsigned long long)size, (unsigned long long)symbol->st_size);
@@ -247,7 +253,8 @@ static int open_object(const char *path, uint64_t *ret_size, struct error *err)
     } else if (!S_ISREG(st.st_mode)) {
         error_set(err, ERROR_OBJECT, "job object '%s' is not a regular file", path);
     } else if ((uint64_t)st.st_size > LIMIT_OBJECT) {
-        error_set(err, ERROR_OBJECT, "job object '%s' is larger than the limit of 256 MiB", path);
+        error_set(err, ERROR_OBJECT, "job object '%s' is larger than the limit of 256 MiB",
+                  path);
     } else {
         *ret_size = (uint64_t)st.st_size;
         return fd;
@@ -273,7 +280,8 @@ int object_check(const char *path, struct error *err)
         if (n < 0 && errno != EINTR)
             return error_errno(err, ERROR_OBJECT, "read job object '%s'", path);
         if (n == 0)
-            return error_set(err, ERROR_OBJECT, "job object '%s' shrinks while it is read", path);
+            return error_set(err, ERROR_OBJECT, "job object '%s' shrinks while it is read",
+                             path);
         used += n > 0 ? (uint64_t)n : 0;
     }
     image.bytes = bytes;

@@ -1,5 +1,5 @@
-/* The gate for job objects: what can be said of a file without running any of it. Nothing here loads an
- * object; that is for executors alone. */
+/* The gate for job objects: what can be said of a file without running any of it. Nothing here
+ * loads an object; that is for executors alone. */
 #ifndef STORE_OBJECT_H
 #define STORE_OBJECT_H
 
@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 
-/* 0 when the file is a whole shared object for this machine that exports an `mr_job` of a known ABI; else
- * ERROR_OBJECT with the precise reason. The file is read, never trusted. */
+/* 0 when the file is a whole shared object for this machine that exports an `mr_job` of a known
+ * ABI; else ERROR_OBJECT with the precise reason. The file is read, never trusted. */
 int object_check(const char *path, struct error *err);
 
 /* SHA-256 of the file's bytes. */

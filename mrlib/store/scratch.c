@@ -20,8 +20,8 @@ static bool has_name(const char *name, const char *prefix)
     return !strncmp(name, prefix, length) && name[length] == '-';
 }
 
-/* Removes the folders of dead processes. A folder that somebody makes just now may go as well: its maker finds
- * out once it has the lock. */
+/* Removes the folders of dead processes. A folder that somebody makes just now may go as well:
+ * its maker finds out once it has the lock. */
 static void sweep(const char *base, const char *prefix)
 {
     DIR *folder = opendir(base);
@@ -34,8 +34,10 @@ static void sweep(const char *base, const char *prefix)
 
         if (!has_name(entry->d_name, prefix))
             continue;
-        lock = openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (lock >= 0 && !fstat(lock, &st) && st.st_uid == geteuid() && !flock(lock, LOCK_EX | LOCK_NB)) {
+        lock = openat(dirfd(folder), entry->d_name,
+                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (lock >= 0 && !fstat(lock, &st) && st.st_uid == geteuid() &&
+            !flock(lock, LOCK_EX | LOCK_NB)) {
             cleanup_free char *path = memory_format("%s/%s", base, entry->d_name);
 
             tree_remove(path, &ignored);
@@ -46,7 +48,8 @@ static void sweep(const char *base, const char *prefix)
 }
 
 /* One attempt: 0, -1, or 1 when a sweep took the folder away. */
-static int make(struct scratch *scratch, const char *base, const char *prefix, struct error *err)
+static int make(struct scratch *scratch, const char *base, const char *prefix,
+                struct error *err)
 {
     cleanup_free char *path = memory_format("%s/%s-XXXXXX", base, prefix);
     cleanup_close int lock = -1;
@@ -70,7 +73,8 @@ static int make(struct scratch *scratch, const char *base, const char *prefix, s
     return 0;
 }
 
-int scratch_open(struct scratch *scratch, const char *base, const char *prefix, struct error *err)
+int scratch_open(struct scratch *scratch, const char *base, const char *prefix,
+                 struct error *err)
 {
     int result;
 

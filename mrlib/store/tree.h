@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 
-/* Removes a file or a folder with all it holds, links not followed. What is not there is fine. */
+/* Removes a file or a folder with all it holds, links not followed. What is not there is fine.
+ */
 int tree_remove(const char *path, struct error *err);
 
 /* mkdir -p. *ret_made is the topmost folder that was made (caller frees), or NULL. */

@@ -58,7 +58,8 @@ int channel_send(struct channel *channel, enum frame_type type, const ProtobufCM
     return result;
 }
 
-/* 1 when the buffer starts with a whole frame, 0 when bytes are missing, -1 when it is no frame. */
+/* 1 when the buffer starts with a whole frame, 0 when bytes are missing, -1 when it is no
+ * frame. */
 static int whole_frame(const struct channel *channel, size_t *ret_size, struct error *err)
 {
     size_t length;

@@ -1,5 +1,5 @@
-/* Frames over a stream: the socket pair between an agent and its executor. One thread receives; sends are
- * whole frames under a lock, so several threads may send. */
+/* Frames over a stream: the socket pair between an agent and its executor. One thread receives;
+ * sends are whole frames under a lock, so several threads may send. */
 #ifndef WIRE_CHANNEL_H
 #define WIRE_CHANNEL_H
 
@@ -19,13 +19,13 @@ void channel_init(struct channel *channel, int fd);
 /* Closes it. */
 void channel_done(struct channel *channel);
 
-/* Sends all of a message; blocks while the peer is slow (poll is used, so a non-blocking fd will do).
- * -1 when the peer is gone. */
+/* Sends all of a message; blocks while the peer is slow (poll is used, so a non-blocking fd
+ * will do). -1 when the peer is gone. */
 int channel_send(struct channel *channel, enum frame_type type, const ProtobufCMessage *message,
                  struct error *err);
 
-/* Takes the next message: 1 and *ret_message (free with frame_free), 0 when the peer has closed, -1.
- * With `wait` false it returns 2 when no whole message is there yet. */
+/* Takes the next message: 1 and *ret_message (free with frame_free), 0 when the peer has
+ * closed, -1. With `wait` false it returns 2 when no whole message is there yet. */
 int channel_receive(struct channel *channel, bool wait, enum frame_type *ret_type,
                     ProtobufCMessage **ret_message, struct error *err);
 

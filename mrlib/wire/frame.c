@@ -77,17 +77,18 @@ int frame_length(const uint8_t *bytes, size_t *ret_length, struct error *err)
     if (header.magic != MAGIC)
         return error_set(err, ERROR_DAMAGE, "not a Marram frame");
     if (header.version != FRAME_VERSION)
-        return error_set(err, ERROR_DAMAGE, "frame version %u, this program speaks %d", header.version,
-                         FRAME_VERSION);
+        return error_set(err, ERROR_DAMAGE, "frame version %u, this program speaks %d",
+                         header.version, FRAME_VERSION);
     if (header.length > LIMIT_MESSAGE || header.zero)
-        return error_set(err, ERROR_DAMAGE, "frame of %u bytes is above the limit", header.length);
+        return error_set(err, ERROR_DAMAGE, "frame of %u bytes is above the limit",
+                         header.length);
     *ret_length = header.length;
     return 0;
 }
 
-/* Unpacking takes from a budget of 64 bytes for each byte received, and a base: an honest message needs
- * far less, a hostile one ends there. protobuf-c
- * frees piece by piece, so plain malloc serves and only the running total is kept. */
+/* Unpacking takes from a budget of 64 bytes for each byte received, and a base: an honest
+ * message needs far less, a hostile one ends there. protobuf-c frees piece by piece, so plain
+ * malloc serves and only the running total is kept. */
 struct budget {
     size_t left;
 };
@@ -122,9 +123,11 @@ int frame_unpack(const uint8_t *frame, size_t size, enum frame_type *ret_type,
     if (frame_length(frame, &length, err))
         return -1;
     memcpy(&header, frame, sizeof header);
-    if (length != size - sizeof header || header.checksum != checksum(&header, frame + sizeof header))
+    if (length != size - sizeof header ||
+        header.checksum != checksum(&header, frame + sizeof header))
         return error_set(err, ERROR_DAMAGE, "a frame's length or checksum is wrong");
-    if (header.type >= FRAME_TYPES || (!descriptors[header.type] && header.type != FRAME_GOODBYE))
+    if (header.type >= FRAME_TYPES ||
+        (!descriptors[header.type] && header.type != FRAME_GOODBYE))
         return error_set(err, ERROR_DAMAGE, "unknown message type %u", header.type);
     if (descriptors[header.type]) {
         message = protobuf_c_message_unpack(descriptors[header.type], &allocator, length,

@@ -107,8 +107,8 @@ void link_close(struct link *link)
     free(link);
 }
 
-int link_send(struct link *link, uint64_t peer, enum frame_type type, const ProtobufCMessage *message,
-              struct error *err)
+int link_send(struct link *link, uint64_t peer, enum frame_type type,
+              const ProtobufCMessage *message, struct error *err)
 {
     size_t size;
     cleanup_free uint8_t *frame = frame_pack(type, message, &size);
@@ -121,7 +121,8 @@ int link_send(struct link *link, uint64_t peer, enum frame_type type, const Prot
     return 0;
 }
 
-/* Receives one part into *message; *ret_more says whether another follows. 0 when there is none. */
+/* Receives one part into *message; *ret_more says whether another follows. 0 when there is
+ * none. */
 static int receive_part(struct link *link, zmq_msg_t *message, bool *ret_more)
 {
     if (zmq_msg_recv(message, link->socket, ZMQ_DONTWAIT) < 0)
@@ -130,8 +131,8 @@ static int receive_part(struct link *link, zmq_msg_t *message, bool *ret_more)
     return 1;
 }
 
-/* One multipart message: a peer may send any number of parts, only the right number is looked at.
- * 0: nothing there, 1: a good frame, -1: dropped. */
+/* One multipart message: a peer may send any number of parts, only the right number is looked
+ * at. 0: nothing there, 1: a good frame, -1: dropped. */
 static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *ret_type,
                        ProtobufCMessage **ret_message)
 {
@@ -150,7 +151,8 @@ static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *r
         if (link->router && index == 0 && zmq_msg_size(&part) == IDENTITY)
             memcpy(&peer, zmq_msg_data(&part), IDENTITY);
         else if (index == payload && !more && (peer || !link->router) &&
-                 !frame_unpack(zmq_msg_data(&part), zmq_msg_size(&part), ret_type, ret_message, &err))
+                 !frame_unpack(zmq_msg_data(&part), zmq_msg_size(&part), ret_type, ret_message,
+                               &err))
             result = 1;
     }
     zmq_msg_close(&part);
@@ -190,8 +192,8 @@ int link_wait(struct link_event *events, int n, long timeout_ms)
 
     check(n <= EVENTS_MAX);
     for (int i = 0; i < n; i++)
-        items[i] = (zmq_pollitem_t){events[i].link ? events[i].link->socket : NULL, events[i].fd,
-                                    ZMQ_POLLIN, 0};
+        items[i] = (zmq_pollitem_t){events[i].link ? events[i].link->socket : NULL,
+                                    events[i].fd, ZMQ_POLLIN, 0};
     count = zmq_poll(items, n, timeout_ms);
     for (int i = 0; i < n; i++)
         events[i].ready = count > 0 && items[i].revents;

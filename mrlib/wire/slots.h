@@ -1,9 +1,9 @@
 /* Progress slots: a page of shared memory between an agent and its executor, one slot a thread.
  *
- * Each executor thread says what it is working on before it calls user code; the agent reads it while the
- * executor runs (has anything moved since the last look?) and after it died (what was it doing?). The
- * executor is the only writer. Fields are read and written with relaxed atomics: after the writer's death
- * they are exact, before it they are a hint. */
+ * Each executor thread says what it is working on before it calls user code; the agent reads it
+ * while the executor runs (has anything moved since the last look?) and after it died (what was
+ * it doing?). The executor is the only writer. Fields are read and written with relaxed
+ * atomics: after the writer's death they are exact, before it they are a hint. */
 #ifndef WIRE_SLOTS_H
 #define WIRE_SLOTS_H
 
@@ -28,20 +28,23 @@ enum slot_phase {
 enum { SLOT_TEXT = 256, SLOT_TRACE = 2048 };
 
 struct slot {
-    _Atomic uint32_t phase;   /* enum slot_phase */
-    _Atomic uint32_t kind;    /* enum task_kind of wire/mr.proto */
+    _Atomic uint32_t phase; /* enum slot_phase */
+    _Atomic uint32_t kind;  /* enum task_kind of wire/mr.proto */
     _Atomic uint32_t task;
     _Atomic uint32_t attempt;
-    _Atomic uint32_t file;    /* index of the input file in the task's list */
-    _Atomic uint32_t single;  /* 1: `offset` is one record's; 0: that of a block of `length` bytes */
-    _Atomic uint64_t offset;  /* of the record or block in the file */
+    _Atomic uint32_t file; /* index of the input file in the task's list */
+    _Atomic uint32_t
+        single; /* 1: `offset` is one record's; 0: that of a block of `length` bytes */
+    _Atomic uint64_t offset; /* of the record or block in the file */
     _Atomic uint64_t length;
-    _Atomic uint64_t ticks;   /* grows with each finished record or value */
-    _Atomic uint32_t fault;   /* the signal that this thread raised; SLOT_EXITED if it called exit() */
+    _Atomic uint64_t ticks; /* grows with each finished record or value */
+    _Atomic uint32_t
+        fault; /* the signal that this thread raised; SLOT_EXITED if it called exit() */
     _Atomic uint32_t key_length;
-    char key[SLOT_TEXT];      /* in reduce and combine: the key's first bytes */
-    char status[SLOT_TEXT];   /* what the job said last with mr_status */
-    char trace[SLOT_TRACE];   /* backtrace, a line a frame, terminated; written by the fault handler */
+    char key[SLOT_TEXT];    /* in reduce and combine: the key's first bytes */
+    char status[SLOT_TEXT]; /* what the job said last with mr_status */
+    char trace[SLOT_TRACE]; /* backtrace, a line a frame, terminated; written by the fault
+                               handler */
 } __attribute__((aligned(64)));
 
 enum { SLOT_EXITED = 0x1000 };

@@ -32,7 +32,8 @@ char *folder_path(const char *folder, const char *name)
 
 void folder_write(const char *folder, const char *name, const void *bytes, size_t size)
 {
-    cleanup_free char *path = folder_path(folder, name), *above = memory_text(path), *made = NULL;
+    cleanup_free char *path = folder_path(folder, name), *above = memory_text(path),
+                      *made = NULL;
     struct error err;
     FILE *file;
 

@@ -61,7 +61,8 @@ static void globs_expand_in_bytewise_order_and_literal_names_win(void **state)
     char *folder = sample_tree();
 
     (void)state;
-    expect_files(folder, "d/*.txt", (const char *const[]){"d/B.txt", "d/a.txt", "d/b.txt", NULL});
+    expect_files(folder, "d/*.txt",
+                 (const char *const[]){"d/B.txt", "d/a.txt", "d/b.txt", NULL});
     expect_files(folder, "odd[1].txt", (const char *const[]){"odd[1].txt", NULL});
     folder_remove(folder);
 }
@@ -109,8 +110,10 @@ static struct plan plan_of(const uint64_t *sizes, size_t n, uint32_t parts)
     struct plan plan = {.parts = parts};
 
     for (size_t i = 0; i < n; i++) {
-        memory_reserve(&plan.files.items, &plan.files.capacity, i + 1, sizeof *plan.files.items);
-        plan.files.items[plan.files.count++] = (struct input_file){memory_format("/f%zu", i), sizes[i], 0};
+        memory_reserve(&plan.files.items, &plan.files.capacity, i + 1,
+                       sizeof *plan.files.items);
+        plan.files.items[plan.files.count++] =
+            (struct input_file){memory_format("/f%zu", i), sizes[i], 0};
         plan.bytes += sizes[i];
     }
     return plan;

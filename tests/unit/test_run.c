@@ -1,5 +1,6 @@
-/* Run files: what was written is read back; what was changed on the disk is noticed, and is never
- * read as a record. Nonsense under right checksums, and failing disks, are in test_run_files.c. */
+/* Run files: what was written is read back; what was changed on the disk is noticed, and is
+ * never read as a record. Nonsense under right checksums, and failing disks, are in
+ * test_run_files.c. */
 #include "tests/lib/cmocka_all.h"
 
 #include <fcntl.h>

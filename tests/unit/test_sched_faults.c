@@ -52,7 +52,8 @@ static void an_answer_that_counts_is_not_refused_when_it_comes_again(void **stat
     stage_close(&s);
 }
 
-/* The second attempt is fed single records: it names the record where the first named a block. */
+/* The second attempt is fed single records: it names the record where the first named a block.
+ */
 static void the_same_failure_of_single_records_is_the_cause_that_is_told(void **state)
 {
     struct stage s;

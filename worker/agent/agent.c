@@ -56,8 +56,8 @@ static char *job_folder(const struct agent *agent, uint64_t job)
 }
 
 /* Reports a failed attempt; `log` may be NULL. */
-static void report_failure(struct agent *agent, const Mr__Assign *task, const struct verdict *verdict,
-                           const char *log)
+static void report_failure(struct agent *agent, const Mr__Assign *task,
+                           const struct verdict *verdict, const char *log)
 {
     Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
     Mr__Error error = MR__ERROR__INIT;
@@ -162,7 +162,8 @@ static void assign(struct agent *agent, Mr__Assign *task)
         return;
     }
     child_hold(child, task);
-    /* An executor that died just now is noticed by its channel, and the task is reported then. */
+    /* An executor that died just now is noticed by its channel, and the task is reported then.
+     */
     channel_send(&child->channel, FRAME_ASSIGN, &task->base, &verdict.error);
 }
 
@@ -173,7 +174,8 @@ static void open_job(struct agent *agent, Mr__JobOpen *open)
         frame_free(&open->base);
         return;
     }
-    memory_reserve(&agent->jobs, &agent->job_capacity, agent->job_count + 1, sizeof *agent->jobs);
+    memory_reserve(&agent->jobs, &agent->job_capacity, agent->job_count + 1,
+                   sizeof *agent->jobs);
     agent->jobs[agent->job_count++] = (struct known_job){.id = open->job, .open = open};
 }
 
@@ -188,7 +190,8 @@ static void keep_outputs(struct agent *agent, Mr__MapOutputs *outputs)
         frame_free(&outputs->base);
         return;
     }
-    memory_reserve(&job->outputs, &job->output_capacity, job->output_count + 1, sizeof *job->outputs);
+    memory_reserve(&job->outputs, &job->output_capacity, job->output_count + 1,
+                   sizeof *job->outputs);
     job->outputs[job->output_count++] = outputs;
     if (child)
         channel_send(&child->channel, FRAME_MAP_OUTPUTS, &outputs->base, &ignored);
@@ -220,8 +223,8 @@ static void close_job(struct agent *agent, uint64_t id)
     *job = agent->jobs[--agent->job_count];
 }
 
-/* A queued attempt is withdrawn. One that runs goes on: its answer will be refused, and the end of its
- * job ends it. */
+/* A queued attempt is withdrawn. One that runs goes on: its answer will be refused, and the end
+ * of its job ends it. */
 static void withdraw(struct agent *agent, const Mr__Revoke *revoke)
 {
     struct child *child = find_child(agent, revoke->job);
@@ -231,7 +234,8 @@ static void withdraw(struct agent *agent, const Mr__Revoke *revoke)
         channel_send(&child->channel, FRAME_REVOKE, &revoke->base, &ignored);
 }
 
-static void from_coordinator(struct agent *agent, enum frame_type type, ProtobufCMessage *message)
+static void from_coordinator(struct agent *agent, enum frame_type type,
+                             ProtobufCMessage *message)
 {
     switch (type) {
     case FRAME_JOB_OPEN:
@@ -256,7 +260,8 @@ static void from_coordinator(struct agent *agent, enum frame_type type, Protobuf
 }
 
 /* The executor's report, in words of ours: user code may have written it. */
-static void child_failed_task(struct agent *agent, struct child *child, const Mr__TaskFailed *failed)
+static void child_failed_task(struct agent *agent, struct child *child,
+                              const Mr__TaskFailed *failed)
 {
     struct verdict verdict = {.blamed = failed->blamed, .lost_map = failed->lost_map};
     const Mr__Error *error = failed->error;
@@ -271,7 +276,8 @@ static void child_failed_task(struct agent *agent, struct child *child, const Mr
         error_set(&verdict.error, (enum error_code)error->code, "%.*s", (int)error->text.len,
                   (const char *)error->text.data);
     else
-        error_set(&verdict.error, ERROR_CRASH, "its executor reports a failure without a cause");
+        error_set(&verdict.error, ERROR_CRASH,
+                  "its executor reports a failure without a cause");
     tail_drain(&child->tail, child->output);
     log = tail_text(&child->tail);
     report_failure(agent, &task, &verdict, log);
@@ -284,7 +290,8 @@ static bool is_whole(const Mr__TaskDone *done)
            (done->kind != MR__TASK_KIND__MAP || done->output);
 }
 
-/* False when the message makes no sense. An answer to what was withdrawn does, and is dropped. */
+/* False when the message makes no sense. An answer to what was withdrawn does, and is dropped.
+ */
 static bool from_child(struct agent *agent, struct child *child, enum frame_type type,
                        const ProtobufCMessage *message)
 {
@@ -304,8 +311,8 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
     return false;
 }
 
-/* Takes what an executor has said; false when it is gone, or speaks nonsense (user code may have written
- * into the channel). */
+/* Takes what an executor has said; false when it is gone, or speaks nonsense (user code may
+ * have written into the channel). */
 static bool listen_to(struct agent *agent, struct child *child)
 {
     ProtobufCMessage *message;
@@ -366,8 +373,8 @@ static int child_events(struct child *child, struct link_event *events)
     return n;
 }
 
-static void serve_child(struct agent *agent, struct child *child, const struct link_event *events,
-                        int n)
+static void serve_child(struct agent *agent, struct child *child,
+                        const struct link_event *events, int n)
 {
     if (n > 2 && events[2].ready && !tail_drain(&child->tail, child->output)) {
         close(child->output);

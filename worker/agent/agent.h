@@ -1,6 +1,6 @@
-/* The worker agent: one event loop on one thread. It takes tasks from the coordinator, hands them to
- * executors, watches these, and reports. It never runs user code and never uses OpenMP. In `marram run` it
- * is a thread of the client. */
+/* The worker agent: one event loop on one thread. It takes tasks from the coordinator, hands
+ * them to executors, watches these, and reports. It never runs user code and never uses OpenMP.
+ * In `marram run` it is a thread of the client. */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
@@ -12,19 +12,20 @@ struct agent_options {
     void *context;        /* of links */
     const char *endpoint; /* of the coordinator */
     const char *name;
-    const char *program;  /* path of marram-executor */
-    const char *scratch;  /* folder for runs; made, and removed at the end */
+    const char *program; /* path of marram-executor */
+    const char *scratch; /* folder for runs; made, and removed at the end */
     uint32_t threads;
     uint64_t memory; /* bytes for the executors together */
 };
 
 struct agent;
 
-/* Connects, starts a spare executor and says hello. The options' texts must outlive the agent. */
+/* Connects, starts a spare executor and says hello. The options' texts must outlive the agent.
+ */
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err);
 
-/* Works until `stop_fd` becomes readable. Call it on the thread that called agent_open: executors die with
- * the thread that started them. */
+/* Works until `stop_fd` becomes readable. Call it on the thread that called agent_open:
+ * executors die with the thread that started them. */
 void agent_run(struct agent *agent, int stop_fd);
 
 /* Kills what runs and removes the scratch folder. Takes NULL. */

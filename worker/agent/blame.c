@@ -8,10 +8,10 @@
 #include <sys/wait.h>
 
 static const char *const phases[] = {
-    [SLOT_IDLE] = "waiting",        [SLOT_HOST] = "in Marram's own code",
-    [SLOT_SETUP] = "in setup",      [SLOT_MAP] = "in map",
-    [SLOT_COMBINE] = "in combine",  [SLOT_MERGE] = "in merge",
-    [SLOT_FINISH] = "in finish",    [SLOT_REDUCE] = "in reduce",
+    [SLOT_IDLE] = "waiting",         [SLOT_HOST] = "in Marram's own code",
+    [SLOT_SETUP] = "in setup",       [SLOT_MAP] = "in map",
+    [SLOT_COMBINE] = "in combine",   [SLOT_MERGE] = "in merge",
+    [SLOT_FINISH] = "in finish",     [SLOT_REDUCE] = "in reduce",
     [SLOT_TEARDOWN] = "in teardown", [SLOT_LOAD] = "while the job object was loaded",
 };
 
@@ -54,7 +54,8 @@ static void print_key(const struct slot *slot, char *text, size_t size)
 void blame_place(const struct child *child, const struct slot *slot, char *text, size_t size)
 {
     const Mr__Assign *task = task_of(child, slot);
-    const char *phase = slot->phase < sizeof phases / sizeof *phases ? phases[slot->phase] : "?";
+    const char *phase =
+        slot->phase < sizeof phases / sizeof *phases ? phases[slot->phase] : "?";
     const Mr__Extent *extent = NULL;
     char key[2 * SLOT_TEXT] = "";
 
@@ -63,12 +64,13 @@ void blame_place(const struct child *child, const struct slot *slot, char *text,
             extent = task->extents[i];
     print_key(slot, key, sizeof key);
     if (slot->phase == SLOT_MAP && extent && slot->single)
-        snprintf(text, size, "%s, record at '%.*s' offset %" PRIu64, phase, (int)extent->path.len,
-                 (const char *)extent->path.data, (uint64_t)slot->offset);
+        snprintf(text, size, "%s, record at '%.*s' offset %" PRIu64, phase,
+                 (int)extent->path.len, (const char *)extent->path.data,
+                 (uint64_t)slot->offset);
     else if (slot->phase == SLOT_MAP && extent)
-        snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 " of %" PRIu64 " bytes", phase,
-                 (int)extent->path.len, (const char *)extent->path.data, (uint64_t)slot->offset,
-                 (uint64_t)slot->length);
+        snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 " of %" PRIu64 " bytes",
+                 phase, (int)extent->path.len, (const char *)extent->path.data,
+                 (uint64_t)slot->offset, (uint64_t)slot->length);
     else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
         snprintf(text, size, "%s, key '%s'", phase, key);
     else
@@ -106,8 +108,8 @@ static void accuse(const struct child *child, const struct slot *slot, int statu
     snprintf(verdict->error.text + used, sizeof verdict->error.text - used, " %s", place);
     if (slot->status[0]) {
         used = strlen(verdict->error.text);
-        snprintf(verdict->error.text + used, sizeof verdict->error.text - used, " (%.*s)", SLOT_TEXT,
-                 slot->status);
+        snprintf(verdict->error.text + used, sizeof verdict->error.text - used, " (%.*s)",
+                 SLOT_TEXT, slot->status);
     }
 }
 
@@ -129,7 +131,8 @@ void blame(const struct child *child, int status, struct verdict *verdicts)
     bool user = false;
 
     for (int i = 0; i < LIMIT_THREADS; i++)
-        user = user || (in_user_code(&child->slots->slot[i]) && task_of(child, &child->slots->slot[i]));
+        user = user ||
+               (in_user_code(&child->slots->slot[i]) && task_of(child, &child->slots->slot[i]));
     for (size_t k = 0; k < child->held_count; k++) {
         verdicts[k] = (struct verdict){0};
         error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");

@@ -1,8 +1,8 @@
 /* Who is to blame for an executor's death: read from its progress slots once it is dead.
  *
- * A thread that raised a signal or called exit() marked its slot. Where no slot is marked (SIGKILL from
- * outside, _exit) the tasks in user code are suspects: with one, it is that one; with several, each is
- * tried again alone. Tasks that had not begun are innocent. */
+ * A thread that raised a signal or called exit() marked its slot. Where no slot is marked
+ * (SIGKILL from outside, _exit) the tasks in user code are suspects: with one, it is that one;
+ * with several, each is tried again alone. Tasks that had not begun are innocent. */
 #ifndef AGENT_BLAME_H
 #define AGENT_BLAME_H
 
@@ -16,7 +16,8 @@ struct verdict {
     uint32_t lost_map; /* with ERROR_FETCH: the map task whose run could not be read */
 };
 
-/* `status` as of waitpid. One verdict for each held task, in order; the caller gives the array. */
+/* `status` as of waitpid. One verdict for each held task, in order; the caller gives the array.
+ */
 void blame(const struct child *child, int status, struct verdict *verdicts);
 
 /* Where a slot's thread is: "in map at '/data/x', offset 17"; written to text. */

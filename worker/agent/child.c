@@ -20,11 +20,13 @@
 
 extern char **environ;
 
-/* In the executor: 3 is the channel, 4 the slots. Others must not lie there when they are moved. */
+/* In the executor: 3 is the channel, 4 the slots. Others must not lie there when they are
+ * moved. */
 enum { CHANNEL_FD = 3, SLOTS_FD = 4, FD_BASE = 10 };
 
-/* The environment of ours, with OpenMP's settings replaced. Threads that wait for work do not spin: an
- * executor shares its processors. Caller frees the array and its first SETTINGS texts. */
+/* The environment of ours, with OpenMP's settings replaced. Threads that wait for work do not
+ * spin: an executor shares its processors. Caller frees the array and its first SETTINGS texts.
+ */
 enum { SETTINGS = 5 };
 static char **child_environment(uint32_t threads)
 {
@@ -122,8 +124,8 @@ static pid_t start(void *context)
     return how->error ? -1 : pid;
 }
 
-static int spawn(struct child *child, const char *program, uint32_t threads, const struct ends *ends,
-                 struct error *err)
+static int spawn(struct child *child, const char *program, uint32_t threads,
+                 const struct ends *ends, struct error *err)
 {
     struct start how = {program, child_environment(threads), ends, 0};
 
@@ -197,7 +199,8 @@ void child_free(struct child *child)
 
 void child_hold(struct child *child, Mr__Assign *assign)
 {
-    memory_reserve(&child->held, &child->held_capacity, child->held_count + 1, sizeof *child->held);
+    memory_reserve(&child->held, &child->held_capacity, child->held_count + 1,
+                   sizeof *child->held);
     child->held[child->held_count++] = assign;
 }
 

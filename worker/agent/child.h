@@ -1,5 +1,5 @@
-/* One executor as its agent sees it: a process with a channel, a page of progress slots and an output pipe.
- * The agent's thread owns it. */
+/* One executor as its agent sees it: a process with a channel, a page of progress slots and an
+ * output pipe. The agent's thread owns it. */
 #ifndef AGENT_CHILD_H
 #define AGENT_CHILD_H
 
@@ -20,8 +20,8 @@ struct child {
     struct channel channel;
     struct slots *slots;
     struct tail tail;
-    uint64_t job;        /* 0: a spare */
-    Mr__Assign **held;   /* tasks given and not yet answered, owned, in order of arrival */
+    uint64_t job;      /* 0: a spare */
+    Mr__Assign **held; /* tasks given and not yet answered, owned, in order of arrival */
     size_t held_count, held_capacity;
     struct {
         uint64_t ticks;
@@ -35,8 +35,8 @@ struct child {
 /* Starts `program` in a session of its own with `threads` OpenMP threads to come. */
 int child_spawn(const char *program, uint32_t threads, struct child **ret, struct error *err);
 
-/* Kills the process group, reaps the process (*ret_status as of waitpid), frees everything that the child
- * holds. Takes NULL; ret_status may be NULL. */
+/* Kills the process group, reaps the process (*ret_status as of waitpid), frees everything that
+ * the child holds. Takes NULL; ret_status may be NULL. */
 void child_kill(struct child *child, int *ret_status);
 void child_free(struct child *child);
 

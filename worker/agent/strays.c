@@ -12,7 +12,8 @@
 
 #include "base/memory.h"
 
-/* A fork bomb grows while it is killed: each round kills what stands, the bound ends a lost race. */
+/* A fork bomb grows while it is killed: each round kills what stands, the bound ends a lost
+ * race. */
 enum { ROUNDS_MAX = 200 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

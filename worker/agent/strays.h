@@ -1,5 +1,6 @@
-/* Processes that user code left behind. The agent's process is a subreaper: descendants that outlive their
- * executor, even in sessions of their own, become its children and are found there. */
+/* Processes that user code left behind. The agent's process is a subreaper: descendants that
+ * outlive their executor, even in sessions of their own, become its children and are found
+ * there. */
 #ifndef AGENT_STRAYS_H
 #define AGENT_STRAYS_H
 
@@ -8,8 +9,8 @@
 /* Makes this process a subreaper; once a process. */
 void strays_adopt(void);
 
-/* Registers a child of our own while `start` runs under the lock, so that no other agent of this process
- * takes it for a stray; start returns the pid, or -1. */
+/* Registers a child of our own while `start` runs under the lock, so that no other agent of
+ * this process takes it for a stray; start returns the pid, or -1. */
 pid_t strays_start(pid_t (*start)(void *), void *context);
 /* The child has been reaped. */
 void strays_forget(pid_t pid);

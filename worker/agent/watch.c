@@ -23,7 +23,8 @@ static bool outgrew(struct child *child, uint64_t memory)
         return false;
     error_set(&child->ended_by, ERROR_MEMORY,
               "the executor grew to %s, more than the %s that it may use: ended",
-              size_format(resident, used, sizeof used), size_format(limit, allowed, sizeof allowed));
+              size_format(resident, used, sizeof used),
+              size_format(limit, allowed, sizeof allowed));
     return true;
 }
 

@@ -6,8 +6,8 @@
 
 #include "worker/agent/child.h"
 
-/* True when the executor must be ended; child->ended_by and ended_slot then say why and for whom.
- * `memory` is its budget in bytes; call it every 100 ms or so. */
+/* True when the executor must be ended; child->ended_by and ended_slot then say why and for
+ * whom. `memory` is its budget in bytes; call it every 100 ms or so. */
 bool watch_child(struct child *child, uint64_t memory);
 
 #endif

@@ -18,8 +18,8 @@ static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, 
 static _Thread_local struct slot *here;
 static _Thread_local bool stacked;
 
-/* One frame a line. dladdr and snprintf are not promised to be safe here; should one of them hang, the alarm
- * ends the process, and the slot has named the signal already. */
+/* One frame a line. dladdr and snprintf are not promised to be safe here; should one of them
+ * hang, the alarm ends the process, and the slot has named the signal already. */
 static void write_trace(struct slot *slot)
 {
     void *frames[FRAMES_MAX];
@@ -36,10 +36,11 @@ static void write_trace(struct slot *slot)
             slash = strrchr(info.dli_fname, '/');
             file = slash ? slash + 1 : info.dli_fname;
         }
-        offset = (size_t)((char *)frames[i] - (char *)(info.dli_sname ? info.dli_saddr
-                                                                      : info.dli_fbase));
-        used += (size_t)snprintf(slot->trace + used, SLOT_TRACE - used, "  #%d %.40s+0x%zx (%.60s)\n",
-                                 i - FRAMES_SKIPPED, info.dli_sname ? info.dli_sname : "", offset, file);
+        offset = (size_t)((char *)frames[i] -
+                          (char *)(info.dli_sname ? info.dli_saddr : info.dli_fbase));
+        used += (size_t)snprintf(slot->trace + used, SLOT_TRACE - used,
+                                 "  #%d %.40s+0x%zx (%.60s)\n", i - FRAMES_SKIPPED,
+                                 info.dli_sname ? info.dli_sname : "", offset, file);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Last words: a thread that raises a signal, or calls exit(), says so in its progress slot, with a backtrace,
- * before the process dies. The agent reads the slot afterwards. */
+/* Last words: a thread that raises a signal, or calls exit(), says so in its progress slot,
+ * with a backtrace, before the process dies. The agent reads the slot afterwards. */
 #ifndef EXECUTOR_FAULT_H
 #define EXECUTOR_FAULT_H
 
@@ -8,8 +8,8 @@
 /* Once a process, before user code. */
 void fault_install(void);
 
-/* On each thread that runs user code, OpenMP's too: where it reports, and a stack for the handler, without which
- * a stack overflow would end the process unexplained. */
+/* On each thread that runs user code, OpenMP's too: where it reports, and a stack for the
+ * handler, without which a stack overflow would end the process unexplained. */
 void fault_watch(struct slot *slot);
 
 #endif

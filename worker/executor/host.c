@@ -15,9 +15,9 @@
 #include "worker/executor/params.h"
 
 static const char *const fold_names[] = {
-    [MR_NO_FOLD] = "none",       [MR_SUM_I64] = "sum_i64", [MR_MIN_I64] = "min_i64",
-    [MR_MAX_I64] = "max_i64",    [MR_COUNT] = "count",     [MR_SUM_F64] = "sum_f64",
-    [MR_MIN_F64] = "min_f64",    [MR_MAX_F64] = "max_f64",
+    [MR_NO_FOLD] = "none",    [MR_SUM_I64] = "sum_i64", [MR_MIN_I64] = "min_i64",
+    [MR_MAX_I64] = "max_i64", [MR_COUNT] = "count",     [MR_SUM_F64] = "sum_f64",
+    [MR_MIN_F64] = "min_f64", [MR_MAX_F64] = "max_f64",
 };
 
 /* Counters that are ours: a job's own may not be called so. */
@@ -47,13 +47,14 @@ static int copy_file(const char *from, const char *to, struct error *err)
         if (n < 0 && errno != EINTR)
             return error_errno(err, ERROR_IO, "write '%s'", to);
         if (n == 0)
-            return error_set(err, ERROR_OBJECT, "job object '%s' shrank while it was copied", from);
+            return error_set(err, ERROR_OBJECT, "job object '%s' shrank while it was copied",
+                             from);
     }
     return 0;
 }
 
-/* A private copy of the object: what is loaded is what was submitted, byte by byte, and no two objects ever
- * share a path. It keeps its name, for backtraces. Caller frees. */
+/* A private copy of the object: what is loaded is what was submitted, byte by byte, and no two
+ * objects ever share a path. It keeps its name, for backtraces. Caller frees. */
 static char *fetch_object(const Mr__JobOpen *open, struct error *err)
 {
     const Mr__JobSpec *spec = open->spec;
@@ -69,7 +70,8 @@ static char *fetch_object(const Mr__JobOpen *open, struct error *err)
         error_errno(err, ERROR_IO, "make folder '%s'", folder);
     else if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
         if (memcmp(digest, spec->object_sha256.data, sizeof digest))
-            error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted", from);
+            error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted",
+                      from);
         else if (!object_check(to, err))
             return to;
     }
@@ -86,14 +88,16 @@ static int copy_job(struct host *host, const struct mr_job *theirs, struct error
 
     for (size_t i = sizeof host->job; i < size; i++)
         if (bytes[i])
-            return error_set(err, ERROR_OBJECT,
-                             "the job uses a field that is newer than this Marram (byte %zu of mr_job)", i);
+            return error_set(
+                err, ERROR_OBJECT,
+                "the job uses a field that is newer than this Marram (byte %zu of mr_job)", i);
     memset(&host->job, 0, sizeof host->job);
     memcpy(&host->job, theirs, size < sizeof host->job ? size : sizeof host->job);
     if (host->job.ops_size > sizeof(struct mr_task_ops))
-        return error_set(err, ERROR_OBJECT,
-                         "the job needs %u bytes of calls, this Marram has %zu: it is built for a newer one",
-                         host->job.ops_size, sizeof(struct mr_task_ops));
+        return error_set(
+            err, ERROR_OBJECT,
+            "the job needs %u bytes of calls, this Marram has %zu: it is built for a newer one",
+            host->job.ops_size, sizeof(struct mr_task_ops));
     return 0;
 }
 
@@ -114,7 +118,8 @@ static int check_reserved(const struct mr_job *job, struct error *err)
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i].set)
-            return error_set(err, ERROR_OBJECT, "the job sets .%s, which this version does not support",
+            return error_set(err, ERROR_OBJECT,
+                             "the job sets .%s, which this version does not support",
                              fields[i].name);
     return 0;
 }
@@ -127,15 +132,18 @@ static int check_enums(const struct mr_job *job, struct error *err)
     if ((unsigned)job->input > MR_RECORDS)
         return error_set(err, ERROR_OBJECT, "the job sets .input to the unknown value %d",
                          (int)job->input);
-    if ((unsigned)job->value > MR_F64 || (unsigned)job->output > MR_F64 || (unsigned)job->key > MR_F64)
-        return error_set(err, ERROR_OBJECT, "the job sets .key, .value or .output to an unknown type");
+    if ((unsigned)job->value > MR_F64 || (unsigned)job->output > MR_F64 ||
+        (unsigned)job->key > MR_F64)
+        return error_set(err, ERROR_OBJECT,
+                         "the job sets .key, .value or .output to an unknown type");
     if ((unsigned)job->fold > MR_MAX_F64)
         return error_set(err, ERROR_OBJECT, "the job sets .fold to the unknown value %d",
                          (int)job->fold);
     if (!job->map)
         return error_set(err, ERROR_OBJECT, "the job has no .map");
     if (!job->name || !*job->name || strlen(job->name) > LIMIT_NAME)
-        return error_set(err, ERROR_OBJECT, "the job's .name is missing, or longer than %d", LIMIT_NAME);
+        return error_set(err, ERROR_OBJECT, "the job's .name is missing, or longer than %d",
+                         LIMIT_NAME);
     return 0;
 }
 
@@ -156,9 +164,11 @@ static int settle_fold(struct host *host, struct error *err)
         fold->lane[fold->lanes++] = job->fold;
     for (; job->folds && job->folds[fold->lanes]; fold->lanes++) {
         if (fold->lanes == MR_LANES_MAX)
-            return error_set(err, ERROR_OBJECT, "the job's .folds has more than %d lanes", MR_LANES_MAX);
+            return error_set(err, ERROR_OBJECT, "the job's .folds has more than %d lanes",
+                             MR_LANES_MAX);
         if ((unsigned)job->folds[fold->lanes] > MR_MAX_F64)
-            return error_set(err, ERROR_OBJECT, "lane %u of .folds has an unknown value", fold->lanes);
+            return error_set(err, ERROR_OBJECT, "lane %u of .folds has an unknown value",
+                             fold->lanes);
         fold->lane[fold->lanes] = job->folds[fold->lanes];
     }
     for (uint32_t i = 0; i < fold->lanes; i++) {
@@ -167,7 +177,8 @@ static int settle_fold(struct host *host, struct error *err)
             return error_set(err, ERROR_OBJECT, "the job's .folds mixes integers and floats");
     }
     if (fold->lanes && job->combine)
-        return error_set(err, ERROR_OBJECT, "the job sets a fold and .combine: one of them is enough");
+        return error_set(err, ERROR_OBJECT,
+                         "the job sets a fold and .combine: one of them is enough");
     return 0;
 }
 
@@ -182,12 +193,13 @@ static int settle_types(struct host *host, struct error *err)
     if (host->fold.lanes && host->value != folded)
         return error_set(err, ERROR_OBJECT, "the job's .value contradicts its fold");
     if (!job->reduce && host->output != host->value)
-        return error_set(err, ERROR_OBJECT,
-                         "the job sets .output, but has no .reduce to make it: set .value alone");
+        return error_set(
+            err, ERROR_OBJECT,
+            "the job sets .output, but has no .reduce to make it: set .value alone");
     if (host->map_only && (job->combine || job->partition))
         return error_set(err, ERROR_OBJECT, "the job sets .%s, but has no .reduce and no fold",
                          job->combine ? "combine" : "partition");
-    host->value_width = host->fold.lanes         ? 8 * host->fold.lanes
+    host->value_width = host->fold.lanes          ? 8 * host->fold.lanes
                         : host->value == MR_BYTES ? 0
                                                   : 8;
     return 0;
@@ -202,13 +214,15 @@ static int check_counters(struct host *host, struct error *err)
         const char *name = names[host->counter_count];
 
         if (host->counter_count == LIMIT_COUNTERS)
-            return error_set(err, ERROR_OBJECT, "the job has more than %d counters", LIMIT_COUNTERS);
+            return error_set(err, ERROR_OBJECT, "the job has more than %d counters",
+                             LIMIT_COUNTERS);
         if (!*name || strlen(name) > LIMIT_NAME)
             return error_set(err, ERROR_OBJECT, "a counter's name is empty or longer than %d",
                              LIMIT_NAME);
         for (size_t i = 0; i < sizeof reserved_counters / sizeof *reserved_counters; i++)
             if (!strcmp(name, reserved_counters[i]))
-                return error_set(err, ERROR_OBJECT, "the job's counter '%s' has a name of ours", name);
+                return error_set(err, ERROR_OBJECT, "the job's counter '%s' has a name of ours",
+                                 name);
     }
     return 0;
 }
@@ -223,8 +237,8 @@ static int check_formats(const struct host *host, struct error *err)
                    {"output", "text", host->job.output_format, spec->output_format}};
 
     for (int i = 0; i < 2; i++) {
-        cleanup_free char *asked =
-            memory_format("%.*s", (int)formats[i].asked.len, (const char *)formats[i].asked.data);
+        cleanup_free char *asked = memory_format("%.*s", (int)formats[i].asked.len,
+                                                 (const char *)formats[i].asked.data);
         const char *format = *asked ? asked : formats[i].job;
 
         if (format && strcmp(format, formats[i].known))

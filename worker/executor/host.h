@@ -1,5 +1,5 @@
-/* The job that this executor hosts: its object, loaded once and never unloaded, its parameters, and what
- * follows from them. Filled on the main thread, then read by all. */
+/* The job that this executor hosts: its object, loaded once and never unloaded, its parameters,
+ * and what follows from them. Filled on the main thread, then read by all. */
 #ifndef EXECUTOR_HOST_H
 #define EXECUTOR_HOST_H
 
@@ -24,8 +24,8 @@ struct host {
     void *params;
 };
 
-/* Loads the object of host->open, checks its constant field by field, binds the parameters. Runs the object's
- * constructors: user code. */
+/* Loads the object of host->open, checks its constant field by field, binds the parameters.
+ * Runs the object's constructors: user code. */
 int host_load(struct host *host, struct error *err);
 
 /* What the job says of itself; free with mr__description__free_unpacked. */

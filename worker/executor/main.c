@@ -1,6 +1,6 @@
-/* marram-executor: the process that runs user code, for one job. Its agent starts it with the channel as
- * descriptor 3 and the progress slots as 4, and expects it to die. It listens on one thread and works on the
- * main one, which is where OpenMP's regions begin. */
+/* marram-executor: the process that runs user code, for one job. Its agent starts it with the
+ * channel as descriptor 3 and the progress slots as 4, and expects it to die. It listens on one
+ * thread and works on the main one, which is where OpenMP's regions begin. */
 #include <errno.h>
 #include <omp.h>
 #include <pthread.h>
@@ -59,7 +59,8 @@ void work_failed(struct executor *executor, const Mr__Assign *assign, const stru
     Mr__Error message = MR__ERROR__INIT;
 
     message.code = error->code;
-    message.text = (ProtobufCBinaryData){strlen(error->text), (uint8_t *)(uintptr_t)error->text};
+    message.text =
+        (ProtobufCBinaryData){strlen(error->text), (uint8_t *)(uintptr_t)error->text};
     failed.job = assign->job;
     failed.kind = assign->kind;
     failed.task = assign->task;
@@ -83,7 +84,9 @@ static void make_threads(struct executor *executor)
 {
     uint32_t wanted = executor->host.open->threads;
 
-    executor->thread_count = (int)(wanted < 1 ? 1 : wanted > LIMIT_THREADS ? LIMIT_THREADS : wanted);
+    executor->thread_count = (int)(wanted < 1               ? 1
+                                   : wanted > LIMIT_THREADS ? LIMIT_THREADS
+                                                            : wanted);
     executor->threads =
         memory_zeroed((size_t)executor->thread_count, sizeof *executor->threads);
     for (int i = 0; i < executor->thread_count; i++) {
@@ -152,7 +155,8 @@ static void work(struct executor *executor)
     }
 }
 
-/* ---- Listening ------------------------------------------------------------------------------------ */
+/* ---- Listening
+ * ------------------------------------------------------------------------------------ */
 
 static void keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
@@ -223,7 +227,8 @@ static void *listen_to_agent(void *context)
     _exit(0);
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------- */
+/* ---- Starting
+ * ------------------------------------------------------------------------------------- */
 
 static bool was_started_by_agent(void)
 {
@@ -233,7 +238,8 @@ static bool was_started_by_agent(void)
     return !getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_STREAM;
 }
 
-/* Dies with its agent, gains no rights, leaves no core file, may open what the system allows. */
+/* Dies with its agent, gains no rights, leaves no core file, may open what the system allows.
+ */
 static void restrain(void)
 {
     const char *agent = getenv("MARRAM_AGENT_PID");
@@ -261,7 +267,8 @@ int main(void)
     }
     restrain();
     channel_init(&executor.channel, CHANNEL_FD);
-    executor.slots = mmap(NULL, sizeof *executor.slots, PROT_READ | PROT_WRITE, MAP_SHARED, SLOTS_FD, 0);
+    executor.slots =
+        mmap(NULL, sizeof *executor.slots, PROT_READ | PROT_WRITE, MAP_SHARED, SLOTS_FD, 0);
     check(executor.slots != MAP_FAILED && executor.slots->version == SLOTS_VERSION);
     close(SLOTS_FD);
     queue_init(&executor.queue);

@@ -1,7 +1,8 @@
-/* A map attempt. The threads take chunks of the split in order; what they emit gathers in containers of their
- * own; when these have filled half of the memory, or at the end, all threads stop at a chunk's end and the
- * containers are written to the run as one round. A round covers a contiguous range of chunks, so that the
- * run keeps the order of the input whatever the threads did. */
+/* A map attempt. The threads take chunks of the split in order; what they emit gathers in
+ * containers of their own; when these have filled half of the memory, or at the end, all
+ * threads stop at a chunk's end and the containers are written to the run as one round. A round
+ * covers a contiguous range of chunks, so that the run keeps the order of the input whatever
+ * the threads did. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <omp.h>
@@ -29,7 +30,7 @@ struct map_task {
     int n; /* threads */
     struct chunk *chunks;
     size_t chunk_count, chunk_capacity;
-    atomic_size_t next; /* chunk */
+    atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
     atomic_bool failed;
     struct run_writer *run;
@@ -39,7 +40,8 @@ struct map_task {
     uint64_t emitted, combined_in, combined_out, spilled;
 };
 
-/* ---- Chunks ------------------------------------------------------------------------------------- */
+/* ---- Chunks
+ * ------------------------------------------------------------------------------------- */
 
 static void cut_chunks(struct map_task *map)
 {
@@ -91,7 +93,8 @@ static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_
     return 0;
 }
 
-/* ---- User code ----------------------------------------------------------------------------------- */
+/* ---- User code
+ * ----------------------------------------------------------------------------------- */
 
 static void show_place(struct thread *thread, uint64_t offset, size_t length, bool single)
 {
@@ -156,7 +159,8 @@ static size_t container_bytes(const struct thread *thread)
            (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
 }
 
-static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file, size_t i)
+static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file,
+                      size_t i)
 {
     const struct chunk *chunk = &map->chunks[i];
     const Mr__Extent *extent = map->assign->extents[chunk->extent];
@@ -167,8 +171,9 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct open_f
 
     thread_phase(thread, SLOT_HOST);
     if (open_extent(file, extent, chunk->extent, &err) ||
-        lines_read(&thread->lines, &(struct lines_file){file->fd, file->path, extent->file_size},
-                   chunk->offset, chunk->length, &text, &offset, &err)) {
+        lines_read(&thread->lines,
+                   &(struct lines_file){file->fd, file->path, extent->file_size}, chunk->offset,
+                   chunk->length, &text, &offset, &err)) {
         thread_fail(thread, err.code, "%s", err.text);
         return;
     }
@@ -206,7 +211,8 @@ static void map_chunks(struct map_task *map, struct thread *thread)
     thread->source.path = "";
 }
 
-/* ---- Rounds -------------------------------------------------------------------------------------- */
+/* ---- Rounds
+ * -------------------------------------------------------------------------------------- */
 
 static int combine_one(void *context, int index, struct mr_bytes key, struct pairs_group *group,
                        struct error *err)
@@ -236,7 +242,8 @@ static int flush_tables(struct map_task *map, struct error *err)
 {
     struct executor *executor = map->executor;
     cleanup_free struct aggregate **tables = memory_new((size_t)map->n * sizeof *tables);
-    cleanup_free struct partitioner *partitioners = memory_new((size_t)map->n * sizeof *partitioners);
+    cleanup_free struct partitioner *partitioners =
+        memory_new((size_t)map->n * sizeof *partitioners);
     uint64_t pairs = 0, records = 0;
 
     for (int i = 0; i < map->n; i++) {
@@ -245,7 +252,8 @@ static int flush_tables(struct map_task *map, struct error *err)
             thread_set_up(&executor->threads[i]);
         partitioners[i] = executor->threads[i].partitioner;
     }
-    if (aggregate_flush(tables, map->n, partitioners, map->round, map->run, &pairs, &records, err))
+    if (aggregate_flush(tables, map->n, partitioners, map->round, map->run, &pairs, &records,
+                        err))
         return -1;
     map->combined_in += pairs;
     map->combined_out += records;
@@ -261,8 +269,8 @@ static int flush_pairs(struct map_task *map, struct error *err)
 
     for (int i = 0; i < map->n; i++)
         all[i] = map->executor->threads[i].pairs;
-    if (pairs_flush(all, map->n, map->host->job.combine ? &combiner : NULL, map->round, map->run, &in,
-                    &out, err))
+    if (pairs_flush(all, map->n, map->host->job.combine ? &combiner : NULL, map->round,
+                    map->run, &in, &out, err))
         return -1;
     if (map->host->job.combine) {
         map->combined_in += in;
@@ -290,7 +298,8 @@ static int flush_round(struct map_task *map, bool last, struct error *err)
     return result;
 }
 
-/* ---- The attempt --------------------------------------------------------------------------------- */
+/* ---- The attempt
+ * --------------------------------------------------------------------------------- */
 
 static int open_run(struct map_task *map, struct error *err)
 {
@@ -319,7 +328,8 @@ static void begin_threads(struct map_task *map)
         if (host->fold.lanes)
             thread->table = aggregate_new(&host->fold);
         else
-            thread->pairs = pairs_new(host->open->parts, host->map_only ? 0 : host->value_width);
+            thread->pairs =
+                pairs_new(host->open->parts, host->map_only ? 0 : host->value_width);
     }
 }
 

@@ -18,14 +18,16 @@ static struct thread *thread_of(const struct mr_task *task)
     return (struct thread *)(uintptr_t)task; /* its first member */
 }
 
-/* ---- Failing ------------------------------------------------------------------------------------- */
+/* ---- Failing
+ * ------------------------------------------------------------------------------------- */
 
 static void place_of(const struct thread *thread, char *text, size_t size)
 {
     const struct slot *slot = thread->slot;
 
     if (slot->phase == SLOT_MAP)
-        snprintf(text, size, "'%s' offset %" PRIu64 ": ", thread->source.path, (uint64_t)slot->offset);
+        snprintf(text, size, "'%s' offset %" PRIu64 ": ", thread->source.path,
+                 (uint64_t)slot->offset);
     else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
         snprintf(text, size, "key '%.*s'%s: ",
                  (int)(slot->key_length < SLOT_TEXT ? slot->key_length : SLOT_TEXT), slot->key,
@@ -65,7 +67,8 @@ static void op_fail(struct mr_task *task, const char *format, ...)
     va_end(args);
 }
 
-/* ---- Emitting ------------------------------------------------------------------------------------ */
+/* ---- Emitting
+ * ------------------------------------------------------------------------------------ */
 
 static const char *type_name(enum mr_type type)
 {
@@ -86,7 +89,8 @@ void thread_flush_text(struct thread *thread)
     if (!thread->out_used)
         return;
     if (pairs_add_many(thread->pairs, thread->assign->part,
-                       (struct mr_bytes){thread->out, thread->out_used}, none, thread->out_records))
+                       (struct mr_bytes){thread->out, thread->out_used}, none,
+                       thread->out_records))
         thread_fail(thread, ERROR_JOB, "an output record above the limit of 1 GiB");
     thread->out_used = 0;
     thread->out_records = 0;
@@ -99,7 +103,8 @@ static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_byte
     if (thread->out_used && thread->out_used + need > TEXT_PIECE)
         thread_flush_text(thread);
     memory_reserve(&thread->out, &thread->out_capacity, thread->out_used + need, 1);
-    thread->out_used += text_pair(thread->out + thread->out_used, key, value, thread->host->value);
+    thread->out_used +=
+        text_pair(thread->out + thread->out_used, key, value, thread->host->value);
     thread->out_records++;
     thread->output_records++;
 }
@@ -133,9 +138,11 @@ static void emit_fold(struct thread *thread, struct mr_bytes key, struct mr_byte
         thread->output_records++;
 }
 
-static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes value, enum mr_type type)
+static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes value,
+                 enum mr_type type)
 {
-    enum mr_type wanted = thread->sink == SINK_PART ? thread->host->output : thread->host->value;
+    enum mr_type wanted =
+        thread->sink == SINK_PART ? thread->host->output : thread->host->value;
     struct error err;
 
     if (thread->failed)
@@ -183,8 +190,8 @@ static void op_emit_i64(struct mr_task *task, struct mr_bytes key, int64_t value
     struct thread *thread = thread_of(task);
 
     /* The one path that a billion words take. */
-    if (thread->sink == SINK_FOLD && thread->host->fold.lanes == 1 && !thread->host->fold.floating &&
-        !thread->failed) {
+    if (thread->sink == SINK_FOLD && thread->host->fold.lanes == 1 &&
+        !thread->host->fold.floating && !thread->failed) {
         thread->output_records++;
         if (aggregate_add_i64(thread->table, key, is_padded(thread, key), value))
             no_memory(thread, key);
@@ -198,10 +205,11 @@ static void op_emit_f64(struct mr_task *task, struct mr_bytes key, double value)
     emit(thread_of(task), key, (struct mr_bytes){(const char *)&value, sizeof value}, MR_F64);
 }
 
-static void emit_lanes(struct thread *thread, struct mr_bytes key, const void *lanes, uint32_t n,
-                       enum mr_type type)
+static void emit_lanes(struct thread *thread, struct mr_bytes key, const void *lanes,
+                       uint32_t n, enum mr_type type)
 {
-    bool any = thread->sink == SINK_TEXT || thread->sink == SINK_PART || thread->sink == SINK_FOLD;
+    bool any =
+        thread->sink == SINK_TEXT || thread->sink == SINK_PART || thread->sink == SINK_FOLD;
 
     if (!n || n > MR_LANES_MAX || (n > 1 && !any))
         thread_fail(thread, ERROR_JOB, "a value of %u lanes cannot be emitted here", n);
@@ -209,25 +217,29 @@ static void emit_lanes(struct thread *thread, struct mr_bytes key, const void *l
         emit(thread, key, (struct mr_bytes){lanes, 8 * (size_t)n}, type);
 }
 
-static void op_emit_lanes_i64(struct mr_task *task, struct mr_bytes key, const int64_t *lanes, uint32_t n)
+static void op_emit_lanes_i64(struct mr_task *task, struct mr_bytes key, const int64_t *lanes,
+                              uint32_t n)
 {
     emit_lanes(thread_of(task), key, lanes, n, MR_I64);
 }
 
-static void op_emit_lanes_f64(struct mr_task *task, struct mr_bytes key, const double *lanes, uint32_t n)
+static void op_emit_lanes_f64(struct mr_task *task, struct mr_bytes key, const double *lanes,
+                              uint32_t n)
 {
     emit_lanes(thread_of(task), key, lanes, n, MR_F64);
 }
 
-static void op_emit_to(struct mr_task *task, uint32_t output, struct mr_bytes key, struct mr_bytes value)
+static void op_emit_to(struct mr_task *task, uint32_t output, struct mr_bytes key,
+                       struct mr_bytes value)
 {
     (void)key;
     (void)value;
-    thread_fail(thread_of(task), ERROR_JOB, "mr_emit_to (output %u) is not supported by this version",
-                output);
+    thread_fail(thread_of(task), ERROR_JOB,
+                "mr_emit_to (output %u) is not supported by this version", output);
 }
 
-/* ---- Reading values ------------------------------------------------------------------------------- */
+/* ---- Reading values
+ * ------------------------------------------------------------------------------- */
 
 static bool next_of_merge(struct mr_values *values, struct mr_bytes *ret_value)
 {
@@ -275,7 +287,8 @@ static struct mr_bytes op_value_key(const struct mr_values *values)
     return values->key;
 }
 
-/* ---- Everything else ------------------------------------------------------------------------------ */
+/* ---- Everything else
+ * ------------------------------------------------------------------------------ */
 
 static struct mr_source op_source(const struct mr_task *task)
 {
@@ -293,17 +306,19 @@ static void op_count(struct mr_task *task, uint32_t counter, int64_t n)
     struct thread *thread = thread_of(task);
 
     if (counter >= thread->host->counter_count)
-        thread_fail(thread, ERROR_JOB, "counter %u does not exist, the job declares %u", counter,
-                    thread->host->counter_count);
+        thread_fail(thread, ERROR_JOB, "counter %u does not exist, the job declares %u",
+                    counter, thread->host->counter_count);
     else if (thread->sink == SINK_COMBINE)
         thread_fail(thread, ERROR_JOB, "mr_count in combine: it may run any number of times");
     else if (!thread->failed)
-        thread->counters[counter] = (int64_t)((uint64_t)thread->counters[counter] + (uint64_t)n);
+        thread->counters[counter] =
+            (int64_t)((uint64_t)thread->counters[counter] + (uint64_t)n);
 }
 
 static const char *op_side_file(struct mr_task *task, const char *name)
 {
-    thread_fail(thread_of(task), ERROR_JOB, "mr_side_file ('%s') is not supported by this version", name);
+    thread_fail(thread_of(task), ERROR_JOB,
+                "mr_side_file ('%s') is not supported by this version", name);
     return NULL;
 }
 

@@ -16,13 +16,17 @@ const struct mr_param *params_row(const struct mr_job *job, size_t i)
 
     if (!job->params)
         return NULL;
-    row = (const struct mr_param *)(const void *)((const char *)job->params + i * job->param_size);
+    row = (const struct mr_param *)(const void *)((const char *)job->params +
+                                                  i * job->param_size);
     return row->name ? row : NULL;
 }
 
 const char *params_type_name(enum mr_type type)
 {
-    return type == MR_I64 ? "integer" : type == MR_F64 ? "float" : type == MR_BOOL ? "boolean" : "text";
+    return type == MR_I64    ? "integer"
+           : type == MR_F64  ? "float"
+           : type == MR_BOOL ? "boolean"
+                             : "text";
 }
 
 static size_t type_size(enum mr_type type)
@@ -36,14 +40,16 @@ static int check_rows(const struct mr_job *job, struct error *err)
 
     for (size_t i = 0; (row = params_row(job, i)); i++) {
         if (i == LIMIT_PARAMS)
-            return error_set(err, ERROR_OBJECT, "the job has more than %d parameters", LIMIT_PARAMS);
+            return error_set(err, ERROR_OBJECT, "the job has more than %d parameters",
+                             LIMIT_PARAMS);
         if (row->type < MR_I64 || row->type > MR_TEXT)
-            return error_set(err, ERROR_OBJECT, "parameter '%s' has the unknown type %d", row->name,
-                             (int)row->type);
+            return error_set(err, ERROR_OBJECT, "parameter '%s' has the unknown type %d",
+                             row->name, (int)row->type);
         if (row->offset + type_size(row->type) > job->params_size)
-            return error_set(err, ERROR_OBJECT,
-                             "parameter '%s' lies outside the parameter struct (is .params_size set?)",
-                             row->name);
+            return error_set(
+                err, ERROR_OBJECT,
+                "parameter '%s' lies outside the parameter struct (is .params_size set?)",
+                row->name);
     }
     return 0;
 }
@@ -114,13 +120,14 @@ static int unknown(const struct mr_job *job, const char *name, struct error *err
     size_t used = 0;
 
     for (size_t i = 0; (row = params_row(job, i)) && used < sizeof known - 80; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%.64s", i ? ", " : "", row->name);
-    return error_set(err, ERROR_USAGE, "unknown parameter '%s' of job %s: it has %s", name, job->name,
-                     used ? known : "none");
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%.64s", i ? ", " : "",
+                                 row->name);
+    return error_set(err, ERROR_USAGE, "unknown parameter '%s' of job %s: it has %s", name,
+                     job->name, used ? known : "none");
 }
 
-static int store_given(const struct mr_job *job, const Mr__JobSpec *spec, void *params, bool *given,
-                       struct error *err)
+static int store_given(const struct mr_job *job, const Mr__JobSpec *spec, void *params,
+                       bool *given, struct error *err)
 {
     for (size_t i = 0; i < spec->n_params; i++) {
         const Mr__Param *param = spec->params[i];
@@ -140,8 +147,8 @@ static int store_given(const struct mr_job *job, const Mr__JobSpec *spec, void *
     return 0;
 }
 
-int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describing, void **ret_params,
-                struct error *err)
+int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describing,
+                void **ret_params, struct error *err)
 {
     bool given[LIMIT_PARAMS] = {false};
     const struct mr_param *row;
@@ -162,7 +169,8 @@ int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describi
     for (size_t i = 0; !describing && (row = params_row(job, i)); i++)
         if (!row->value && !given[i]) {
             free(params);
-            return error_set(err, ERROR_USAGE, "parameter '%s' of job %s must be given: -p %s=VALUE (%s)",
+            return error_set(err, ERROR_USAGE,
+                             "parameter '%s' of job %s must be given: -p %s=VALUE (%s)",
                              row->name, job->name, row->name, row->help ? row->help : "");
         }
     *ret_params = params;

@@ -1,4 +1,5 @@
-/* A job's parameters: its table of them checked, defaults and -p values bound into its struct. */
+/* A job's parameters: its table of them checked, defaults and -p values bound into its struct.
+ */
 #ifndef EXECUTOR_PARAMS_H
 #define EXECUTOR_PARAMS_H
 
@@ -8,13 +9,14 @@
 #include "base/error.h"
 #include "wire/mr.pb-c.h"
 
-/* Row i of the table, whatever the stride of the job's header. Rows end with one without a name. */
+/* Row i of the table, whatever the stride of the job's header. Rows end with one without a
+ * name. */
 const struct mr_param *params_row(const struct mr_job *job, size_t i);
 
-/* Binds into *ret_params, a new struct of job->params_size bytes that lives as long as the process. With
- * `describing`, a parameter without a value is left zero; else it is an error. */
-int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describing, void **ret_params,
-                struct error *err);
+/* Binds into *ret_params, a new struct of job->params_size bytes that lives as long as the
+ * process. With `describing`, a parameter without a value is left zero; else it is an error. */
+int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describing,
+                void **ret_params, struct error *err);
 
 const char *params_type_name(enum mr_type type);
 

@@ -1,4 +1,5 @@
-/* A part file being written by one reduce attempt: buffered, checksummed, all or nothing. One thread owns it. */
+/* A part file being written by one reduce attempt: buffered, checksummed, all or nothing. One
+ * thread owns it. */
 #ifndef EXECUTOR_PART_H
 #define EXECUTOR_PART_H
 
@@ -22,7 +23,8 @@ struct part_result {
     uint64_t size, checksum; /* XXH3 of the file */
 };
 
-/* Flushes (to disk, with `sync`) and closes; on failure the file is removed. Frees the part either way. */
+/* Flushes (to disk, with `sync`) and closes; on failure the file is removed. Frees the part
+ * either way. */
 int part_finish(struct part *part, bool sync, struct part_result *ret, struct error *err);
 
 /* Closes and removes the file. Takes NULL. */

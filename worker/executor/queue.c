@@ -25,7 +25,8 @@ static Mr__Assign *remove_at(struct queue *queue, size_t i)
 {
     Mr__Assign *task = queue->items[i];
 
-    memmove(&queue->items[i], &queue->items[i + 1], (--queue->count - i) * sizeof *queue->items);
+    memmove(&queue->items[i], &queue->items[i + 1],
+            (--queue->count - i) * sizeof *queue->items);
     return task;
 }
 

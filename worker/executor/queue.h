@@ -1,4 +1,5 @@
-/* Tasks that wait in the executor: filled by the thread that listens to the agent, emptied by those that work. */
+/* Tasks that wait in the executor: filled by the thread that listens to the agent, emptied by
+ * those that work. */
 #ifndef EXECUTOR_QUEUE_H
 #define EXECUTOR_QUEUE_H
 

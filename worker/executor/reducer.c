@@ -1,5 +1,5 @@
-/* A reduce attempt: one part, on one thread. All segments of the part are merged and grouped by key, reduced, and
- * written to a part file in the staging folder. */
+/* A reduce attempt: one part, on one thread. All segments of the part are merged and grouped by
+ * key, reduced, and written to a part file in the staging folder. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,8 @@ static int gather_sources(struct reduce_task *reduce, struct error *err)
     return 0;
 }
 
-/* ---- Map-only: the pieces of text, one behind the other ------------------------------------------- */
+/* ---- Map-only: the pieces of text, one behind the other
+ * ------------------------------------------- */
 
 static int copy_text(struct reduce_task *reduce, struct error *err)
 {
@@ -108,14 +109,15 @@ static int copy_text(struct reduce_task *reduce, struct error *err)
     return 0;
 }
 
-/* ---- With a merge --------------------------------------------------------------------------------- */
+/* ---- With a merge
+ * --------------------------------------------------------------------------------- */
 
 static int open_merge(struct reduce_task *reduce, struct error *err)
 {
     const Mr__JobOpen *open = reduce->host->open;
-    cleanup_free char *scratch = memory_format("%.*s/reduce-%05u.%u.spill", (int)open->scratch.len,
-                                               (const char *)open->scratch.data, reduce->assign->task,
-                                               reduce->assign->attempt);
+    cleanup_free char *scratch = memory_format(
+        "%.*s/reduce-%05u.%u.spill", (int)open->scratch.len, (const char *)open->scratch.data,
+        reduce->assign->task, reduce->assign->attempt);
     struct merge_options options = {
         .memory = (size_t)(open->memory / 10 * 6 / (uint64_t)reduce->executor->thread_count),
         .scratch = scratch,
@@ -157,7 +159,8 @@ static struct mr_bytes keep_key(struct thread *thread, struct mr_bytes key)
 static void reduce_group(struct reduce_task *reduce)
 {
     struct thread *thread = reduce->thread;
-    struct mr_values values = {.thread = thread, .first = thread->next_value, .has_first = true};
+    struct mr_values values = {
+        .thread = thread, .first = thread->next_value, .has_first = true};
     struct mr_bytes value;
 
     values.key = keep_key(thread, thread->next_key);
@@ -196,7 +199,8 @@ static int reduce_merged(struct reduce_task *reduce, struct error *err)
     int result = open_merge(reduce, err);
 
     if (!result)
-        result = reduce->host->job.reduce ? reduce_groups(reduce, err) : write_folded(reduce, err);
+        result =
+            reduce->host->job.reduce ? reduce_groups(reduce, err) : write_folded(reduce, err);
     if (reduce->thread->merge)
         reduce->totals = merge_totals(reduce->thread->merge);
     merge_close(reduce->thread->merge);
@@ -205,7 +209,8 @@ static int reduce_merged(struct reduce_task *reduce, struct error *err)
     return result;
 }
 
-/* ---- The attempt ---------------------------------------------------------------------------------- */
+/* ---- The attempt
+ * ---------------------------------------------------------------------------------- */
 
 static void report(struct reduce_task *reduce, const struct part_result *part)
 {
@@ -242,13 +247,15 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
 
     thread_begin(thread, &executor->host, assign);
     thread_phase(thread, SLOT_HOST);
-    reduce.path = memory_format("%.*s/part-%05u.%u", (int)open->staging.len,
-                                (const char *)open->staging.data, assign->task, assign->attempt);
+    reduce.path =
+        memory_format("%.*s/part-%05u.%u", (int)open->staging.len,
+                      (const char *)open->staging.data, assign->task, assign->attempt);
     result = gather_sources(&reduce, &err);
     if (!result)
         result = part_open(reduce.path, &thread->part, &err);
     if (!result)
-        result = executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
+        result =
+            executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
     if (result)
         part_abandon(thread->part);
     else

@@ -1,5 +1,6 @@
-/* What one OpenMP thread of the executor works with: the job's view of it (struct mr_task, first, so that the
- * calls in ops.c find the rest), its slot, and where its emits go. Each belongs to its thread alone. */
+/* What one OpenMP thread of the executor works with: the job's view of it (struct mr_task,
+ * first, so that the calls in ops.c find the rest), its slot, and where its emits go. Each
+ * belongs to its thread alone. */
 #ifndef EXECUTOR_THREAD_H
 #define EXECUTOR_THREAD_H
 
@@ -78,7 +79,8 @@ void thread_phase(struct thread *thread, enum slot_phase phase);
 void thread_set_up(struct thread *thread);
 void thread_tear_down(struct thread *thread);
 
-/* Fails the attempt on this thread, keeping the first cause; the place in input or key is put in front. */
+/* Fails the attempt on this thread, keeping the first cause; the place in input or key is put
+ * in front. */
 void thread_fail(struct thread *thread, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

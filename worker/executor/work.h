@@ -1,4 +1,5 @@
-/* The executor's work: one attempt at a time of CHECK and MAP, on all threads; REDUCE attempts one a thread. */
+/* The executor's work: one attempt at a time of CHECK and MAP, on all threads; REDUCE attempts
+ * one a thread. */
 #ifndef EXECUTOR_WORK_H
 #define EXECUTOR_WORK_H
 

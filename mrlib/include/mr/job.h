@@ -1,7 +1,8 @@
 /* <mr/job.h>: everything a Marram job includes.
  *
- * A job is a shared object that exports one constant, `mr_job`. It needs no symbol of ours and registers
- * nothing: the executor loads the object, reads the constant and calls the functions that it names.
+ * A job is a shared object that exports one constant, `mr_job`. It needs no symbol of ours and
+ * registers nothing: the executor loads the object, reads the constant and calls the functions
+ * that it names.
  *
  *     #include <mr/job.h>
  *
@@ -19,17 +20,20 @@
  *         .fold = MR_SUM_I64,
  *     };
  *
- *     cc -O2 -fPIC -shared -o wordcount.so wordcount.c && marram run ./wordcount.so -i text/ -o out/
+ *     cc -O2 -fPIC -shared -o wordcount.so wordcount.c && marram run ./wordcount.so -i text/ -o
+ * out/
  *
- * Threads. `map` and `reduce` run on several OpenMP threads at once. Each thread has a `struct mr_task`
- * of its own; a job keeps what it needs per thread in `task->state` and has no mutable globals.
+ * Threads. `map` and `reduce` run on several OpenMP threads at once. Each thread has a `struct
+ * mr_task` of its own; a job keeps what it needs per thread in `task->state` and has no mutable
+ * globals.
  *
- * Determinism. The output is that of one thread reading the input in order, whatever fails or runs
- * twice. `map` depends only on its record, the parameters and side files; `combine` and folds are
- * exact and commutative. Floating-point sums (MR_SUM_F64) are not: their last digits may differ.
+ * Determinism. The output is that of one thread reading the input in order, whatever fails or
+ * runs twice. `map` depends only on its record, the parameters and side files; `combine` and
+ * folds are exact and commutative. Floating-point sums (MR_SUM_F64) are not: their last digits
+ * may differ.
  *
- * Lifetimes. What a callback is given (text, key, values) is valid until it returns; a value until the
- * next mr_next(). What a callback passes to us is copied before the call returns.
+ * Lifetimes. What a callback is given (text, key, values) is valid until it returns; a value
+ * until the next mr_next(). What a callback passes to us is copied before the call returns.
  */
 #ifndef MR_JOB_H
 #define MR_JOB_H
@@ -54,14 +58,16 @@ extern "C" {
 /* Lanes of one value at most: see mr_job.folds. */
 #define MR_LANES_MAX 16
 
-/* A slice of bytes, not terminated; NUL and any other byte may occur. `ptr` NULL: no value at all. */
+/* A slice of bytes, not terminated; NUL and any other byte may occur. `ptr` NULL: no value at
+ * all. */
 struct mr_bytes {
     const char *ptr;
     size_t len;
 };
 
 enum mr_type {
-    MR_DEFAULT, /* of `value`: MR_I64 or MR_F64 as the fold says, else MR_BYTES; of `output`: as `value` */
+    MR_DEFAULT, /* of `value`: MR_I64 or MR_F64 as the fold says, else MR_BYTES; of `output`: as
+                   `value` */
     MR_BYTES,
     MR_I64,
     MR_F64,
@@ -75,8 +81,9 @@ enum mr_input {
     MR_RECORDS, /* reserved: one record with its format's fields */
 };
 
-/* How values of one key become one, wherever they meet. The result does not depend on the order, but
- * for MR_SUM_F64, which is outside the promise of identical bytes. Integer sums wrap at 64 bits. */
+/* How values of one key become one, wherever they meet. The result does not depend on the
+ * order, but for MR_SUM_F64, which is outside the promise of identical bytes. Integer sums wrap
+ * at 64 bits. */
 enum mr_fold {
     MR_NO_FOLD,
     MR_SUM_I64,
@@ -89,7 +96,8 @@ enum mr_fold {
 };
 
 /* mr_job.flags. An unknown flag is refused. */
-#define MR_TOTAL_ORDER UINT64_C(1) /* parts are consecutive key ranges, cut by a sample of the input */
+#define MR_TOTAL_ORDER \
+    UINT64_C(1) /* parts are consecutive key ranges, cut by a sample of the input */
 
 struct mr_task;
 struct mr_values;
@@ -102,21 +110,26 @@ struct mr_source {
     uint64_t offset;  /* of the text's first byte in the file */
 };
 
-/* What the executor offers. The table only grows, at its end; a job says in `ops_size` how much of it
- * it was built against, and an executor that has less refuses the job. Use the wrappers below. */
+/* What the executor offers. The table only grows, at its end; a job says in `ops_size` how much
+ * of it it was built against, and an executor that has less refuses the job. Use the wrappers
+ * below. */
 struct mr_task_ops {
     void (*emit_bytes)(struct mr_task *, struct mr_bytes key, struct mr_bytes value);
     void (*emit_i64)(struct mr_task *, struct mr_bytes key, int64_t value);
     void (*emit_f64)(struct mr_task *, struct mr_bytes key, double value);
-    void (*emit_lanes_i64)(struct mr_task *, struct mr_bytes key, const int64_t *lanes, uint32_t n);
-    void (*emit_lanes_f64)(struct mr_task *, struct mr_bytes key, const double *lanes, uint32_t n);
-    void (*emit_to)(struct mr_task *, uint32_t output, struct mr_bytes key, struct mr_bytes value);
+    void (*emit_lanes_i64)(struct mr_task *, struct mr_bytes key, const int64_t *lanes,
+                           uint32_t n);
+    void (*emit_lanes_f64)(struct mr_task *, struct mr_bytes key, const double *lanes,
+                           uint32_t n);
+    void (*emit_to)(struct mr_task *, uint32_t output, struct mr_bytes key,
+                    struct mr_bytes value);
     bool (*next)(struct mr_values *, struct mr_bytes *ret_value);
     bool (*value_part)(struct mr_values *, struct mr_bytes *ret_piece, bool *ret_last);
     struct mr_bytes (*value_key)(const struct mr_values *);
     struct mr_source (*source)(const struct mr_task *);
     void (*count)(struct mr_task *, uint32_t counter, int64_t n);
-    void (*fail)(struct mr_task *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+    void (*fail)(struct mr_task *, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
     const char *(*side_file)(struct mr_task *, const char *name);
     void (*status)(struct mr_task *, const char *text);
 };
@@ -165,8 +178,8 @@ struct mr_job {
     enum mr_type value;  /* of a mapped pair */
     enum mr_type output; /* of a reduced pair's value */
     enum mr_fold fold;
-    const enum mr_fold *folds; /* one a lane, ended by MR_NO_FOLD, for values of several lanes (emit with
-                                  mr_emit_lanes); all integer or all floating */
+    const enum mr_fold *folds; /* one a lane, ended by MR_NO_FOLD, for values of several lanes
+                                  (emit with mr_emit_lanes); all integer or all floating */
     const struct mr_input_spec *inputs; /* reserved */
 
     /* Once per thread and attempt, before anything else there: may set task->state. */
@@ -179,13 +192,16 @@ struct mr_job {
     void (*merge)(struct mr_task *into, struct mr_task *from);
     /* ... and then runs once, and may emit. Output must not depend on where splits end. */
     void (*finish)(struct mr_task *);
-    /* Optional, 0 to n times on any grouping: emits pairs of the same key, of the map's value type. */
+    /* Optional, 0 to n times on any grouping: emits pairs of the same key, of the map's value
+     * type. */
     void (*combine)(struct mr_task *, struct mr_bytes key, struct mr_values *);
-    /* One key with all its values, in input order; keys come in bytewise order within a part. With a fold
-     * there is exactly one value. Without `reduce` and fold the job is map-only: what `map` emits is the
-     * output, in input order. With a fold and no `reduce` the folded values are the output. */
+    /* One key with all its values, in input order; keys come in bytewise order within a part.
+     * With a fold there is exactly one value. Without `reduce` and fold the job is map-only:
+     * what `map` emits is the output, in input order. With a fold and no `reduce` the folded
+     * values are the output. */
     void (*reduce)(struct mr_task *, struct mr_bytes key, struct mr_values *);
-    /* The part (0 to parts-1) that a key goes to; depends on nothing but the key and parameters. */
+    /* The part (0 to parts-1) that a key goes to; depends on nothing but the key and
+     * parameters. */
     uint32_t (*partition)(struct mr_task *, struct mr_bytes key, uint32_t parts);
     /* Reserved: the length of the key's prefix that groups it (secondary sort). */
     size_t (*group)(struct mr_task *, struct mr_bytes key);
@@ -193,32 +209,51 @@ struct mr_job {
 
 extern MR_EXPORT const struct mr_job mr_job;
 
-/* 'MR', the ABI's version, and the struct's size in one word. A shorter struct, from an older header, is
- * zero-filled; a longer one is accepted while its unknown tail is zero. */
+/* 'MR', the ABI's version, and the struct's size in one word. A shorter struct, from an older
+ * header, is zero-filled; a longer one is accepted while its unknown tail is zero. */
 #define MR_ABI_VERSION 1
-#define MR_ABI_WORD (UINT64_C(0x4d52) << 48 | (uint64_t)MR_ABI_VERSION << 32 | sizeof(struct mr_job))
-#define MR_HEADER                                                                                  \
-    .abi = MR_ABI_WORD, .ops_size = sizeof(struct mr_task_ops), .param_size = sizeof(struct mr_param)
+#define MR_ABI_WORD \
+    (UINT64_C(0x4d52) << 48 | (uint64_t)MR_ABI_VERSION << 32 | sizeof(struct mr_job))
+#define MR_HEADER                                               \
+    .abi = MR_ABI_WORD, .ops_size = sizeof(struct mr_task_ops), \
+    .param_size = sizeof(struct mr_param)
 
-/* ---- Parameters ------------------------------------------------------------------------------- */
+/* ---- Parameters
+ * ------------------------------------------------------------------------------- */
 
-/* Binds `-p field=TEXT` to a field of struct T; `text` is its default, NULL if it must be given. */
-#define MR_PARAM(T, field, text, about_)                                                           \
-    {                                                                                              \
-        .name = #field, .type = MR_TYPE_OF(T, field), .offset = offsetof(T, field),                \
-        .value = (text), .help = (about_)                                                          \
+/* Binds `-p field=TEXT` to a field of struct T; `text` is its default, NULL if it must be
+ * given. */
+#define MR_PARAM(T, field, text, about_)                                            \
+    {                                                                               \
+        .name = #field, .type = MR_TYPE_OF(T, field), .offset = offsetof(T, field), \
+        .value = (text), .help = (about_)                                           \
     }
 #ifdef __cplusplus
 } /* overloads live outside extern "C" */
-constexpr enum mr_type mr_type_of(const long *) { return MR_I64; }
-constexpr enum mr_type mr_type_of(const long long *) { return MR_I64; }
-constexpr enum mr_type mr_type_of(const double *) { return MR_F64; }
-constexpr enum mr_type mr_type_of(const bool *) { return MR_BOOL; }
-constexpr enum mr_type mr_type_of(const char *const *) { return MR_TEXT; }
+constexpr enum mr_type mr_type_of(const long *)
+{
+    return MR_I64;
+}
+constexpr enum mr_type mr_type_of(const long long *)
+{
+    return MR_I64;
+}
+constexpr enum mr_type mr_type_of(const double *)
+{
+    return MR_F64;
+}
+constexpr enum mr_type mr_type_of(const bool *)
+{
+    return MR_BOOL;
+}
+constexpr enum mr_type mr_type_of(const char *const *)
+{
+    return MR_TEXT;
+}
 #define MR_TYPE_OF(T, field) mr_type_of(static_cast<decltype(T::field) *>(nullptr))
 extern "C" {
 #else
-#define MR_TYPE_OF(T, field)                                                                       \
+#define MR_TYPE_OF(T, field) \
     _Generic(((T *)0)->field, long: MR_I64, long long: MR_I64, double: MR_F64, bool: MR_BOOL,      \
              const char *: MR_TEXT)
 #endif
@@ -229,9 +264,11 @@ static inline const void *mr_params(const struct mr_task *task)
     return task->params;
 }
 
-/* ---- Emitting --------------------------------------------------------------------------------- */
+/* ---- Emitting
+ * --------------------------------------------------------------------------------- */
 
-static inline void mr_emit_bytes(struct mr_task *task, struct mr_bytes key, struct mr_bytes value)
+static inline void mr_emit_bytes(struct mr_task *task, struct mr_bytes key,
+                                 struct mr_bytes value)
 {
     task->ops->emit_bytes(task, key, value);
 }
@@ -255,13 +292,14 @@ static inline void mr_emit_key(struct mr_task *task, struct mr_bytes key)
 }
 
 /* A value of n lanes, as many as mr_job.folds names. */
-static inline void mr_emit_lanes(struct mr_task *task, struct mr_bytes key, const int64_t *lanes, uint32_t n)
+static inline void mr_emit_lanes(struct mr_task *task, struct mr_bytes key,
+                                 const int64_t *lanes, uint32_t n)
 {
     task->ops->emit_lanes_i64(task, key, lanes, n);
 }
 
-static inline void mr_emit_lanes_f64(struct mr_task *task, struct mr_bytes key, const double *lanes,
-                                     uint32_t n)
+static inline void mr_emit_lanes_f64(struct mr_task *task, struct mr_bytes key,
+                                     const double *lanes, uint32_t n)
 {
     task->ops->emit_lanes_f64(task, key, lanes, n);
 }
@@ -273,14 +311,15 @@ static inline void mr_emit_to(struct mr_task *task, uint32_t output, struct mr_b
     task->ops->emit_to(task, output, key, value);
 }
 
-/* mr_emit(task, key, value): the value is any integer, float, double or struct mr_bytes. A value that
- * contradicts the declared type fails the attempt. Unsigned 64-bit values are taken as signed. */
+/* mr_emit(task, key, value): the value is any integer, float, double or struct mr_bytes. A
+ * value that contradicts the declared type fails the attempt. Unsigned 64-bit values are taken
+ * as signed. */
 #ifdef __cplusplus
 }
-#define MR_EMIT_OVERLOAD(type, call, cast)                                                         \
-    static inline void mr_emit(struct mr_task *task, struct mr_bytes key, type value)              \
-    {                                                                                              \
-        call(task, key, static_cast<cast>(value));                                                 \
+#define MR_EMIT_OVERLOAD(type, call, cast)                                            \
+    static inline void mr_emit(struct mr_task *task, struct mr_bytes key, type value) \
+    {                                                                                 \
+        call(task, key, static_cast<cast>(value));                                    \
     }
 MR_EMIT_OVERLOAD(bool, mr_emit_i64, int64_t)
 MR_EMIT_OVERLOAD(char, mr_emit_i64, int64_t)
@@ -303,25 +342,38 @@ static inline void mr_emit(struct mr_task *task, struct mr_bytes key, struct mr_
 }
 extern "C" {
 #else
-#define mr_emit(task, key, value)                                                                  \
-    _Generic((value), bool: mr_emit_i64, char: mr_emit_i64, signed char: mr_emit_i64,              \
-             unsigned char: mr_emit_i64, short: mr_emit_i64, unsigned short: mr_emit_i64,          \
-             int: mr_emit_i64, unsigned: mr_emit_i64, long: mr_emit_i64,                           \
-             unsigned long: mr_emit_i64, long long: mr_emit_i64,                                   \
-             unsigned long long: mr_emit_i64, float: mr_emit_f64, double: mr_emit_f64,             \
-             struct mr_bytes: mr_emit_bytes)((task), (key), (value))
+#define mr_emit(task, key, value)              \
+    _Generic((value), bool                     \
+             : mr_emit_i64, char               \
+             : mr_emit_i64, signed char        \
+             : mr_emit_i64, unsigned char      \
+             : mr_emit_i64, short              \
+             : mr_emit_i64, unsigned short     \
+             : mr_emit_i64, int                \
+             : mr_emit_i64, unsigned           \
+             : mr_emit_i64, long               \
+             : mr_emit_i64, unsigned long      \
+             : mr_emit_i64, long long          \
+             : mr_emit_i64, unsigned long long \
+             : mr_emit_i64, float              \
+             : mr_emit_f64, double             \
+             : mr_emit_f64, struct mr_bytes    \
+             : mr_emit_bytes)((task), (key), (value))
 #endif
 
-/* ---- Reading values, in reduce and combine ------------------------------------------------------ */
+/* ---- Reading values, in reduce and combine
+ * ------------------------------------------------------ */
 
-/* The next value of the key, valid until the next call; false when there is none left. Integers and
- * floats are 8 bytes in the machine's order: use the typed forms. */
-static inline bool mr_next(struct mr_task *task, struct mr_values *values, struct mr_bytes *ret_value)
+/* The next value of the key, valid until the next call; false when there is none left. Integers
+ * and floats are 8 bytes in the machine's order: use the typed forms. */
+static inline bool mr_next(struct mr_task *task, struct mr_values *values,
+                           struct mr_bytes *ret_value)
 {
     return task->ops->next(values, ret_value);
 }
 
-static inline bool mr_next_i64(struct mr_task *task, struct mr_values *values, int64_t *ret_value)
+static inline bool mr_next_i64(struct mr_task *task, struct mr_values *values,
+                               int64_t *ret_value)
 {
     struct mr_bytes v;
 
@@ -331,7 +383,8 @@ static inline bool mr_next_i64(struct mr_task *task, struct mr_values *values, i
     return true;
 }
 
-static inline bool mr_next_f64(struct mr_task *task, struct mr_values *values, double *ret_value)
+static inline bool mr_next_f64(struct mr_task *task, struct mr_values *values,
+                               double *ret_value)
 {
     struct mr_bytes v;
 
@@ -342,8 +395,8 @@ static inline bool mr_next_f64(struct mr_task *task, struct mr_values *values, d
 }
 
 /* The next value's n lanes. */
-static inline bool mr_next_lanes(struct mr_task *task, struct mr_values *values, int64_t *ret_lanes,
-                                 uint32_t n)
+static inline bool mr_next_lanes(struct mr_task *task, struct mr_values *values,
+                                 int64_t *ret_lanes, uint32_t n)
 {
     struct mr_bytes v;
 
@@ -353,8 +406,8 @@ static inline bool mr_next_lanes(struct mr_task *task, struct mr_values *values,
     return true;
 }
 
-static inline bool mr_next_lanes_f64(struct mr_task *task, struct mr_values *values, double *ret_lanes,
-                                     uint32_t n)
+static inline bool mr_next_lanes_f64(struct mr_task *task, struct mr_values *values,
+                                     double *ret_lanes, uint32_t n)
 {
     struct mr_bytes v;
 
@@ -371,18 +424,21 @@ static inline bool mr_value_part(struct mr_task *task, struct mr_values *values,
     return task->ops->value_part(values, ret_piece, ret_last);
 }
 
-/* The full key of the value that mr_next returned last (it differs from `key` only under `group`). */
+/* The full key of the value that mr_next returned last (it differs from `key` only under
+ * `group`). */
 static inline struct mr_bytes mr_value_key(struct mr_task *task, const struct mr_values *values)
 {
     return task->ops->value_key(values);
 }
 
-/* ---- Everything else ---------------------------------------------------------------------------- */
+/* ---- Everything else
+ * ---------------------------------------------------------------------------- */
 
 /* Where the text that `map` was given comes from. In map only. */
 #ifdef __cplusplus
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow" /* C++ minds that the function is called as its struct */
+#pragma GCC diagnostic ignored \
+    "-Wshadow" /* C++ minds that the function is called as its struct */
 #endif
 static inline struct mr_source mr_source(struct mr_task *task)
 {
@@ -392,14 +448,15 @@ static inline struct mr_source mr_source(struct mr_task *task)
 #pragma GCC diagnostic pop
 #endif
 
-/* Adds n to counter number `counter` of mr_job.counters. In map, finish and reduce; in combine, which may
- * run any number of times, it fails the attempt. */
+/* Adds n to counter number `counter` of mr_job.counters. In map, finish and reduce; in combine,
+ * which may run any number of times, it fails the attempt. */
 static inline void mr_count(struct mr_task *task, uint32_t counter, int64_t n)
 {
     task->ops->count(task, counter, n);
 }
 
-/* Fails the attempt with a printf-like message. It returns: later emits of this attempt are dropped. */
+/* Fails the attempt with a printf-like message. It returns: later emits of this attempt are
+ * dropped. */
 #define mr_fail(task, ...) ((task)->ops->fail((task), __VA_ARGS__))
 
 /* The local path of side file `name`. Reserved. */
@@ -408,7 +465,8 @@ static inline const char *mr_side_file(struct mr_task *task, const char *name)
     return task->ops->side_file(task, name);
 }
 
-/* A short text that says what the task is doing, shown beside its progress and in a crash report. */
+/* A short text that says what the task is doing, shown beside its progress and in a crash
+ * report. */
 static inline void mr_status(struct mr_task *task, const char *text)
 {
     task->ops->status(task, text);
@@ -422,7 +480,8 @@ static inline struct mr_bytes mr_text(const char *text)
     return b;
 }
 
-/* ---- Lines and words ----------------------------------------------------------------------------- */
+/* ---- Lines and words
+ * ----------------------------------------------------------------------------- */
 
 /* Takes the next line off *rest, without its '\n'; false at the end. For blocks:
  *     for (struct mr_bytes line; mr_next_line(&block, &line);) */
@@ -440,7 +499,8 @@ static inline bool mr_next_line(struct mr_bytes *rest, struct mr_bytes *ret_line
     return true;
 }
 
-/* One bit for each of the 64 bytes at p that is <= ' '. Reads 64 bytes: what `map` is given is padded. */
+/* One bit for each of the 64 bytes at p that is <= ' '. Reads 64 bytes: what `map` is given is
+ * padded. */
 static inline uint64_t mr_blank_mask(const char *p)
 {
     uint64_t mask = 0;
@@ -469,7 +529,8 @@ struct mr_words {
     bool bounded;
 };
 
-/* The blanks of the 64 bytes at `base`; what lies beyond `end` counts as blank and closes the last word. */
+/* The blanks of the 64 bytes at `base`; what lies beyond `end` counts as blank and closes the
+ * last word. */
 static inline uint64_t mr_words_mask(const char *base, const char *end, bool bounded)
 {
     ptrdiff_t left = end - base;
@@ -490,8 +551,12 @@ static inline struct mr_words mr_words_from(struct mr_bytes text, bool bounded)
 {
     const char *end = text.ptr + text.len;
 
-    struct mr_words w = {{text.ptr, 0}, text.ptr, text.ptr, end,
-                         text.len ? mr_words_mask(text.ptr, end, bounded) : 0, bounded};
+    struct mr_words w = {{text.ptr, 0},
+                         text.ptr,
+                         text.ptr,
+                         end,
+                         text.len ? mr_words_mask(text.ptr, end, bounded) : 0,
+                         bounded};
     return w;
 }
 
