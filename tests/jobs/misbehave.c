@@ -37,13 +37,16 @@ static void print(size_t bytes)
     fputs("the last line\n", stderr);
 }
 
-/* Tells the test that the fault fires now. */
+/* Tells the test that the fault fires now, and in which process. */
 static void mark(void)
 {
-    FILE *file = fopen("misbehaved", "w");
+    FILE *file = fopen("misbehaving", "w");
 
-    if (file)
-        fclose(file);
+    if (!file)
+        return;
+    fprintf(file, "%d\n", (int)getpid());
+    fclose(file);
+    rename("misbehaving", "misbehaved");
 }
 
 static void segv(struct mr_task *task)
@@ -130,9 +133,13 @@ static void print_and_segv(struct mr_task *task)
 static void leave_a_daemon(struct mr_task *task)
 {
     (void)task;
-    if (fork())
+    if (fork()) {
+        while (access("misbehaved", F_OK))
+            usleep(1000);
         return;
+    }
     setsid();
+    mark();
     for (;;)
         pause();
 }
