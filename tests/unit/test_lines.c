@@ -220,6 +220,28 @@ static void lines_longer_than_chunks_are_given_whole(void **state)
     text_close(&text);
 }
 
+/* Newlines just before, at and behind the places where one read ends and the next begins. */
+static void newlines_are_found_wherever_reads_end(void **state)
+{
+    enum { RANGE = 100, FIRST = RANGE + (16 << 10), SECOND = FIRST + LIMIT_CHUNK };
+    struct text text;
+
+    (void)state;
+    text_open(&text);
+    for (int second = 0; second < 2; second++)
+        for (size_t at = (second ? SECOND : FIRST) - 3; at < (second ? SECOND : FIRST) + 3U;
+             at++) {
+            char *bytes = memory_new(SECOND + 50);
+
+            memset(bytes, 'n', SECOND + 50);
+            bytes[7] = bytes[at] = '\n';
+            text_set(&text, bytes, SECOND + 50);
+            for (size_t from = 0; from < 8; from += 7) /* one byte more is read if from > 0 */
+                expect_range(&text, from, from + RANGE);
+        }
+    text_close(&text);
+}
+
 static void a_line_of_a_gibibyte_passes_and_one_byte_more_does_not(void **state)
 {
     struct text text;
@@ -343,6 +365,7 @@ int main(void)
         cmocka_unit_test(random_texts_are_cut_rightly_anywhere),
         cmocka_unit_test(every_single_cut_of_a_text_gives_all_lines),
         cmocka_unit_test(lines_longer_than_chunks_are_given_whole),
+        cmocka_unit_test(newlines_are_found_wherever_reads_end),
         cmocka_unit_test(a_line_of_a_gibibyte_passes_and_one_byte_more_does_not),
         cmocka_unit_test(a_file_that_became_shorter_is_an_error_that_names_it),
         cmocka_unit_test(what_was_appended_later_is_not_read),
