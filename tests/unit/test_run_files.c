@@ -2,6 +2,7 @@
  * have changed places, and what can go wrong with a file. */
 #include "tests/lib/cmocka_all.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,8 +173,10 @@ static void nonsense_under_right_checksums_does_no_harm(void **state)
     (void)state;
     for (uint32_t width = 0; width <= 8; width += 8) {
         struct image good, bad;
+        int fd;
 
         write_small(path, width);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
         good = image_of(folder, "run");
         bad = image_of(folder, "run");
         seal(&bad);
@@ -182,11 +185,13 @@ static void nonsense_under_right_checksums_does_no_harm(void **state)
             memcpy(bad.bytes, good.bytes, good.size);
             disturb(&rng, &bad);
             seal(&bad);
-            folder_write(folder, "run", bad.bytes, bad.size);
+            /* In place: some file systems flush a file that is cut and written again. */
+            assert_int_equal(pwrite(fd, bad.bytes, bad.size, 0), bad.size);
             refused += !read_all(path);
         }
         free(good.bytes);
         free(bad.bytes);
+        close(fd);
         assert_int_equal(unlink(path), 0);
     }
     assert_true(refused > 3000);
