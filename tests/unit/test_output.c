@@ -398,6 +398,8 @@ static void a_mount_point_is_filled_in_place_with_its_manifest_last(void **state
     if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount("none", target, "tmpfs", 0, NULL)) {
         folder_remove(folder);
+        free(target);
+        target = NULL; /* skip() does not come back */
         print_message("skipped: mounting a file system is not allowed here\n");
         skip();
     }
