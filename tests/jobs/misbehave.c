@@ -175,12 +175,19 @@ static void crash_once(struct mr_task *task)
     segv(task);
 }
 
-/* Nothing that a user sees: what the sanitizers are for. */
+/* Nothing that a user sees: what the sanitizers are for. Two threads wait for each other first,
+ * or for some seconds, without synchronising. */
 static void race(struct mr_task *task)
 {
-    static int shared;
+    static int shared, there;
+    static __thread bool came;
 
     (void)task;
+    if (!came)
+        __atomic_fetch_add(&there, 1, __ATOMIC_RELAXED);
+    for (int i = 0; !came && i < 5000 && __atomic_load_n(&there, __ATOMIC_RELAXED) < 2; i++)
+        usleep(1000);
+    came = true;
     *(volatile int *)&shared += 1;
 }
 
