@@ -31,6 +31,7 @@ objects = $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find $(1) -name '*.c')))
 LIB      := $(OUT)/libmr.a
 WIRE     := $(OUT)/wire/mr.pb-c.c
 PROGRAMS := $(OUT)/marram $(OUT)/marram-executor
+NAMES    := $(OUT)/marram-coordinator $(OUT)/marram-worker
 JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
@@ -43,7 +44,7 @@ CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 
 .PHONY: all everything test test-built check demo demo-built bench soak fuzz install clean help FORCE
-all: $(PROGRAMS) $(JOBS)
+all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
@@ -52,6 +53,10 @@ $(UNIT): override LDLIBS += -lcmocka
 $(PROGRAMS) $(UNIT):
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+# The daemons are the same program by another name.
+$(NAMES): | $(OUT)/marram
+	@echo "  LN    $@"
+	$(Q)ln -sf marram $@
 $(LIB): $(call objects,mrlib) $(WIRE:.c=.o)
 	@echo "  AR    $@"; rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -128,6 +133,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/marram \
 	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
 	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
+	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
 	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
 	install -m 644 mrlib/include/mr/job.h $(DESTDIR)$(PREFIX)/include/mr/

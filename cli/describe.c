@@ -30,6 +30,7 @@ static int ask(struct child *child, const char *path, const char *scratch, struc
     Mr__JobOpen open = MR__JOB_OPEN__INIT;
     Mr__JobSpec spec = MR__JOB_SPEC__INIT;
     Mr__Assign *assign = memory_new(sizeof *assign);
+    Mr__BlobRef object = MR__BLOB_REF__INIT, *blobs[] = {&object};
     uint8_t sha256[32];
 
     mr__assign__init(assign);
@@ -38,8 +39,11 @@ static int ask(struct child *child, const char *path, const char *scratch, struc
     child_hold(child, assign);
     if (object_sha256(path, sha256, err))
         return -1;
-    spec.object = bytes_of(path);
-    spec.object_sha256 = (ProtobufCBinaryData){sizeof sha256, sha256};
+    object.name = bytes_of(strrchr(path, '/') + 1);
+    object.sha256 = (ProtobufCBinaryData){sizeof sha256, sha256};
+    spec.blobs = blobs;
+    spec.n_blobs = 1;
+    open.object_path = bytes_of(path);
     open.job = 1;
     open.spec = &spec;
     open.scratch = bytes_of(scratch);

@@ -1,4 +1,5 @@
-/* marram: one program, many verbs. */
+/* marram: one program, many verbs; the daemons also by names of their own. */
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,16 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"run", verb_run, "run a job on a private cluster of this machine"},
+    {"submit", verb_submit, "give a job to a cluster, and wait for it"},
+    {"jobs", verb_jobs, "list the jobs of a cluster"},
+    {"job", verb_job, "tell all about one job"},
+    {"wait", verb_wait, "wait for a job that was submitted before"},
+    {"cancel", verb_cancel, "end a job"},
+    {"logs", verb_logs, "print what a job printed last"},
+    {"workers", verb_workers, "list the workers of a cluster"},
+    {"cluster", verb_cluster, "start, look at and stop a cluster of processes here"},
+    {"coordinator", verb_coordinator, "run a coordinator in the foreground"},
+    {"worker", verb_worker, "run a worker in the foreground"},
     {"describe", verb_describe,
      "say what a job object does: its parameters, counters, formats"},
     {"version", verb_version, "print versions"},
@@ -27,10 +38,26 @@ static void print_help(FILE *out)
                  "Try: marram run wordcount -i /usr/share/common-licenses -o /tmp/words\n");
 }
 
+/* marram-worker is `marram worker`. */
+static int run_as(const char *verb, int argc, char **argv)
+{
+    for (int i = 0; i < VERBS; i++)
+        if (!strcmp(verb, verbs[i].name)) {
+            argv[0] = (char *)(uintptr_t)verbs[i].name;
+            return verbs[i].run(argc, argv);
+        }
+    fprintf(stderr, "marram: no verb '%s' (see 'marram --help')\n", verb);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+    const char *program = slash ? slash + 1 : argc ? argv[0] : "";
     const char *verb = argc > 1 ? argv[1] : NULL;
 
+    if (!strcmp(program, "marram-coordinator") || !strcmp(program, "marram-worker"))
+        return run_as(program + strlen("marram-"), argc, argv);
     if (!verb) {
         print_help(stderr);
         return 2;
@@ -41,9 +68,5 @@ int main(int argc, char **argv)
     }
     if (!strcmp(verb, "--version"))
         verb = "version";
-    for (int i = 0; i < VERBS; i++)
-        if (!strcmp(verb, verbs[i].name))
-            return verbs[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "marram: no verb '%s' (see 'marram --help')\n", verb);
-    return 2;
+    return run_as(verb, argc - 1, argv + 1);
 }

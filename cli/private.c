@@ -16,6 +16,9 @@
 
 static const char endpoint[] = "inproc://coordinator";
 
+/* Nobody of one process is lost alone: the lease is long, for machines that are very busy. */
+enum { LEASE_MS = 60000 };
+
 struct worker {
     struct private_cluster *cluster;
     struct agent_options options;
@@ -34,7 +37,7 @@ struct private_cluster {
     struct worker *workers;
     uint32_t worker_count, started;
     int stop_coordinator, stop_workers, failed;
-    struct link *link;
+    struct client *client;
 };
 
 static void raise_event(int fd)
@@ -59,7 +62,8 @@ static void *work(void *context)
         raise_event(worker->cluster->failed);
         return NULL;
     }
-    agent_run(agent, worker->cluster->stop_workers);
+    if (agent_run(agent, worker->cluster->stop_workers, &worker->error))
+        raise_event(worker->cluster->failed);
     agent_close(agent);
     return NULL;
 }
@@ -90,10 +94,24 @@ static void start_workers(struct private_cluster *cluster,
             .scratch = worker->scratch,
             .threads = options->threads,
             .memory = options->memory / options->workers,
+            .direct_reads = true,
         };
         check(!pthread_create(&worker->thread, NULL, work, worker));
         cluster->started++;
     }
+}
+
+static int start_coordinator(struct private_cluster *cluster, struct error *err)
+{
+    struct coordinator_options options = {
+        .context = cluster->context,
+        .endpoint = endpoint,
+        .state = cluster->scratch.path,
+        .heartbeat_ms = DEFAULT_HEARTBEAT_MS,
+        .lease_ms = LEASE_MS,
+    };
+
+    return serve_open(&options, &cluster->coordinator, err);
 }
 
 int private_start(const struct private_options *options, struct private_cluster **ret,
@@ -109,14 +127,13 @@ int private_start(const struct private_options *options, struct private_cluster 
     cluster->context = link_context_new();
     check(cluster->context);
     cluster->program = locate_executor(err);
-    if (!cluster->program || make_folder(cluster, err) ||
-        serve_open(cluster->context, endpoint, &cluster->coordinator, err)) {
+    if (!cluster->program || make_folder(cluster, err) || start_coordinator(cluster, err)) {
         private_stop(cluster);
         return -1;
     }
     start_workers(cluster, options);
     check(!pthread_create(&cluster->thread, NULL, coordinate, cluster));
-    if (link_connect(cluster->context, endpoint, &cluster->link, err)) {
+    if (client_open(cluster->context, endpoint, &cluster->client, err)) {
         private_stop(cluster);
         return -1;
     }
@@ -124,9 +141,9 @@ int private_start(const struct private_options *options, struct private_cluster 
     return 0;
 }
 
-struct link *private_link(struct private_cluster *cluster)
+struct client *private_client(struct private_cluster *cluster)
 {
-    return cluster->link;
+    return cluster->client;
 }
 
 int private_failed_fd(const struct private_cluster *cluster)
@@ -147,6 +164,7 @@ void private_stop(struct private_cluster *cluster)
 {
     if (!cluster)
         return;
+    client_close(cluster->client);
     raise_event(cluster->stop_workers);
     for (uint32_t i = 0; i < cluster->started; i++)
         pthread_join(cluster->workers[i].thread, NULL);
@@ -154,7 +172,6 @@ void private_stop(struct private_cluster *cluster)
     if (cluster->thread)
         pthread_join(cluster->thread, NULL);
     serve_close(cluster->coordinator);
-    link_close(cluster->link);
     link_context_free(cluster->context);
     scratch_close(&cluster->scratch);
     for (uint32_t i = 0; i < cluster->worker_count; i++)

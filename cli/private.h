@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "wire/link.h"
+#include "cli/client.h"
 
 struct private_options {
     uint32_t workers, threads; /* threads of each worker */
@@ -20,8 +20,8 @@ struct private_cluster;
 int private_start(const struct private_options *options, struct private_cluster **ret,
                   struct error *err);
 
-/* The client's own link to the coordinator; owned by the cluster. */
-struct link *private_link(struct private_cluster *cluster);
+/* The client's own session with the coordinator; owned by the cluster. */
+struct client *private_client(struct private_cluster *cluster);
 
 /* Readable once a worker could not start; private_failure then says why. */
 int private_failed_fd(const struct private_cluster *cluster);

@@ -1,31 +1,39 @@
 #include "cli/report.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/check.h"
+#include "cli/show.h"
 
 void report_init(struct report *report, bool json)
 {
     *report = (struct report){.json = json, .terminal = isatty(2), .map = -1, .reduce = -1};
 }
 
-static int percent(uint32_t done, uint32_t all)
+/* Why a job waits, when that is another reason than before. */
+static void report_reason(struct report *report, ProtobufCBinaryData reason)
 {
-    return all ? (int)((uint64_t)done * 100 / all) : 0;
+    char text[sizeof report->reason];
+
+    show_bytes(reason, text, sizeof text);
+    if (!report->reasons || !strcmp(text, report->reason))
+        return;
+    memcpy(report->reason, text, sizeof text);
+    if (*text)
+        fprintf(stderr, "%s waits: %s\n", report->terminal ? "\r\033[K" : "", text);
 }
 
 void report_progress(struct report *report, const Mr__Progress *progress)
 {
     bool planned = progress->maps || progress->reduces;
-    int map = planned && !progress->maps ? 100 : percent(progress->maps_done, progress->maps);
-    int reduce = percent(progress->reduces_done, progress->reduces);
+    int map =
+        planned && !progress->maps ? 100 : show_percent(progress->maps_done, progress->maps);
+    int reduce = show_percent(progress->reduces_done, progress->reduces);
 
     report->planned = report->planned || planned;
+    report_reason(report, progress->reason);
     if (map == report->map && reduce == report->reduce)
         return;
     report->map = map;
@@ -34,69 +42,21 @@ void report_progress(struct report *report, const Mr__Progress *progress)
             map, reduce);
 }
 
-/* Text that JSON can hold: what is not UTF-8 becomes '?'. */
-static json_t *json_text(const char *bytes, size_t n)
-{
-    json_t *text = json_stringn(bytes, n);
-    char *plain;
-
-    if (text)
-        return text;
-    plain = malloc(n + 1);
-    check(plain);
-    for (size_t i = 0; i < n; i++)
-        plain[i] = (unsigned char)bytes[i] < 0x80 ? bytes[i] : '?';
-    text = json_stringn(plain, n);
-    free(plain);
-    return text ? text : json_null();
-}
-
-static void print_json(json_t *root)
-{
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    fflush(stdout);
-    json_decref(root);
-}
-
-static json_t *json_error(uint32_t code, const char *text, size_t n)
-{
-    json_t *error = json_object();
-
-    json_object_set_new(error, "code",
-                        json_string(error_name(code < ERROR_CODES ? code : ERROR_INTERNAL)));
-    json_object_set_new(error, "text", json_text(text, n));
-    return error;
-}
-
 static void finished_json(const Mr__Finished *finished, const char *output)
 {
-    json_t *root = json_object(), *counters = json_object();
-    const Mr__Error *error = finished->error;
-    char id[24];
+    json_t *root = json_object();
 
-    snprintf(id, sizeof id, "%012" PRIx64, finished->job);
-    json_object_set_new(root, "job", json_string(id));
-    json_object_set_new(root, "state",
-                        json_text((const char *)finished->state.data, finished->state.len));
-    json_object_set_new(
-        root, "error",
-        error ? json_error(error->code, (const char *)error->text.data, error->text.len)
-              : json_null());
-    json_object_set_new(root, "output", json_text(output, strlen(output)));
+    json_object_set_new(root, "job", show_json_id(finished->job));
+    json_object_set_new(root, "state", show_json_bytes(finished->state));
+    json_object_set_new(root, "error", show_json_error(finished->error));
+    json_object_set_new(root, "output", show_json_text(output, strlen(output)));
     json_object_set_new(root, "parts", json_integer(finished->parts));
     json_object_set_new(root, "map_tasks", json_integer(finished->maps));
     json_object_set_new(root, "reduce_tasks", json_integer(finished->reduces));
     json_object_set_new(root, "seconds", json_real(finished->seconds));
-    for (size_t i = 0; i < finished->n_counters; i++) {
-        char name[128];
-
-        snprintf(name, sizeof name, "%.*s", (int)finished->counters[i]->name.len,
-                 (const char *)finished->counters[i]->name.data);
-        json_object_set_new(counters, name, json_integer(finished->counters[i]->value));
-    }
-    json_object_set_new(root, "counters", counters);
-    print_json(root);
+    json_object_set_new(root, "counters",
+                        show_json_counters(finished->counters, finished->n_counters));
+    show_json(root);
 }
 
 static bool is_state(const Mr__Finished *finished, const char *state)
@@ -110,9 +70,11 @@ static void explain(const Mr__Finished *finished)
 {
     const Mr__Error *error = finished->error;
 
-    fprintf(stderr, "marram: job %012" PRIx64 " %.*s: %.*s\n", finished->job,
-            (int)finished->state.len, (const char *)finished->state.data,
-            error ? (int)error->text.len : 0, error ? (const char *)error->text.data : "");
+    fprintf(stderr, "marram: job %012" PRIx64 " %.*s", finished->job, (int)finished->state.len,
+            (const char *)finished->state.data);
+    if (error && error->code != ERROR_CANCELLED)
+        fprintf(stderr, ": %.*s", (int)error->text.len, (const char *)error->text.data);
+    fputc('\n', stderr);
     if (!finished->log_tail.len)
         return;
     fprintf(stderr, "--- last output of the failed attempt ---\n%.*s%s",
@@ -160,13 +122,14 @@ int report_error(struct report *report, const char *verb, const struct error *er
 {
     end_line(report);
     if (report->json) {
-        json_t *root = json_object();
+        json_t *root = json_object(), *cause = json_object();
 
+        json_object_set_new(cause, "code", json_string(error_name(error->code)));
+        json_object_set_new(cause, "text", show_json_text(error->text, strlen(error->text)));
         json_object_set_new(root, "state", json_string("refused"));
-        json_object_set_new(root, "error",
-                            json_error(error->code, error->text, strlen(error->text)));
+        json_object_set_new(root, "error", cause);
         json_object_set_new(root, "counters", json_object());
-        print_json(root);
+        show_json(root);
     }
     fprintf(stderr, "marram %s: %s\n", verb, error->text);
     return error_exit_status(error->code);

@@ -13,7 +13,9 @@ struct report {
     bool json;
     bool terminal;   /* of stderr: progress overwrites its line */
     int map, reduce; /* percent shown last; -1: nothing yet */
-    bool planned;    /* map tasks were announced: from here on failures are the job's */
+    bool reasons;    /* says why a job waits */
+    char reason[160];
+    bool planned; /* map tasks were announced: from here on failures are the job's */
 };
 
 void report_init(struct report *report, bool json);

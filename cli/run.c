@@ -1,19 +1,16 @@
 /* marram run: a whole cluster for one job, in this process and its executors. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/resources.h"
 #include "cli/private.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 #include "cli/submission.h"
+#include "cli/submitting.h"
 #include "cli/verbs.h"
 #include "wire/frame.h"
 
@@ -23,7 +20,7 @@ struct run {
     struct submission submission;
     uint64_t workers, threads, memory;
     struct private_cluster *cluster;
-    struct link *link;
+    struct client *client;
     struct report report;
     uint64_t job; /* 0 until admitted */
     int signals;  /* a signalfd */
@@ -81,57 +78,22 @@ static void fill_defaults(struct run *run)
         run->memory = resources_memory() / 10 * 6;
 }
 
-/* What cancels the job, unless whoever started us wants it ignored, as nohup does. */
-static int catch_signals(struct error *err)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    sigset_t set;
-    int fd;
-
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction before;
-
-        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
-            sigaddset(&set, signals[i]);
-    }
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd < 0)
-        error_errno(err, ERROR_IO, "signalfd");
-    return fd;
-}
-
 static void interrupt(struct run *run)
 {
-    struct signalfd_siginfo info;
     Mr__Cancel cancel = MR__CANCEL__INIT;
-    struct error ignored;
 
-    while (read(run->signals, &info, sizeof info) == sizeof info)
+    while (signals_take(run->signals))
         ;
     run->interrupted = true;
     cancel.job = run->job;
     if (run->job)
-        link_send(run->link, 0, FRAME_CANCEL, &cancel.base, &ignored);
+        client_send(run->client, FRAME_CANCEL, &cancel.base);
 }
 
 /* One message from the coordinator: -1 to go on, else the exit status. */
 static int receive(struct run *run, enum frame_type type, const ProtobufCMessage *message)
 {
-    const Mr__Submitted *submitted = (const Mr__Submitted *)message;
-    struct error err;
-
     switch (type) {
-    case FRAME_SUBMITTED:
-        if (submitted->error) {
-            error_set(&err, (enum error_code)submitted->error->code, "%.*s",
-                      (int)submitted->error->text.len,
-                      (const char *)submitted->error->text.data);
-            return report_error(&run->report, "run", &err);
-        }
-        run->job = submitted->job;
-        return -1;
     case FRAME_PROGRESS:
         report_progress(&run->report, (const Mr__Progress *)message);
         return -1;
@@ -145,46 +107,49 @@ static int receive(struct run *run, enum frame_type type, const ProtobufCMessage
 /* Waits for the job; the exit status. */
 static int await(struct run *run)
 {
-    struct link_event events[] = {
-        {.link = run->link}, {.fd = run->signals}, {.fd = private_failed_fd(run->cluster)}};
+    const int fds[] = {run->signals, private_failed_fd(run->cluster)};
+    const struct error *failure;
     int status = -1;
 
     while (status < 0) {
         ProtobufCMessage *message;
         enum frame_type type;
-        uint64_t peer;
+        struct error err;
+        int result = client_receive(run->client, fds, 2, -1, &type, &message, &err);
 
-        link_wait(events, 3, -1);
-        if (events[2].ready)
-            return report_error(&run->report, "run", private_failure(run->cluster));
-        if (events[1].ready)
-            interrupt(run);
-        if (run->interrupted && !run->job)
-            break;
-        while (status < 0 && link_receive(run->link, &peer, &type, &message)) {
+        if (result < 0)
+            return report_error(&run->report, "run", &err);
+        if (result) {
             status = receive(run, type, message);
             frame_free(message);
+            continue;
         }
+        failure = private_failure(run->cluster);
+        if (failure)
+            return report_error(&run->report, "run", failure);
+        interrupt(run);
     }
     return run->interrupted && status ? INTERRUPTED : status;
 }
 
+/* Starts the cluster and submits: 1, 0 when interrupted before there was a job, -1. */
 static int start(struct run *run, struct error *err)
 {
     struct private_options options = {(uint32_t)run->workers, (uint32_t)run->threads,
                                       run->memory};
+    cleanup_free char *object = submission_object(&run->submission, err);
     Mr__Submit *message;
     int result;
 
-    if (submission_message(&run->submission, &message, err))
+    if (!object || submission_message(&run->submission, &message, err))
         return -1;
     run->output = memory_format("%.*s", (int)message->spec->output.len,
                                 (const char *)message->spec->output.data);
-    run->signals = catch_signals(err);
+    run->signals = signals_open(err);
     result = run->signals < 0 ? -1 : private_start(&options, &run->cluster, err);
     if (!result) {
-        run->link = private_link(run->cluster);
-        result = link_send(run->link, 0, FRAME_SUBMIT, &message->base, err);
+        run->client = private_client(run->cluster);
+        result = submitting(run->client, message, object, &run->signals, 1, &run->job, err);
     }
     submission_message_free(message);
     return result;
@@ -199,7 +164,10 @@ int verb_run(int argc, char **argv)
     if (!status) {
         fill_defaults(&run);
         report_init(&run.report, run.submission.json);
-        status = start(&run, &err) ? report_error(&run.report, "run", &err) : await(&run);
+        status = start(&run, &err);
+        status = status > 0    ? await(&run)
+                 : status == 0 ? INTERRUPTED
+                               : report_error(&run.report, "run", &err);
         private_stop(run.cluster);
     } else {
         status = status > 0 ? 0 : 2;

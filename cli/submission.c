@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/limits.h"
 #include "base/memory.h"
@@ -80,15 +81,24 @@ static int add_params(Mr__JobSpec *spec, const struct option_list *params, struc
     return 0;
 }
 
-static int add_object(Mr__JobSpec *spec, const char *job, struct error *err)
+static int add_object(Mr__JobSpec *spec, const char *path, struct error *err)
 {
+    const char *name = strrchr(path, '/');
+    Mr__BlobRef *blob;
     uint8_t sha256[32];
-    cleanup_free char *path = locate_job(job, err);
+    struct stat st;
 
-    if (!path || object_check(path, err) || object_sha256(path, sha256, err))
+    if (object_check(path, err) || object_sha256(path, sha256, err))
         return -1;
-    spec->object = copy_text(path);
-    spec->object_sha256 = copy_bytes(sha256, sizeof sha256);
+    if (stat(path, &st))
+        return error_errno(err, ERROR_OBJECT, "job object '%s'", path);
+    blob = memory_new(sizeof *blob);
+    mr__blob_ref__init(blob);
+    blob->name = copy_text(name ? name + 1 : path);
+    blob->sha256 = copy_bytes(sha256, sizeof sha256);
+    blob->size = (uint64_t)st.st_size;
+    spec->blobs = memory_new(sizeof *spec->blobs);
+    spec->blobs[spec->n_blobs++] = blob;
     return 0;
 }
 
@@ -122,16 +132,22 @@ static int check_words(const struct submission *submission, struct error *err)
     return 0;
 }
 
+char *submission_object(const struct submission *submission, struct error *err)
+{
+    return check_words(submission, err) ? NULL : locate_job(submission->words.items[0], err);
+}
+
 int submission_message(const struct submission *submission, Mr__Submit **ret, struct error *err)
 {
+    cleanup_free char *object = submission_object(submission, err);
     Mr__Submit *message = memory_new(sizeof *message);
     Mr__JobSpec *spec = memory_new(sizeof *spec);
 
     mr__submit__init(message);
     mr__job_spec__init(spec);
     message->spec = spec;
-    if (check_words(submission, err) || add_params(spec, &submission->params, err) ||
-        add_object(spec, submission->words.items[0], err)) {
+    if (!object || add_params(spec, &submission->params, err) ||
+        add_object(spec, object, err)) {
         submission_message_free(message);
         return -1;
     }

@@ -1,5 +1,5 @@
-/* What `run` takes from the command line and sends to a coordinator: one table of job options,
- * one message. */
+/* What `run` and `submit` take from the command line and send to a coordinator: one table of
+ * job options, one message. */
 #ifndef CLI_SUBMISSION_H
 #define CLI_SUBMISSION_H
 
@@ -21,6 +21,10 @@ struct submission {
 enum { SUBMISSION_ROWS = 12 };
 void submission_rows(struct submission *submission, struct option_row rows[SUBMISSION_ROWS]);
 void submission_done(struct submission *submission);
+
+/* The path of the job object; the caller frees it. NULL with ERROR_USAGE when the command line
+ * lacks something. */
+char *submission_object(const struct submission *submission, struct error *err);
 
 /* Checks what can be checked here (the job object among it, without loading it) and makes the
  * message; free it with submission_message_free. */

@@ -5,6 +5,16 @@
 #define CLI_VERBS_H
 
 int verb_run(int argc, char **argv);
+int verb_submit(int argc, char **argv);
+int verb_jobs(int argc, char **argv);
+int verb_job(int argc, char **argv);
+int verb_wait(int argc, char **argv);
+int verb_cancel(int argc, char **argv);
+int verb_logs(int argc, char **argv);
+int verb_workers(int argc, char **argv);
+int verb_cluster(int argc, char **argv);
+int verb_coordinator(int argc, char **argv);
+int verb_worker(int argc, char **argv);
 int verb_describe(int argc, char **argv);
 int verb_version(int argc, char **argv);
 

@@ -1,18 +1,14 @@
 /* What the scheduler decides, done: messages to workers and clients, plans, commits. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/tally.h"
-
-enum { OUTPUTS_A_MESSAGE = 2000 };
-
-static ProtobufCBinaryData bytes_of(const char *text)
-{
-    return (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
-}
 
 /* Announces the job to a worker, once. */
 static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
@@ -28,7 +24,7 @@ static void open_at(struct coordinator *coordinator, struct job *job, uint64_t w
     open.job = job->id;
     open.spec = &spec;
     open.parts = job->plan.parts;
-    open.staging = bytes_of(job->output.staging);
+    open.staging = core_bytes(job->output.staging);
     core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
 }
 
@@ -37,6 +33,7 @@ static void feed(struct coordinator *coordinator, struct job *job, uint64_t work
 {
     Mr__MapOutput *outputs[OUTPUTS_A_MESSAGE];
     Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
+    size_t size = 0;
 
     if (!job_note_worker(&job->fed, &job->fed_count, &job->fed_capacity, worker))
         return;
@@ -45,9 +42,11 @@ static void feed(struct coordinator *coordinator, struct job *job, uint64_t work
     for (uint32_t i = 0; i < job->map_count; i++) {
         check(job->maps[i]);
         outputs[message.n_outputs++] = job->maps[i]->output;
-        if (message.n_outputs == OUTPUTS_A_MESSAGE || i + 1 == job->map_count) {
+        size += mr__map_output__get_packed_size(job->maps[i]->output) + 8;
+        if (message.n_outputs == OUTPUTS_A_MESSAGE || size > LIMIT_MESSAGE / 2 ||
+            i + 1 == job->map_count) {
             core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
-            message.n_outputs = 0;
+            message.n_outputs = size = 0;
         }
     }
 }
@@ -59,7 +58,7 @@ static void describe_extent(const struct job *job, const struct extent *extent,
 
     mr__extent__init(message);
     message->file = extent->file;
-    message->path = bytes_of(file->path);
+    message->path = core_bytes(file->path);
     message->offset = extent->offset;
     message->length = extent->length;
     message->file_size = file->size;
@@ -122,13 +121,15 @@ static void plan(struct coordinator *coordinator, struct job *job)
 {
     struct sched_event event = {.job = job->id};
 
-    if (job_plan(job, (uint32_t)coordinator->member_count, &job->broken)) {
+    if (job_plan(job, coordinator->worker_count, &job->broken)) {
         event.type = EVENT_JOB_BROKEN;
         event.code = job->broken.code;
     } else {
         event.type = EVENT_JOB_PLANNED;
         event.maps = job->map_count;
         event.reduces = job->part_count;
+        log_event(LOG_INFO, "job planned", LOG_ID("job", job->id),
+                  LOG_NUMBER("maps", event.maps), LOG_NUMBER("reduces", event.reduces));
     }
     core_post(coordinator, &event);
 }
@@ -144,22 +145,69 @@ static void commit(struct coordinator *coordinator, struct job *job)
     core_post(coordinator, &event);
 }
 
-void carry_progress(struct coordinator *coordinator, struct job *job)
+const char *carry_reason(const struct coordinator *coordinator, const struct job *job,
+                         char text[512])
 {
-    struct sched_progress now = sched_progress(coordinator->sched, job->id),
-                          *shown = &job->shown;
-    Mr__Progress message = MR__PROGRESS__INIT;
+    *text = '\0';
+    if (job->result)
+        return text;
+    switch (sched_waits(coordinator->sched, job->id)) {
+    case SCHED_WAITS_NOT:
+        break;
+    case SCHED_WAITS_WORKER:
+        snprintf(text, 512, "no worker");
+        break;
+    case SCHED_WAITS_SIGHT:
+        snprintf(text, 512, "no worker sees its files: %.460s", job->unseen.text);
+        break;
+    case SCHED_WAITS_TURN:
+        snprintf(text, 512, "the workers are busy with other jobs");
+        break;
+    }
+    return text;
+}
 
-    if (now.maps_done == shown->maps_done && now.maps == shown->maps &&
-        now.reduces_done == shown->reduces_done && now.reduces == shown->reduces)
-        return;
-    *shown = now;
+void carry_progress_to(struct coordinator *coordinator, const struct job *job, uint64_t client)
+{
+    struct sched_progress now = sched_progress(coordinator->sched, job->id);
+    Mr__Progress message = MR__PROGRESS__INIT;
+    char reason[512];
+
     message.job = job->id;
     message.maps = now.maps;
     message.maps_done = now.maps_done;
     message.reduces = now.reduces;
     message.reduces_done = now.reduces_done;
-    core_send(coordinator, job->client, FRAME_PROGRESS, &message.base);
+    message.reason = core_bytes(carry_reason(coordinator, job, reason));
+    core_send(coordinator, client, FRAME_PROGRESS, &message.base);
+}
+
+/* Whether anything is news; what is shown is remembered. */
+static bool is_news(struct coordinator *coordinator, struct job *job)
+{
+    struct sched_progress now = sched_progress(coordinator->sched, job->id),
+                          *shown = &job->shown;
+    char reason[512];
+    bool news = now.maps_done != shown->maps_done || now.maps != shown->maps ||
+                now.reduces_done != shown->reduces_done || now.reduces != shown->reduces;
+
+    *shown = now;
+    carry_reason(coordinator, job, reason);
+    if (strcmp(reason, job->reason)) {
+        strcpy(job->reason, reason);
+        if (*reason)
+            log_event(LOG_INFO, "job waits", LOG_ID("job", job->id), LOG_TEXT("why", reason));
+        news = true;
+    }
+    return news;
+}
+
+void carry_progress(struct coordinator *coordinator, struct job *job)
+{
+    if (!is_news(coordinator, job))
+        return;
+    for (size_t i = 0; i < job->watcher_count; i++)
+        carry_progress_to(coordinator, job, job->watchers[i]);
 }
 
 /* The words for why a job ended as it did. */
@@ -175,14 +223,27 @@ static void explain(const struct job *job, const struct sched_action *action,
     error->code = action->code;
     if (failure) {
         text = failure->error.text;
-        message->log_tail = bytes_of(failure->log_tail);
+        message->log_tail = core_bytes(failure->log_tail);
     } else if (job->broken.code) {
         text = job->broken.text;
     } else if (action->state == SCHED_CANCELLED) {
         text = "cancelled";
     }
-    error->text = bytes_of(text);
+    error->text = core_bytes(text);
     message->error = error;
+}
+
+/* A copy of the message that borrows nothing. */
+static void keep_result(struct job *job, enum sched_state state, const Mr__Finished *message)
+{
+    size_t size = mr__finished__get_packed_size(message);
+    cleanup_free uint8_t *packed = memory_new(size + 1);
+
+    mr__finished__pack(message, packed);
+    job->result = mr__finished__unpack(NULL, size, packed);
+    check(job->result);
+    job->state = state;
+    job->ended_ms = clock_ms();
 }
 
 static void finish(struct coordinator *coordinator, struct job *job,
@@ -204,22 +265,28 @@ static void finish(struct coordinator *coordinator, struct job *job,
     pointers = memory_new(tally.count * sizeof *pointers);
     for (size_t i = 0; i < tally.count; i++) {
         mr__counter__init(&counters[i]);
-        counters[i].name = bytes_of(tally.items[i].name);
+        counters[i].name = core_bytes(tally.items[i].name);
         counters[i].value = tally.items[i].value;
         pointers[i] = &counters[i];
     }
     message.job = job->id;
-    message.state = bytes_of(states[action->state]);
+    message.state = core_bytes(states[action->state]);
     message.counters = pointers;
     message.n_counters = tally.count;
     message.maps = progress.maps;
     message.reduces = progress.reduces;
     message.parts = job->part_count;
     message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
+    message.output = core_bytes(job->output.target);
     explain(job, action, &message, &error);
-    core_send(coordinator, job->client, FRAME_FINISHED, &message.base);
+    keep_result(job, action->state, &message);
+    for (size_t i = 0; i < job->watcher_count; i++)
+        core_send(coordinator, job->watchers[i], FRAME_FINISHED, &job->result->base);
+    log_event(
+        LOG_INFO, "job finished", LOG_ID("job", job->id),
+        LOG_TEXT("state", states[action->state]), LOG_SECONDS("seconds", message.seconds),
+        LOG_TEXT("why", action->state == SCHED_DONE ? "" : (const char *)error.text.data));
     tally_done(&tally);
-    job->finished = true;
 }
 
 static void release(struct coordinator *coordinator, const struct sched_action *action)
@@ -241,6 +308,18 @@ static void map_again(struct job *job, const struct sched_attempt *attempt)
     *place = NULL;
     job->maps_done = false;
     job->fed_count = 0;
+}
+
+static void accept(struct coordinator *coordinator, struct job *job,
+                   const struct sched_action *action)
+{
+    const struct member *member = members_find(coordinator, action->worker);
+    ProtobufCBinaryData nowhere = {0};
+
+    job_accept(job, action->worker, &action->attempt,
+               member ? member->hello->data_endpoint : nowhere);
+    if (action->attempt.kind == SCHED_MAP)
+        announce_output(coordinator, job, &action->attempt);
 }
 
 void carry_out(struct coordinator *coordinator, const struct sched_action *action)
@@ -275,10 +354,10 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         break;
     case ACTION_REFUSE:
     case ACTION_REPEATED:
-        job_refuse(job, &action->attempt);
+        job_refuse(job, action->worker, &action->attempt);
         break;
     case ACTION_ACCEPTED:
-        job_accept(job, &action->attempt);
+        accept(coordinator, job, action);
         break;
     case ACTION_MAP_AGAIN:
         map_again(job, &action->attempt);

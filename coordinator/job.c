@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/tally.h"
 #include "wire/frame.h"
@@ -35,14 +38,25 @@ static int open_paths(struct job *job, struct error *err)
     return result;
 }
 
-int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret,
-             struct error *err)
+/* "wordcount" for "wordcount.so". */
+static char *without_suffix(const char *object)
 {
+    size_t length = strlen(object);
+
+    if (length > 3 && !strcmp(object + length - 3, ".so"))
+        length -= 3;
+    return memory_format("%.*s", (int)length, object);
+}
+
+int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err)
+{
+    const Mr__JobSpec *spec = submit->spec;
     struct job *job = memory_zeroed(1, sizeof *job);
 
     job->id = id;
-    job->client = client;
     job->submit = submit;
+    job->object = text_of(spec->blobs[0]->name);
+    job->title = spec->name.len ? text_of(spec->name) : without_suffix(job->object);
     job->started_ms = clock_ms();
     snprintf(job->name, sizeof job->name, "%012" PRIx64, id);
     if (open_paths(job, err)) {
@@ -55,30 +69,58 @@ int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret,
 
 static void free_messages(Mr__TaskDone **messages, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; messages && i < n; i++)
         if (messages[i])
             frame_free(&messages[i]->base);
     free(messages);
+}
+
+void job_shrink(struct job *job)
+{
+    output_abandon(&job->output);
+    plan_done(&job->plan);
+    job->plan = (struct plan){.parts = job->plan.parts};
+    if (job->submit)
+        frame_free(&job->submit->base);
+    job->submit = NULL;
+    if (job->check)
+        frame_free(&job->check->base);
+    job->check = NULL;
+    free_messages(job->maps, job->map_count);
+    free_messages(job->parts, job->part_count);
+    job->maps = job->parts = NULL;
+    for (size_t i = 0; i < job->reported_count; i++)
+        frame_free(&job->reported[i].done->base);
+    free(job->reported);
+    free(job->workers);
+    free(job->fed);
+    free(job->watchers);
+    free(job->news);
+    free(job->told);
+    job->news = NULL;
+    job->told = NULL;
+    job->news_count = job->news_capacity = job->announced = 0;
+    job->reported = NULL;
+    job->workers = job->fed = job->watchers = NULL;
+    job->reported_count = job->worker_count = job->fed_count = job->watcher_count = 0;
+    job->reported_capacity = job->worker_capacity = job->fed_capacity = job->watcher_capacity =
+        0;
+    job->shrunk = true;
 }
 
 void job_free(struct job *job)
 {
     if (!job)
         return;
-    output_abandon(&job->output);
+    job_shrink(job);
     output_done(&job->output);
-    plan_done(&job->plan);
-    frame_free(&job->submit->base);
-    if (job->check)
-        frame_free(&job->check->base);
-    free_messages(job->maps, job->map_count);
-    free_messages(job->parts, job->part_count);
-    free_messages(job->reported, job->reported_count);
+    if (job->result)
+        frame_free(&job->result->base);
     for (size_t i = 0; i < job->failure_count; i++)
         free(job->failures[i].log_tail);
     free(job->failures);
-    free(job->workers);
-    free(job->fed);
+    free(job->title);
+    free(job->object);
     free(job);
 }
 
@@ -112,20 +154,22 @@ int job_commit(struct job *job, struct error *err)
     return 0;
 }
 
-void job_report(struct job *job, Mr__TaskDone *done)
+void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done)
 {
     memory_reserve(&job->reported, &job->reported_capacity, job->reported_count + 1,
                    sizeof *job->reported);
-    job->reported[job->reported_count++] = done;
+    job->reported[job->reported_count++] = (struct job_answer){worker, done};
 }
 
 /* Takes the attempt's message out of the reported ones; NULL if it is not there. */
-static Mr__TaskDone *take_reported(struct job *job, const struct sched_attempt *attempt)
+static Mr__TaskDone *take_reported(struct job *job, uint64_t worker,
+                                   const struct sched_attempt *attempt)
 {
     for (size_t i = 0; i < job->reported_count; i++) {
-        Mr__TaskDone *done = job->reported[i];
+        Mr__TaskDone *done = job->reported[i].done;
 
-        if ((uint32_t)done->kind == (uint32_t)attempt->kind && done->task == attempt->task &&
+        if (job->reported[i].worker == worker &&
+            (uint32_t)done->kind == (uint32_t)attempt->kind && done->task == attempt->task &&
             done->attempt == attempt->attempt) {
             job->reported[i] = job->reported[--job->reported_count];
             return done;
@@ -143,39 +187,98 @@ static Mr__TaskDone **place_of(struct job *job, const struct sched_attempt *atte
     return attempt->task < job->part_count ? &job->parts[attempt->task] : NULL;
 }
 
-void job_accept(struct job *job, const struct sched_attempt *attempt)
+static void set_endpoint(Mr__TaskDone *done, ProtobufCBinaryData endpoint)
 {
-    Mr__TaskDone *done = take_reported(job, attempt), **place = place_of(job, attempt);
+    if (!done->output)
+        return;
+    free(done->output->endpoint.data);
+    done->output->endpoint.data = memory_new(endpoint.len + 1);
+    memcpy(done->output->endpoint.data, endpoint.len ? endpoint.data : (const uint8_t *)"",
+           endpoint.len);
+    done->output->endpoint.len = endpoint.len;
+}
+
+void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
+                ProtobufCBinaryData endpoint)
+{
+    Mr__TaskDone *done = take_reported(job, worker, attempt), **place = place_of(job, attempt);
 
     check(done && place);
     if (*place)
         frame_free(&(*place)->base);
+    set_endpoint(done, endpoint);
     *place = done;
 }
 
-void job_refuse(struct job *job, const struct sched_attempt *attempt)
+void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *attempt)
 {
-    Mr__TaskDone *done = take_reported(job, attempt);
+    Mr__TaskDone *done = take_reported(job, worker, attempt);
 
     if (done)
         frame_free(&done->base);
 }
 
-void job_failed(struct job *job, const struct sched_attempt *attempt,
-                const Mr__TaskFailed *failed)
+/* Its end: more than an honest worker sends, who says how much was dropped above the last
+ * output, and may put a backtrace below it. */
+static char *tail_of(const ProtobufCBinaryData *text)
+{
+    const size_t max = (size_t)4 * LIMIT_LOG_TAIL;
+    ProtobufCBinaryData end = *text;
+
+    if (end.len > max) {
+        end.data += end.len - max;
+        end.len = max;
+    }
+    return text_of(end);
+}
+
+/* A new entry; beyond a number of them the last one is used again and again. */
+static struct job_failure *new_failure(struct job *job, const char *worker,
+                                       const ProtobufCBinaryData *log_tail)
 {
     struct job_failure *failure;
 
-    if (job->failure_count >= FAILURES_KEPT)
+    if (job->failure_count < FAILURES_KEPT) {
+        memory_reserve(&job->failures, &job->failure_capacity, job->failure_count + 1,
+                       sizeof *job->failures);
+        job->failure_count++;
+    } else {
+        free(job->failures[FAILURES_KEPT - 1].log_tail);
+    }
+    failure = &job->failures[job->failure_count - 1];
+    *failure = (struct job_failure){.log_tail = tail_of(log_tail)};
+    snprintf(failure->worker, sizeof failure->worker, "%s", worker);
+    return failure;
+}
+
+struct job_failure *job_failed(struct job *job, const struct sched_attempt *attempt,
+                               const char *worker, const Mr__TaskFailed *failed)
+{
+    static const char *const kinds[] = {
+        [SCHED_CHECK] = "check", [SCHED_MAP] = "map", [SCHED_REDUCE] = "reduce"};
+    struct job_failure *failure = new_failure(job, worker, &failed->log_tail);
+    enum error_code code = (enum error_code)failed->error->code;
+
+    /* No worker can know that others see more, and none fails of nothing. */
+    if (code == ERROR_UNSEEN || code == ERROR_NONE)
+        code = ERROR_INTERNAL;
+    failure->attempt = *attempt;
+    snprintf(failure->task, sizeof failure->task, "%s-%" PRIu32,
+             (unsigned)attempt->kind <= SCHED_REDUCE ? kinds[attempt->kind] : "?",
+             attempt->task);
+    error_set(&failure->error, code, "%.*s", (int)failed->error->text.len,
+              (const char *)failed->error->text.data);
+    return failure;
+}
+
+void job_said(struct job *job, const char *worker, const ProtobufCBinaryData *text)
+{
+    struct job_failure *said;
+
+    if (job->failure_count == FAILURES_KEPT)
         return;
-    memory_reserve(&job->failures, &job->failure_capacity, job->failure_count + 1,
-                   sizeof *job->failures);
-    failure = &job->failures[job->failure_count++];
-    *failure = (struct job_failure){.attempt = *attempt, .log_tail = text_of(failed->log_tail)};
-    error_set(&failure->error,
-              failed->error ? (enum error_code)failed->error->code : ERROR_INTERNAL, "%.*s",
-              failed->error ? (int)failed->error->text.len : 0,
-              failed->error ? (const char *)failed->error->text.data : "");
+    said = new_failure(job, worker, text);
+    said->attempt = (struct sched_attempt){.job = job->id};
 }
 
 const struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt)
@@ -198,4 +301,52 @@ bool job_note_worker(uint64_t **set, size_t *count, size_t *capacity, uint64_t w
     memory_reserve(set, capacity, *count + 1, sizeof **set);
     (*set)[(*count)++] = worker;
     return true;
+}
+
+void job_watch(struct job *job, uint64_t client)
+{
+    job_note_worker(&job->watchers, &job->watcher_count, &job->watcher_capacity, client);
+}
+
+void job_unwatch(struct job *job, uint64_t client)
+{
+    for (size_t i = 0; i < job->watcher_count; i++)
+        if (job->watchers[i] == client)
+            job->watchers[i--] = job->watchers[--job->watcher_count];
+}
+
+/* Whether the coordinator finds a file as it was planned. */
+static bool sees(const struct input_file *file)
+{
+    struct stat st;
+
+    return !stat(file->path, &st) && (uint64_t)st.st_size == file->size &&
+           (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == file->mtime_ns &&
+           !access(file->path, R_OK);
+}
+
+static bool sees_split(const struct job *job, uint32_t task)
+{
+    const struct split *split;
+
+    if (task >= job->plan.split_count)
+        return false;
+    split = &job->plan.splits[task];
+    for (uint32_t i = 0; i < split->count; i++)
+        if (!sees(&job->plan.files.items[job->plan.extents[split->first + i].file]))
+            return false;
+    return true;
+}
+
+void job_judge_sight(struct job *job, const struct sched_attempt *attempt,
+                     struct job_failure *failure)
+{
+    bool input = failure->error.code == ERROR_INPUT && attempt->kind == SCHED_MAP;
+    bool output = failure->error.code == ERROR_OUTPUT && attempt->kind == SCHED_REDUCE;
+
+    if ((input && sees_split(job, attempt->task)) ||
+        (output && !access(job->output.staging, W_OK | X_OK))) {
+        failure->error.code = ERROR_UNSEEN;
+        job->unseen = failure->error;
+    }
 }

@@ -11,46 +11,74 @@
 #include "coordinator/sched/sched.h"
 #include "wire/mr.pb-c.h"
 
-/* A failed attempt's own words, kept until the job's cause is known. */
+/* A failed attempt's own words; or, with attempt 0, what an executor printed last. */
 struct job_failure {
     struct sched_attempt attempt;
+    char task[24]; /* "map-3", for people */
+    char worker[65];
     struct error error;
     char *log_tail;
+};
+
+/* An accepted map output that other workers may fetch, until that attempt no longer counts. */
+struct job_news {
+    uint32_t task, attempt;
+};
+
+/* An answer that was not judged yet. */
+struct job_answer {
+    uint64_t worker;
+    Mr__TaskDone *done;
 };
 
 struct job {
     uint64_t id;
     char name[24]; /* of the id, for people and paths */
+    char *title;   /* what the user calls it, or the object's name */
+    char *object;  /* the object's file name */
     uint64_t client;
     Mr__Submit *submit; /* owned; the specification */
     struct plan plan;
     struct output output;
-    int64_t started_ms;
+    int64_t started_ms, ended_ms;
 
     Mr__TaskDone *check; /* owned; carries the description */
     Mr__TaskDone **maps; /* accepted ones by task, owned; NULL: not yet */
     Mr__TaskDone **parts;
     uint32_t map_count, part_count;
-    Mr__TaskDone **reported; /* done, not yet accepted or refused */
+    struct job_answer *reported; /* done, not yet accepted or refused */
     size_t reported_count, reported_capacity;
 
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
     struct error broken; /* why planning or committing failed */
+    struct error unseen; /* what the last worker did not see that was left out for it */
     bool maps_done;      /* workers may be told where the map outputs are */
     bool committed;
-    bool finished;
+    bool shrunk; /* finished, and what only running needs is gone */
+    enum sched_state state;
+    Mr__Finished *result; /* owned; how it ended; NULL: not yet */
+    uint64_t *watchers;   /* clients that wait for the end */
+    size_t watcher_count, watcher_capacity;
     uint64_t *workers; /* that were told of this job */
     size_t worker_count, worker_capacity;
     uint64_t *fed; /* workers that know all map outputs */
     size_t fed_count, fed_capacity;
-    struct sched_progress shown; /* last progress that the client was told */
+    struct job_news *news; /* in the order of acceptance */
+    size_t news_count, news_capacity;
+    size_t announced; /* when outputs were announced last, there were so many news */
+    size_t *told;     /* how many of them each home knows; NULL: nothing was announced yet */
+    struct sched_progress
+        shown; /* last progress that the clients were told, and why it waits */
+    char reason[512];
 };
 
 /* Takes over `submit`. Expands the inputs and checks the output; touches no file. */
-int job_open(uint64_t id, uint64_t client, Mr__Submit *submit, struct job **ret,
-             struct error *err);
+int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err);
+/* Takes NULL. */
 void job_free(struct job *job);
+/* Frees all but what can still be asked about once it is finished. */
+void job_shrink(struct job *job);
 
 /* Cuts the splits and makes the staging folder; the CHECK task has been accepted. */
 int job_plan(struct job *job, uint32_t workers, struct error *err);
@@ -59,18 +87,31 @@ int job_plan(struct job *job, uint32_t workers, struct error *err);
 int job_commit(struct job *job, struct error *err);
 
 /* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over. */
-void job_report(struct job *job, Mr__TaskDone *done);
-/* The attempt counts: its message moves to check, maps or parts. */
-void job_accept(struct job *job, const struct sched_attempt *attempt);
+void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done);
+/* The attempt counts: its message moves to check, maps or parts. `endpoint` is where the worker
+ * serves its runs. */
+void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
+                ProtobufCBinaryData endpoint);
 /* The attempt does not count, or no longer does. */
-void job_refuse(struct job *job, const struct sched_attempt *attempt);
+void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
 
 /* Keeps what a failed attempt said; and finds the words for the scheduler's cause. */
-void job_failed(struct job *job, const struct sched_attempt *attempt,
-                const Mr__TaskFailed *failed);
+struct job_failure *job_failed(struct job *job, const struct sched_attempt *attempt,
+                               const char *worker, const Mr__TaskFailed *failed);
 const struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt);
+/* Keeps what an executor printed last. */
+void job_said(struct job *job, const char *worker, const ProtobufCBinaryData *text);
+
+/* A worker could not read an input or write its part. If the coordinator sees the same files as
+ * it did when it planned, the fault is the worker's: the failure becomes ERROR_UNSEEN. */
+void job_judge_sight(struct job *job, const struct sched_attempt *attempt,
+                     struct job_failure *failure);
 
 /* Remembers that `worker` is in *set; false if it was already. */
 bool job_note_worker(uint64_t **set, size_t *count, size_t *capacity, uint64_t worker);
+
+/* Who is told of progress and the end. */
+void job_watch(struct job *job, uint64_t client);
+void job_unwatch(struct job *job, uint64_t client);
 
 #endif

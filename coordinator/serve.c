@@ -1,28 +1,19 @@
 #include "coordinator/serve.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "base/check.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
 {
-    for (size_t i = 0; i < coordinator->job_count; i++)
+    for (size_t i = coordinator->job_count; i-- > 0;)
         if (coordinator->jobs[i]->id == id)
             return coordinator->jobs[i];
-    return NULL;
-}
-
-struct member *core_member(const struct coordinator *coordinator, uint64_t id)
-{
-    for (size_t i = 0; i < coordinator->member_count; i++)
-        if (coordinator->members[i].id == id)
-            return &coordinator->members[i];
     return NULL;
 }
 
@@ -38,87 +29,29 @@ void core_post(struct coordinator *coordinator, const struct sched_event *event)
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message)
 {
-    struct error ignored;
-
-    link_send(coordinator->link, peer, type, message, &ignored);
+    link_send(coordinator->link, peer, type, message);
 }
 
-/* Ids sort by time and do not meet those of other coordinators on the same storage: 32 bits of
- * seconds, 16 of chance. */
-static uint64_t new_job_id(const struct coordinator *coordinator)
+ProtobufCBinaryData core_bytes(const char *text)
 {
-    uint64_t id;
-
-    do {
-        uint16_t chance;
-
-        check(getrandom(&chance, sizeof chance, 0) == sizeof chance);
-        id = ((uint64_t)time(NULL) & 0xffffffff) << 16 | chance;
-    } while (core_job(coordinator, id));
-    return id;
+    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
 }
 
-static int check_spec(const Mr__JobSpec *spec, struct error *err)
+void core_error(Mr__Error *message, const struct error *error)
 {
-    if (!spec || !spec->object.len || !spec->output.len || spec->object_sha256.len != 32)
-        return error_set(err, ERROR_USAGE, "the submission lacks an object or an output");
-    if (spec->reducers > LIMIT_PARTS)
-        return error_set(err, ERROR_USAGE, "%u reducers are more than the limit of %d",
-                         spec->reducers, LIMIT_PARTS);
-    return 0;
+    mr__error__init(message);
+    message->code = error->code;
+    message->text = core_bytes(error->text);
 }
 
-/* Takes over the message. */
-static void submit(struct coordinator *coordinator, uint64_t client, Mr__Submit *message)
+/* What others are told of an answer must be there, and fit into messages. */
+static bool makes_sense(const Mr__TaskDone *done)
 {
-    struct sched_event event = {.type = EVENT_JOB_SUBMITTED};
-    struct error err = {0};
-    struct job *job;
-
-    if (check_spec(message->spec, &err)) {
-        frame_free(&message->base);
-    } else if (!job_open(new_job_id(coordinator), client, message, &job, &err)) {
-        memory_reserve(&coordinator->jobs, &coordinator->job_capacity,
-                       coordinator->job_count + 1, sizeof *coordinator->jobs);
-        coordinator->jobs[coordinator->job_count++] = job;
-        event.job = job->id;
-        core_post(coordinator, &event);
-        return;
-    }
-    Mr__Error error = MR__ERROR__INIT;
-    Mr__Submitted reply = MR__SUBMITTED__INIT;
-    error.code = err.code;
-    error.text = (ProtobufCBinaryData){strlen(err.text), (uint8_t *)err.text};
-    reply.error = &error;
-    core_send(coordinator, client, FRAME_SUBMITTED, &reply.base);
-}
-
-static void join(struct coordinator *coordinator, uint64_t worker, const Mr__Hello *hello)
-{
-    struct sched_event event = {.type = EVENT_WORKER_JOINED,
-                                .worker = worker,
-                                .threads = hello->threads ? hello->threads : 1};
-    Mr__Welcome welcome = MR__WELCOME__INIT;
-
-    if (core_member(coordinator, worker))
-        return;
-    memory_reserve(&coordinator->members, &coordinator->member_capacity,
-                   coordinator->member_count + 1, sizeof *coordinator->members);
-    coordinator->members[coordinator->member_count++] = (struct member){worker, event.threads};
-    welcome.worker = worker;
-    core_send(coordinator, worker, FRAME_WELCOME, &welcome.base);
-    core_post(coordinator, &event);
-}
-
-static void leave(struct coordinator *coordinator, uint64_t worker)
-{
-    struct sched_event event = {.type = EVENT_WORKER_LOST, .worker = worker};
-    struct member *member = core_member(coordinator, worker);
-
-    if (!member)
-        return;
-    *member = coordinator->members[--coordinator->member_count];
-    core_post(coordinator, &event);
+    if (done->kind == MR__TASK_KIND__CHECK)
+        return done->description && done->description->n_counters <= LIMIT_COUNTERS;
+    if (done->kind == MR__TASK_KIND__MAP)
+        return done->output && done->output->path.len < PATH_MAX;
+    return true;
 }
 
 /* Takes over the message. */
@@ -130,12 +63,11 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
         .attempt = {done->job, (enum sched_kind)done->kind, done->task, done->attempt}};
     struct job *job = core_job(coordinator, done->job);
 
-    if (!job || (done->kind == MR__TASK_KIND__CHECK && !done->description) ||
-        (done->kind == MR__TASK_KIND__MAP && !done->output)) {
+    if (!job || job->result || !makes_sense(done)) {
         frame_free(&done->base);
         return;
     }
-    job_report(job, done);
+    job_report(job, worker, done);
     core_post(coordinator, &event);
 }
 
@@ -150,44 +82,49 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
         .suspect = failed->suspect,
         .lost_map = failed->lost_map};
     struct job *job = core_job(coordinator, failed->job);
+    struct job_failure *failure;
+    char name[65];
 
-    if (!job || !failed->error || failed->error->code >= ERROR_CODES)
+    if (!job || job->result || !failed->error || failed->error->code >= ERROR_CODES)
         return;
-    event.code = (enum error_code)failed->error->code;
-    job_failed(job, &event.attempt, failed);
+    /* It must not speak for the attempt that counts. */
+    if (!sched_runs(coordinator->sched, worker, &event.attempt))
+        return;
+    failure = job_failed(job, &event.attempt, members_name(coordinator, worker, name), failed);
+    if (coordinator->options.patient)
+        job_judge_sight(job, &event.attempt, failure);
+    event.code = failure->error.code;
+    log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
+              LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
+              LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
     core_post(coordinator, &event);
 }
 
-static void cancel(struct coordinator *coordinator, const Mr__Cancel *message)
+static void job_closed(struct coordinator *coordinator, uint64_t worker,
+                       const Mr__JobClosed *message)
 {
-    struct sched_event event = {.type = EVENT_JOB_CANCELLED, .job = message->job};
+    struct job *job = core_job(coordinator, message->job);
+    char name[65];
 
-    if (core_job(coordinator, message->job))
-        core_post(coordinator, &event);
+    if (job && message->log_tail.len)
+        job_said(job, members_name(coordinator, worker, name), &message->log_tail);
 }
 
-/* One message from a peer, which may say anything. Takes over the message. */
-static void receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
-                    ProtobufCMessage *message)
+static void from_worker(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                        ProtobufCMessage *message)
 {
     switch (type) {
-    case FRAME_SUBMIT:
-        submit(coordinator, peer, (Mr__Submit *)message);
-        return;
     case FRAME_TASK_DONE:
         task_done(coordinator, peer, (Mr__TaskDone *)message);
         return;
-    case FRAME_HELLO:
-        join(coordinator, peer, (const Mr__Hello *)message);
-        break;
-    case FRAME_GOODBYE:
-        leave(coordinator, peer);
-        break;
     case FRAME_TASK_FAILED:
         task_failed(coordinator, peer, (const Mr__TaskFailed *)message);
         break;
-    case FRAME_CANCEL:
-        cancel(coordinator, (const Mr__Cancel *)message);
+    case FRAME_BLOB_GET:
+        submit_blob_get(coordinator, peer, (const Mr__BlobGet *)message);
+        break;
+    case FRAME_JOB_CLOSED:
+        job_closed(coordinator, peer, (const Mr__JobClosed *)message);
         break;
     default:
         break;
@@ -195,9 +132,58 @@ static void receive(struct coordinator *coordinator, uint64_t peer, enum frame_t
     frame_free(message);
 }
 
+static void from_client(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                        ProtobufCMessage *message)
+{
+    switch (type) {
+    case FRAME_SUBMIT:
+        submit_job(coordinator, peer, (Mr__Submit *)message);
+        return;
+    case FRAME_BLOB:
+        submit_blob(coordinator, peer, (const Mr__Blob *)message);
+        break;
+    case FRAME_CANCEL:
+        submit_cancel(coordinator, peer, (const Mr__Cancel *)message);
+        break;
+    case FRAME_QUERY:
+        answer_query(coordinator, peer, (const Mr__Query *)message);
+        break;
+    default:
+        break;
+    }
+    frame_free(message);
+}
+
+/* One message from a peer, which may say anything. Takes over the message. */
+static void receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                    ProtobufCMessage *message)
+{
+    const struct member *member = members_find(coordinator, peer);
+
+    if (type == FRAME_HELLO) {
+        members_join(coordinator, peer, (Mr__Hello *)message);
+    } else if (!member) {
+        /* A session begins with HELLO, or it is none; the link would take the message anew. */
+        link_send_once(coordinator->link, peer, FRAME_FENCED, NULL);
+        link_forget(coordinator->link, peer);
+        frame_free(message);
+    } else if (type == FRAME_HEARTBEAT) {
+        members_beat(coordinator, peer, (Mr__Heartbeat *)message);
+    } else if (type == FRAME_GOODBYE) {
+        members_leave(coordinator, peer, "worker left");
+        frame_free(message);
+    } else if (member->hello->role == MR__ROLE__WORKER) {
+        from_worker(coordinator, peer, type, message);
+    } else {
+        from_client(coordinator, peer, type, message);
+    }
+}
+
 /* Steps the scheduler until no event is left: carrying out its actions makes new ones. */
 static void settle(struct coordinator *coordinator)
 {
+    if (coordinator->event_head == coordinator->event_count)
+        return;
     while (coordinator->event_head < coordinator->event_count) {
         struct sched_event event = coordinator->events[coordinator->event_head++];
 
@@ -207,37 +193,78 @@ static void settle(struct coordinator *coordinator)
             carry_out(coordinator, &coordinator->actions.items[i]);
     }
     for (size_t i = 0; i < coordinator->job_count; i++)
-        if (!coordinator->jobs[i]->finished)
+        if (!coordinator->jobs[i]->result)
             carry_progress(coordinator, coordinator->jobs[i]);
 }
 
-/* Finished jobs are dropped: a private coordinator keeps no history. */
+/* Of the finished jobs the latest are kept, without what only running needs. */
 static void forget_finished(struct coordinator *coordinator)
 {
-    for (size_t i = 0; i < coordinator->job_count;) {
+    size_t finished = 0, kept = 0;
+
+    for (size_t i = 0; i < coordinator->job_count; i++) {
         struct job *job = coordinator->jobs[i];
 
-        if (!job->finished) {
-            i++;
+        if (!job->result)
             continue;
+        finished++;
+        if (!job->shrunk) {
+            sched_forget(coordinator->sched, job->id);
+            job_shrink(job);
         }
-        sched_forget(coordinator->sched, job->id);
-        job_free(job);
-        coordinator->jobs[i] = coordinator->jobs[--coordinator->job_count];
     }
+    for (size_t i = 0; i < coordinator->job_count; i++) {
+        struct job *job = coordinator->jobs[i];
+
+        if (job->result && finished > coordinator->options.retained) {
+            finished--;
+            job_free(job);
+        } else {
+            coordinator->jobs[kept++] = job;
+        }
+    }
+    coordinator->job_count = kept;
 }
 
-int serve_open(void *context, const char *endpoint, struct coordinator **ret, struct error *err)
+int serve_open(const struct coordinator_options *options, struct coordinator **ret,
+               struct error *err)
 {
     struct coordinator *coordinator = memory_zeroed(1, sizeof *coordinator);
+    cleanup_free char *blobs = memory_format("%s/blobs", options->state);
 
-    if (link_listen(context, endpoint, &coordinator->link, err)) {
-        free(coordinator);
+    coordinator->options = *options;
+    coordinator->sched = sched_new();
+    if (blobs_open(blobs, &coordinator->blobs, err) ||
+        link_listen(options->context, options->endpoint, &coordinator->link, err)) {
+        serve_close(coordinator);
         return -1;
     }
-    coordinator->sched = sched_new();
     *ret = coordinator;
     return 0;
+}
+
+const char *serve_endpoint(const struct coordinator *coordinator)
+{
+    return link_endpoint(coordinator->link);
+}
+
+static long least(long a, long b)
+{
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+/* Messages of one peer after the other, but not for ever: time is to be looked at in between.
+ */
+static void receive_some(struct coordinator *coordinator)
+{
+    ProtobufCMessage *message;
+    enum frame_type type;
+    uint64_t peer;
+
+    for (int i = 0; i < 1000 && link_receive(coordinator->link, &peer, &type, &message); i++) {
+        receive(coordinator, peer, type, message);
+        settle(coordinator);
+    }
 }
 
 void serve_run(struct coordinator *coordinator, int stop_fd)
@@ -245,18 +272,15 @@ void serve_run(struct coordinator *coordinator, int stop_fd)
     struct link_event events[] = {{.link = coordinator->link}, {.fd = stop_fd}};
 
     for (;;) {
-        ProtobufCMessage *message;
-        enum frame_type type;
-        uint64_t peer;
+        long wait = members_expire(coordinator);
 
-        link_wait(events, 2, -1);
+        settle(coordinator);
+        forget_finished(coordinator);
+        link_wait(events, 2, least(wait, link_tend(coordinator->link)));
         if (events[1].ready)
             return;
-        while (link_receive(coordinator->link, &peer, &type, &message)) {
-            receive(coordinator, peer, type, message);
-            settle(coordinator);
-        }
-        forget_finished(coordinator);
+        if (events[0].ready)
+            receive_some(coordinator);
     }
 }
 
@@ -267,10 +291,11 @@ void serve_close(struct coordinator *coordinator)
     for (size_t i = 0; i < coordinator->job_count; i++)
         job_free(coordinator->jobs[i]);
     free(coordinator->jobs);
-    free(coordinator->members);
+    members_done(coordinator);
     free(coordinator->events);
     sched_actions_done(&coordinator->actions);
     sched_free(coordinator->sched);
+    blobs_close(coordinator->blobs);
     link_close(coordinator->link);
     free(coordinator);
 }

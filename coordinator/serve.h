@@ -3,13 +3,32 @@
 #ifndef COORDINATOR_SERVE_H
 #define COORDINATOR_SERVE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/error.h"
+
+struct coordinator_options {
+    void *context;         /* of links */
+    const char *endpoint;  /* to listen on */
+    const char *state;     /* an existing folder for what it keeps: job objects */
+    uint32_t heartbeat_ms; /* how often workers and clients say that they live */
+    uint32_t lease_ms;     /* who says nothing for so long is lost */
+    bool patient; /* a worker that does not see a file is left out of the job, which waits if
+                     need be; else the job fails */
+    uint32_t retained; /* finished jobs that can still be asked about */
+};
+
+enum { DEFAULT_HEARTBEAT_MS = 1000, DEFAULT_LEASE_MS = 10000, DEFAULT_RETAINED = 1000 };
 
 struct coordinator;
 
-/* Listens on `endpoint` with the process's link context. */
-int serve_open(void *context, const char *endpoint, struct coordinator **ret,
+/* Listens. The options' texts must outlive the coordinator. */
+int serve_open(const struct coordinator_options *options, struct coordinator **ret,
                struct error *err);
+
+/* What it listens on, with the port that the system chose. */
+const char *serve_endpoint(const struct coordinator *coordinator);
 
 /* Serves until `stop_fd` becomes readable. */
 void serve_run(struct coordinator *coordinator, int stop_fd);

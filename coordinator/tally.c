@@ -25,6 +25,7 @@ static const struct {
     {"reduce_input_records", false},
     {"spilled_bytes", false},
     {"shuffle_bytes", false},
+    {"prefetched_bytes", false}, /* those of the shuffle that were fetched while maps ran */
     {"failed_attempts", false},
     {"map_reruns", false},
 };
@@ -36,7 +37,7 @@ static struct tally_counter *find(struct tally *tally, const char *name, size_t 
 {
     for (size_t i = 0; i < tally->count; i++)
         if (strlen(tally->items[i].name) == length &&
-            !memcmp(tally->items[i].name, name, length))
+            (!length || !memcmp(tally->items[i].name, name, length)))
             return &tally->items[i];
     return NULL;
 }
@@ -47,17 +48,17 @@ static int64_t wrapping_sum(int64_t a, int64_t b)
     return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
-static void add(struct tally *tally, const char *name, size_t length, int64_t value, bool exact)
+/* A counter that starts at nothing. */
+static void declare(struct tally *tally, const char *name, size_t length, bool exact)
 {
-    struct tally_counter *counter = find(tally, name, length);
+    struct tally_counter *counter;
 
-    if (!counter) {
-        memory_reserve(&tally->items, &tally->capacity, tally->count + 1, sizeof *tally->items);
-        counter = &tally->items[tally->count++];
-        *counter = (struct tally_counter){.exact = exact};
-        snprintf(counter->name, sizeof counter->name, "%.*s", (int)length, name);
-    }
-    counter->value = wrapping_sum(counter->value, value);
+    if (find(tally, name, length))
+        return;
+    memory_reserve(&tally->items, &tally->capacity, tally->count + 1, sizeof *tally->items);
+    counter = &tally->items[tally->count++];
+    *counter = (struct tally_counter){.exact = exact};
+    snprintf(counter->name, sizeof counter->name, "%.*s", (int)length, name);
 }
 
 static void add_tasks(struct tally *tally, Mr__TaskDone *const *tasks, uint32_t n)
@@ -65,9 +66,13 @@ static void add_tasks(struct tally *tally, Mr__TaskDone *const *tasks, uint32_t 
     for (uint32_t i = 0; i < n; i++)
         for (size_t k = 0; tasks[i] && k < tasks[i]->n_counters; k++) {
             const Mr__Counter *counter = tasks[i]->counters[k];
+            struct tally_counter *sum =
+                find(tally, (const char *)counter->name.data, counter->name.len);
 
-            add(tally, (const char *)counter->name.data, counter->name.len, counter->value,
-                true);
+            /* What nobody declared does not count: a worker may say anything, and all of
+             * it would go into one message. */
+            if (sum)
+                sum->value = wrapping_sum(sum->value, counter->value);
         }
 }
 
@@ -76,12 +81,12 @@ void tally_job(struct tally *tally, const struct job *job,
 {
     *tally = (struct tally){0};
     for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
-        add(tally, built_in[i].name, strlen(built_in[i].name), 0, built_in[i].exact);
+        declare(tally, built_in[i].name, strlen(built_in[i].name), built_in[i].exact);
     /* The job's own appear even if no task ran. */
     for (size_t i = 0; job->check && i < job->check->description->n_counters; i++) {
         ProtobufCBinaryData name = job->check->description->counters[i];
 
-        add(tally, (const char *)name.data, name.len, 0, true);
+        declare(tally, (const char *)name.data, name.len, true);
     }
     add_tasks(tally, job->maps, job->map_count);
     add_tasks(tally, job->parts, job->part_count);
@@ -89,12 +94,6 @@ void tally_job(struct tally *tally, const struct job *job,
         find(tally, "failed_attempts", 15)->value = (int64_t)progress->failed_attempts;
         find(tally, "map_reruns", 10)->value = (int64_t)progress->map_reruns;
     }
-    for (size_t i = 0; i < tally->count; i++)
-        if (!strcmp(tally->items[i].name, hidden)) {
-            memmove(&tally->items[i], &tally->items[i + 1],
-                    (tally->count - i - 1) * sizeof *tally->items);
-            tally->count--;
-        }
 }
 
 void tally_done(struct tally *tally)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Counts the words of real English text: what `make demo` shows.
+# Starts a cluster of processes, counts the words of real English text on it, and stops it: what `make demo` shows.
 #
 #     scripts/demo.sh [DIR]     (default: the licences that every Debian carries, and Perl's manuals if there)
 set -euo pipefail
@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 marram=build/release/marram
 out=build/demo
+# What an interrupted demo left running.
+[[ -e $out/cluster/cluster.json ]] && "$marram" cluster down --dir "$out/cluster"
 rm -rf "$out"
 mkdir -p "$out"
 if [[ -n ${1:-} ]]; then
@@ -18,8 +20,15 @@ else
     done < <(find /usr/share/perl -maxdepth 2 -type d -name pod 2>/dev/null | sort)
 fi
 
-echo "\$ marram run wordcount -i ${inputs[*]} -o $out/words"
-"$marram" run wordcount -i "${inputs[@]}" -o "$out/words" --json >"$out/result.json"
+echo "\$ marram cluster up --workers 2"
+"$marram" cluster up --workers 2 --dir "$out/cluster" --listen tcp://127.0.0.1:0 >"$out/up"
+trap '"$marram" cluster down --dir "$out/cluster"' EXIT
+MARRAM_COORDINATOR=$("$marram" cluster status --dir "$out/cluster" --json | sed -n 's/^ *"endpoint": "\(.*\)",$/\1/p')
+export MARRAM_COORDINATOR
+echo "\$ marram submit wordcount -i ${inputs[*]} -o $out/words"
+"$marram" submit wordcount -i "${inputs[@]}" -o "$out/words" --json >"$out/result.json"
+echo "\$ marram workers"
+"$marram" workers
 
 # The JSON has one field a line: no tool is needed to read one number.
 field() { sed -n "s/^ *\"$1\": \([0-9.]*\),*\$/\1/p" "$out/result.json"; }

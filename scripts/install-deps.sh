@@ -24,6 +24,7 @@ libcmocka-dev          test              unit tests
 mawk                   test              independent references
 procps                 test              looking for processes that were left behind
 strace                 test              seeing what reaches the disk
+iproute2               test              workers in network namespaces of their own
 clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang

@@ -44,7 +44,7 @@ run_one() {
     grep -h '^skipped:' "$log"
     if ((bad)); then
         echo "---- $test"
-        tail -60 "$log"
+        tail -120 "$log"
         echo "----"
     fi
     return 0

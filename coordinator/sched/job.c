@@ -53,6 +53,7 @@ void job_planned(struct sched *sched, struct job *job, uint32_t maps, uint32_t r
     job->map_count = maps;
     job->reduce_count = reduces;
     job->phase = JOB_MAPPING;
+    place_homes(sched, job);
     job->gate = gate_persist(sched, SCHED_RECORD_PLANNED, job->id, NULL, 0);
     for (uint32_t i = 0; i < maps; i++)
         task_ready(&job->maps[i]);
@@ -179,6 +180,9 @@ void job_delete(struct sched *sched, struct job *job)
         sched->last = job->prev;
     map_remove(&sched->jobs, job->id);
     map_done(&job->workers);
+    map_done(&job->excluded);
+    map_done(&job->home_of);
+    free(job->homes);
     for (int i = 0; i < 2; i++) {
         heap_done(&job->pending[i]);
         heap_done(&job->lonely[i]);

@@ -2,8 +2,14 @@
  *
  * A CHECK or MAP attempt takes a whole worker, a REDUCE attempt one of its threads. Beyond what
  * it runs a worker holds one task more in hand, so that it need not wait for the next; but only
- * while more tasks are pending than there are workers, so that at the end none waits in one
- * hand while others are empty. */
+ * while more tasks are pending than there are workers that may have them, so that at the end
+ * none waits in one hand while others are empty.
+ *
+ * Each part has a home, a worker that may have fetched for it while the maps ran. A worker
+ * takes the parts whose home it is first, but none waits for its home while another worker has
+ * room.
+ */
+#include "base/memory.h"
 #include "coordinator/sched/state.h"
 
 static void unlist(struct worker *worker)
@@ -50,17 +56,54 @@ void place_worker(struct sched *sched, struct worker *worker)
     list->last = worker;
 }
 
-/* The first of a list, or the second if the task had better avoid the first. */
-static struct worker *pick(const struct worker_list *list, const struct task *task)
+/* The first worker from here on that may have tasks of the job. */
+static struct worker *seeing(const struct job *job, struct worker *worker)
 {
-    struct worker *worker = list->first;
-
-    if (worker && worker->id == task->avoid && worker->next)
-        return worker->next;
+    while (worker && job->excluded.count && map_get(&job->excluded, worker->id))
+        worker = worker->next;
     return worker;
 }
 
-/* Takes the next pending task of a heap and starts it. */
+/* The next two of a list that may have tasks of a job. It goes along the list but once: those
+ * that may not are passed over once in a step, however many tasks there are to place. */
+struct row {
+    const struct job *job;
+    struct worker *first, *second;
+};
+
+static struct row row_of(const struct job *job, const struct worker_list *list)
+{
+    struct row row = {.job = job, .first = seeing(job, list->first)};
+
+    if (row.first)
+        row.second = seeing(job, row.first->next);
+    return row;
+}
+
+/* Takes the first, or the second if the task had better avoid the first. */
+static struct worker *take(struct row *row, const struct task *task)
+{
+    struct worker *worker = row->first;
+
+    if (worker && row->second && worker->id == task->avoid)
+        worker = row->second;
+    else
+        row->first = row->second;
+    if (row->second)
+        row->second = seeing(row->job, row->second->next);
+    return worker;
+}
+
+/* A worker that was taken is at the end of the list again. */
+static void put_back(struct row *row, struct worker *worker)
+{
+    if (!row->first)
+        row->first = worker;
+    else if (!row->second)
+        row->second = worker;
+}
+
+/* The next pending task of a heap. */
 static struct task *top(struct heap *heap, struct task *tasks)
 {
     return heap->count ? &tasks[heap->items[0]] : NULL;
@@ -72,39 +115,110 @@ static void start_top(struct sched *sched, struct heap *heap, struct task *tasks
     task_start(sched, &tasks[heap_pop(heap)], worker);
 }
 
-static void place_check(struct sched *sched, struct job *job)
+static void place_check(struct sched *sched, struct job *job, struct row *idle)
 {
-    struct worker *worker = pick(&sched->idle, &job->check);
+    struct worker *worker;
 
-    if (!job->check_pending || !worker)
+    if (!job->check_pending || !(worker = take(idle, &job->check)))
         return;
     job->check_pending = false;
     task_start(sched, &job->check, worker);
 }
 
 /* Tasks that must be alone, and maps: a worker that holds nothing, each. */
-static void place_whole(struct sched *sched, struct heap *heap, struct task *tasks)
+static void place_whole(struct sched *sched, struct row *idle, struct heap *heap,
+                        struct task *tasks)
 {
     struct task *task;
     struct worker *worker;
 
-    while ((task = top(heap, tasks)) && (worker = pick(&sched->idle, task)))
+    while ((task = top(heap, tasks)) && (worker = take(idle, task)))
         start_top(sched, heap, tasks, worker);
 }
 
-static void place_reduces(struct sched *sched, struct job *job)
+/* ---- Homes ---- */
+
+static uint32_t add_homes(struct job *job, const struct worker_list *list, uint32_t count)
+{
+    for (struct worker *worker = seeing(job, list->first); worker && count < job->reduce_count;
+         worker = seeing(job, worker->next)) {
+        job->homes[count] = (struct home){.worker = worker->id, .next = count};
+        map_put(&job->home_of, worker->id, &job->homes[count]);
+        count++;
+    }
+    return count;
+}
+
+/* Those that hold nothing come first: where parts are few, they are theirs. */
+void place_homes(const struct sched *sched, struct job *job)
+{
+    uint32_t room = job->reduce_count;
+
+    if (sched->workers.count < room)
+        room = (uint32_t)sched->workers.count;
+    job->homes = memory_zeroed(room + 1UL, sizeof *job->homes);
+    job->home_count = add_homes(job, &sched->idle, 0);
+    job->home_count = add_homes(job, &sched->partial, job->home_count);
+    job->home_count = add_homes(job, &sched->full, job->home_count);
+}
+
+/* The first pending reduce whose home the worker is; NULL: none that it had better take. */
+static struct task *home_task(const struct job *job, const struct worker *worker)
+{
+    struct home *home = job->home_count ? map_get(&job->home_of, worker->id) : NULL;
+    struct task *task;
+
+    if (!home || (job->excluded.count && map_get(&job->excluded, worker->id)))
+        return NULL;
+    for (; home->next < job->reduce_count; home->next += job->home_count) {
+        task = &job->reduces[home->next];
+        if (task->state == TASK_PENDING && !task->alone)
+            return task->avoid == worker->id ? NULL : task;
+    }
+    return NULL;
+}
+
+/* Gives the worker one of its parts; false when it has none. */
+static bool start_home(struct sched *sched, struct job *job, struct worker *worker)
+{
+    struct task *task = home_task(job, worker);
+
+    if (!task)
+        return false;
+    heap_remove(&job->pending[1], task->number);
+    task_start(sched, task, worker);
+    return true;
+}
+
+/* The parts of those that have room, in turns. A worker that was given one stands at the end of
+ * the list, or in another. */
+static void place_at_home(struct sched *sched, struct job *job, const struct worker_list *list)
+{
+    struct worker *next;
+
+    for (struct worker *worker = list->first; worker && job->pending[1].count; worker = next) {
+        next = worker->next;
+        if (start_home(sched, job, worker) && !next && worker->list == list)
+            next = worker;
+    }
+}
+
+static void place_reduces(struct sched *sched, struct job *job, struct row *idle)
 {
     struct heap *heap = &job->pending[1];
     struct task *task;
+    struct worker *worker;
+    struct row partial;
 
-    while ((task = top(heap, job->reduces))) {
-        struct worker *worker = pick(&sched->idle, task);
-
-        if (!worker)
-            worker = pick(&sched->partial, task);
-        if (!worker)
-            return;
+    place_at_home(sched, job, &sched->idle);
+    place_at_home(sched, job, &sched->partial);
+    *idle = row_of(job, &sched->idle);
+    place_whole(sched, idle, heap, job->reduces);
+    partial = row_of(job, &sched->partial);
+    while ((task = top(heap, job->reduces)) && (worker = take(&partial, task))) {
         start_top(sched, heap, job->reduces, worker);
+        if (worker->list == &sched->partial)
+            put_back(&partial, worker);
     }
 }
 
@@ -118,18 +232,21 @@ static bool has_hand(const struct worker *worker, enum sched_kind kind)
     return worker->single == worker->threads && !worker->whole;
 }
 
-static void place_in_hands(struct sched *sched, struct heap *heap, struct task *tasks,
-                           enum sched_kind kind)
+static void place_in_hands(struct sched *sched, struct job *job, struct heap *heap,
+                           struct task *tasks, enum sched_kind kind)
 {
+    size_t takers = sched->workers.count - job->excluded.count;
     struct worker *next;
 
-    if (heap->count <= sched->workers.count)
+    if (heap->count <= takers)
         return;
     for (struct worker *worker = sched->full.first; worker; worker = next) {
         next = worker->next;
-        if (heap->count <= sched->workers.count)
+        if (heap->count <= takers)
             return;
-        if (has_hand(worker, kind))
+        if (!has_hand(worker, kind) || map_get(&job->excluded, worker->id))
+            continue;
+        if (kind != SCHED_REDUCE || !start_home(sched, job, worker))
             start_top(sched, heap, tasks, worker);
     }
 }
@@ -138,17 +255,19 @@ void place_all(struct sched *sched)
 {
     for (struct job *job = sched->first; job; job = job->next) {
         bool maps_ready = job->maps_done == job->map_count;
+        struct row idle;
 
         if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)
             continue;
-        place_check(sched, job);
-        place_whole(sched, &job->lonely[0], job->maps);
-        place_whole(sched, &job->pending[0], job->maps);
-        place_in_hands(sched, &job->pending[0], job->maps, SCHED_MAP);
+        idle = row_of(job, &sched->idle);
+        place_check(sched, job, &idle);
+        place_whole(sched, &idle, &job->lonely[0], job->maps);
+        place_whole(sched, &idle, &job->pending[0], job->maps);
+        place_in_hands(sched, job, &job->pending[0], job->maps, SCHED_MAP);
         if (job->phase != JOB_REDUCING || !maps_ready)
             continue;
-        place_whole(sched, &job->lonely[1], job->reduces);
-        place_reduces(sched, job);
-        place_in_hands(sched, &job->pending[1], job->reduces, SCHED_REDUCE);
+        place_whole(sched, &idle, &job->lonely[1], job->reduces);
+        place_reduces(sched, job, &idle);
+        place_in_hands(sched, job, &job->pending[1], job->reduces, SCHED_REDUCE);
     }
 }

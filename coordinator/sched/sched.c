@@ -70,6 +70,8 @@ static void worker_lost(struct sched *sched, uint64_t id)
         else
             task_forget_output(map);
     }
+    for (struct job *job = sched->first; job; job = job->next)
+        map_remove(&job->excluded, id);
     place_unlist(worker);
     free(worker);
 }
@@ -136,6 +138,43 @@ struct sched_progress sched_progress(const struct sched *sched, uint64_t id)
         .failed_attempts = job->failed_attempts,
         .map_reruns = job->map_reruns,
     };
+}
+
+enum sched_wait sched_waits(const struct sched *sched, uint64_t id)
+{
+    const struct job *job = map_get(&sched->jobs, id);
+
+    if (!job || job->running || job->gate > sched->persisted || job->phase == JOB_PLANNING ||
+        job->phase >= JOB_COMMITTING)
+        return SCHED_WAITS_NOT;
+    if (!sched->workers.count)
+        return SCHED_WAITS_WORKER;
+    return job->excluded.count < sched->workers.count ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
+}
+
+uint32_t sched_homes(const struct sched *sched, uint64_t id)
+{
+    const struct job *job = map_get(&sched->jobs, id);
+
+    return job ? job->home_count : 0;
+}
+
+uint64_t sched_home(const struct sched *sched, uint64_t id, uint32_t part)
+{
+    const struct job *job = map_get(&sched->jobs, id);
+    uint64_t home;
+
+    if (!job || part >= job->reduce_count || !job->home_count)
+        return 0;
+    home = job->homes[part % job->home_count].worker;
+    return map_get(&sched->workers, home) && !map_get(&job->excluded, home) ? home : 0;
+}
+
+uint32_t sched_held(const struct sched *sched, uint64_t id)
+{
+    const struct worker *worker = map_get(&sched->workers, id);
+
+    return worker ? worker->whole + worker->single : 0;
 }
 
 void sched_forget(struct sched *sched, uint64_t id)

@@ -134,6 +134,30 @@ struct sched_progress {
 };
 struct sched_progress sched_progress(const struct sched *sched, uint64_t job);
 
+/* Why nothing of a job runs. */
+enum sched_wait {
+    SCHED_WAITS_NOT, /* something runs, or the coordinator is at work on it, or it is finished
+                      */
+    SCHED_WAITS_WORKER, /* there is no worker */
+    SCHED_WAITS_SIGHT,  /* no worker sees its files: all failed with ERROR_UNSEEN */
+    SCHED_WAITS_TURN,   /* the workers are busy with other jobs */
+};
+enum sched_wait sched_waits(const struct sched *sched, uint64_t job);
+
+/* Whether that attempt runs on that worker now: what anyone else says of it is stale. */
+bool sched_runs(const struct sched *sched, uint64_t worker,
+                const struct sched_attempt *attempt);
+
+/* Where the parts of a job are reduced if there is room: the homes are fixed when it is
+ * planned, `sched_homes` of them, and part p belongs to the home p % sched_homes. sched_home
+ * says which worker that is; 0: it is gone, or does not see the job's files, or there is no
+ * such part. */
+uint32_t sched_homes(const struct sched *sched, uint64_t job);
+uint64_t sched_home(const struct sched *sched, uint64_t job, uint32_t part);
+
+/* How many attempts a worker holds. */
+uint32_t sched_held(const struct sched *sched, uint64_t worker);
+
 /* Forgets a finished job. */
 void sched_forget(struct sched *sched, uint64_t job);
 

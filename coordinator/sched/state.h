@@ -48,6 +48,12 @@ enum job_phase {
     JOB_FINISHED,
 };
 
+/* A worker that had better reduce the parts of one residue. */
+struct home {
+    uint64_t worker;
+    uint32_t next; /* no part of it before this one is pending */
+};
+
 struct job {
     uint64_t id;
     enum job_phase phase;
@@ -61,8 +67,12 @@ struct job {
     bool check_pending;
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
-    uint64_t age;       /* counts accepted maps, those made again too */
-    struct map workers; /* that were given something of it: id -> worker's id, as a marker */
+    uint64_t age;        /* counts accepted maps, those made again too */
+    struct map excluded; /* workers here that do not see its files: id -> job, as a marker */
+    struct map workers;  /* that were given something of it: id -> worker's id, as a marker */
+    struct home *homes;  /* of part p: homes[p % home_count] */
+    uint32_t home_count;
+    struct map home_of;      /* worker's id -> its home */
     struct job *prev, *next; /* in order of submission */
 };
 
@@ -136,5 +146,7 @@ void task_forget_output(struct task *map);
 void place_all(struct sched *sched);
 void place_worker(struct sched *sched, struct worker *worker);
 void place_unlist(struct worker *worker);
+/* Fixes which worker had better reduce what. */
+void place_homes(const struct sched *sched, struct job *job);
 
 #endif

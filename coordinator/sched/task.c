@@ -60,6 +60,12 @@ void task_ready(struct task *task)
         heap_push(task->alone ? &job->lonely[task->kind == SCHED_REDUCE]
                               : &job->pending[task->kind == SCHED_REDUCE],
                   task->number);
+    if (task->kind == SCHED_REDUCE && job->home_count) {
+        struct home *home = &job->homes[task->number % job->home_count];
+
+        if (home->next > task->number)
+            home->next = task->number;
+    }
 }
 
 void task_start(struct sched *sched, struct task *task, struct worker *worker)
@@ -111,6 +117,18 @@ void task_forget_output(struct task *map)
     map->worker = NULL;
 }
 
+static bool is_running(const struct task *task, uint64_t worker,
+                       const struct sched_attempt *attempt)
+{
+    return task && task->state == TASK_RUNNING && task->worker->id == worker &&
+           task->attempt == attempt->attempt;
+}
+
+bool sched_runs(const struct sched *sched, uint64_t worker, const struct sched_attempt *attempt)
+{
+    return is_running(task_find(sched, attempt), worker, attempt);
+}
+
 /* Whether the event is the answer that counts, sent again: to refuse it would tell the worker
  * to throw away what others will read. */
 static bool is_repeated(const struct task *task, const struct sched_event *event)
@@ -129,8 +147,7 @@ static struct task *running_task(struct sched *sched, const struct sched_event *
                                   .attempt = event->attempt};
     struct task *task = task_find(sched, &event->attempt);
 
-    if (task && task->state == TASK_RUNNING && task->worker->id == event->worker &&
-        task->attempt == event->attempt.attempt)
+    if (is_running(task, event->worker, &event->attempt))
         return task;
     if (task && is_repeated(task, event))
         refuse.type = ACTION_REPEATED;
@@ -209,6 +226,13 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
 }
 
+/* This worker cannot do it, through no fault of the task: others may. */
+static void exclude(struct task *task, const struct sched_event *event)
+{
+    map_put(&task->job->excluded, event->worker, task->job);
+    task_ready(task);
+}
+
 /* The reducer could not read a map's output: that map is made again. */
 static void refetch(struct sched *sched, struct task *task, const struct sched_event *event)
 {
@@ -241,6 +265,8 @@ void task_failed(struct sched *sched, const struct sched_event *event)
     task_detach(sched, task);
     if (policy == POLICY_REFETCH)
         refetch(sched, task, event);
+    else if (policy == POLICY_EXCLUDE)
+        exclude(task, event);
     else if (policy == POLICY_GIVE_UP && blamed)
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
     else if (policy == POLICY_BLAME && blamed)

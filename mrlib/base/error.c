@@ -32,6 +32,8 @@ static const struct {
     [ERROR_CANCELLED] = {"cancelled", POLICY_GIVE_UP, 1},
     [ERROR_REFUSED] = {"refused", POLICY_GIVE_UP, 4},
     [ERROR_INTERNAL] = {"internal", POLICY_GIVE_UP, 1},
+    [ERROR_UNREACHABLE] = {"unreachable", POLICY_GIVE_UP, 3},
+    [ERROR_UNSEEN] = {"unseen", POLICY_EXCLUDE, 1},
 };
 
 /* Keeps the beginning and the end of a text that is too long: the reason stands at the end.

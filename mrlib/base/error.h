@@ -25,9 +25,11 @@ enum error_code {
     ERROR_FETCH,   /* a run could not be read from where it is kept */
     ERROR_STALE,   /* an answer from an attempt that no longer counts */
     ERROR_LOST, /* a worker or executor vanished with the task, through no fault of the task */
-    ERROR_CANCELLED, /* the user said so */
-    ERROR_REFUSED,   /* authentication or a limit */
-    ERROR_INTERNAL,  /* our own bug */
+    ERROR_CANCELLED,   /* the user said so */
+    ERROR_REFUSED,     /* authentication or a limit */
+    ERROR_INTERNAL,    /* our own bug */
+    ERROR_UNREACHABLE, /* no coordinator answers */
+    ERROR_UNSEEN,      /* this worker does not see a file that the coordinator sees */
     ERROR_CODES
 };
 
@@ -36,6 +38,8 @@ enum error_policy {
     POLICY_GIVE_UP, /* fails the job at once: trying again cannot help */
     POLICY_BLAME,   /* costs the task one of its attempts, then is tried again */
     POLICY_RETRY,   /* tried again elsewhere at no cost to the task */
+    POLICY_EXCLUDE, /* the worker gets no task of that job any more; tried elsewhere at no cost
+                     */
     POLICY_REFETCH, /* the run it read is made again, then it is tried again, at no cost */
 };
 

@@ -21,14 +21,14 @@ void heap_push(struct heap *heap, uint32_t item)
     heap->items[at] = item;
 }
 
-uint32_t heap_pop(struct heap *heap)
+/* Takes out what stands at `at`; the last item takes its place. */
+static void take_out(struct heap *heap, size_t at)
 {
-    uint32_t top, last;
-    size_t at = 0, child;
+    uint32_t last = heap->items[--heap->count];
+    size_t child;
 
-    check(heap->count);
-    top = heap->items[0];
-    last = heap->items[--heap->count];
+    for (; at && heap->items[(at - 1) / 2] > last; at = (at - 1) / 2)
+        heap->items[at] = heap->items[(at - 1) / 2];
     while ((child = 2 * at + 1) < heap->count) {
         if (child + 1 < heap->count && heap->items[child + 1] < heap->items[child])
             child++;
@@ -38,5 +38,24 @@ uint32_t heap_pop(struct heap *heap)
         at = child;
     }
     heap->items[at] = last;
+}
+
+uint32_t heap_pop(struct heap *heap)
+{
+    uint32_t top;
+
+    check(heap->count);
+    top = heap->items[0];
+    take_out(heap, 0);
     return top;
+}
+
+void heap_remove(struct heap *heap, uint32_t item)
+{
+    size_t at = 0;
+
+    while (at < heap->count && heap->items[at] != item)
+        at++;
+    check(at < heap->count);
+    take_out(heap, at);
 }

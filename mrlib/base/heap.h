@@ -14,5 +14,7 @@ void heap_done(struct heap *heap);
 void heap_push(struct heap *heap, uint32_t item);
 /* Removes and returns the lowest; the heap is not empty. */
 uint32_t heap_pop(struct heap *heap);
+/* Removes an item that is there, wherever it stands; in time linear in their number. */
+void heap_remove(struct heap *heap, uint32_t item);
 
 #endif

@@ -11,7 +11,9 @@ enum {
     LIMIT_WORKERS_OF_RUN = 64, /* --workers of `marram run` */
     LIMIT_COUNTERS = 64,       /* counters that a job declares */
     LIMIT_PARAMS = 64,         /* parameters that a job declares */
+    LIMIT_BLOBS = 64,          /* files that travel with a job */
     LIMIT_NAME = 64,           /* length of job, counter and parameter names */
+    LIMIT_ENDPOINT = 256,      /* length of an address that peers connect to */
     LIMIT_LOG_TAIL = 8192,     /* of an executor's last output that is kept for its error */
     LIMIT_CHUNK = 1 << 20,     /* input bytes that a thread takes at a time */
     LIMIT_BLOCK = 256 << 10,   /* raw bytes of a run's block, but for a single larger record */

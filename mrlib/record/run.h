@@ -87,10 +87,37 @@ void run_abandon(struct run_writer *writer);
 /* An open run with its index checked. Safe for several threads. */
 struct run_file;
 int run_open(const char *path, uint64_t id, struct run_file **ret, struct error *err);
+/* The same for a file that is open already: takes `fd` over, also when it fails. `path` is for
+ * errors alone. */
+int run_open_fd(int fd, const char *path, uint64_t id, struct run_file **ret,
+                struct error *err);
+/* A file that holds blocks as runs do, with segments that are known from elsewhere: they are
+ * copied and stay in the order given. Takes `fd` over, also when it fails. */
+int run_open_segments(int fd, const char *path, const struct run_shape *shape,
+                      const struct run_segment *segments, size_t count, struct run_file **ret,
+                      struct error *err);
 void run_close(struct run_file *run);
 const struct run_shape *run_shape(const struct run_file *run);
 /* The segments, sorted by (part, round). *ret_count may be 0. Owned by the run. */
 const struct run_segment *run_segments(const struct run_file *run, size_t *ret_count);
+
+/* Those of one part, sorted by round: *ret_count of them, possibly none. */
+const struct run_segment *run_part(const struct run_file *run, uint32_t part,
+                                   size_t *ret_count);
+/* Reads `size` raw bytes of a segment, block headers included, from its byte `from` on; they
+ * must lie inside it, and nothing of them is checked. */
+int run_read(const struct run_file *run, const struct run_segment *segment, uint64_t from,
+             void *bytes, size_t size, struct error *err);
+
+/* Checks the raw bytes of one segment on their way through, in order and in pieces of any size,
+ * by the same rules as a cursor does: magic, sizes, checksums, digest. */
+struct run_audit;
+struct run_audit *run_audit_new(const struct run_segment *segment);
+void run_audit_free(struct run_audit *audit);
+/* -1 (ERROR_DAMAGE, with the offset in the segment) as soon as something is wrong; the
+ * segment's counts and digest are checked with its last byte. No more than the segment's size
+ * may be fed. */
+int run_audit_feed(struct run_audit *audit, const void *bytes, size_t size, struct error *err);
 
 /* A cursor over one segment's records, owned by one thread. Each block is verified as it is
  * read; at the segment's end the counts and digest must balance, else ERROR_DAMAGE names file

@@ -133,20 +133,70 @@ static int read_index(struct run_file *run, struct error *err)
     return 0;
 }
 
-int run_open(const char *path, uint64_t id, struct run_file **ret, struct error *err)
+static struct run_file *run_new(int fd, const char *path)
 {
     struct run_file *run = memory_zeroed(1, sizeof *run);
 
     run->path = memory_text(path);
-    run->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (run->fd < 0)
-        error_errno(err, ERROR_IO, "open '%s'", path);
-    if (run->fd < 0 || read_header(run, id, err) || read_index(run, err)) {
+    run->fd = fd;
+    return run;
+}
+
+int run_open_fd(int fd, const char *path, uint64_t id, struct run_file **ret, struct error *err)
+{
+    struct run_file *run = run_new(fd, path);
+
+    if (read_header(run, id, err) || read_index(run, err)) {
         run_close(run);
         return -1;
     }
     *ret = run;
     return 0;
+}
+
+int run_open(const char *path, uint64_t id, struct run_file **ret, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_errno(err, ERROR_IO, "open '%s'", path);
+    return run_open_fd(fd, path, id, ret, err);
+}
+
+int run_open_segments(int fd, const char *path, const struct run_shape *shape,
+                      const struct run_segment *segments, size_t count, struct run_file **ret,
+                      struct error *err)
+{
+    struct run_file *run = run_new(fd, path);
+    struct stat st;
+    bool inside = true;
+
+    run->shape = *shape;
+    run->count = count;
+    run->segments = memory_new(count * sizeof *segments);
+    if (count)
+        memcpy(run->segments, segments, count * sizeof *segments);
+    if (fstat(fd, &st)) {
+        error_errno(err, ERROR_IO, "stat '%s'", path);
+        run_close(run);
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++)
+        inside = inside && segments[i].offset <= (uint64_t)st.st_size &&
+                 segments[i].size <= (uint64_t)st.st_size - segments[i].offset;
+    if (!inside) {
+        run_close(run);
+        return error_set(err, ERROR_DAMAGE, "'%s' is shorter than its segments", path);
+    }
+    *ret = run;
+    return 0;
+}
+
+int run_read(const struct run_file *run, const struct run_segment *segment, uint64_t from,
+             void *bytes, size_t size, struct error *err)
+{
+    check(from <= segment->size && size <= segment->size - from);
+    return read_at(run, bytes, size, segment->offset + from, err);
 }
 
 void run_close(struct run_file *run)
@@ -169,6 +219,30 @@ const struct run_segment *run_segments(const struct run_file *run, size_t *ret_c
 {
     *ret_count = run->count;
     return run->segments;
+}
+
+/* How many segments are of parts before `part`. */
+static size_t before_part(const struct run_file *run, uint64_t part)
+{
+    size_t low = 0, high = run->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (run->segments[middle].part < part)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct run_segment *run_part(const struct run_file *run, uint32_t part, size_t *ret_count)
+{
+    size_t from = before_part(run, part);
+
+    *ret_count = before_part(run, (uint64_t)part + 1) - from;
+    return run->segments + from;
 }
 
 struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment *segment)

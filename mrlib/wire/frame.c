@@ -1,6 +1,7 @@
 /* Frames around messages: checksum outside, capped unpacking inside. */
 #include "wire/frame.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -21,6 +22,7 @@ struct header {
     uint32_t magic;
     uint16_t version, type;
     uint32_t length, zero;
+    struct frame_stamp stamp;
     uint64_t checksum;
 };
 _Static_assert(sizeof(struct header) == FRAME_HEADER, "the header has no holes");
@@ -40,7 +42,27 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_MAP_OUTPUTS] = &mr__map_outputs__descriptor,
     [FRAME_TASK_DONE] = &mr__task_done__descriptor,
     [FRAME_TASK_FAILED] = &mr__task_failed__descriptor,
+    [FRAME_REFUSED] = &mr__refused__descriptor,
+    [FRAME_HEARTBEAT] = &mr__heartbeat__descriptor,
+    [FRAME_HEARTBEAT_ACK] = &mr__heartbeat_ack__descriptor,
+    [FRAME_BLOB_GET] = &mr__blob_get__descriptor,
+    [FRAME_BLOB] = &mr__blob__descriptor,
+    [FRAME_QUERY] = &mr__query__descriptor,
+    [FRAME_JOBS] = &mr__jobs__descriptor,
+    [FRAME_WORKERS] = &mr__workers__descriptor,
+    [FRAME_LOGS] = &mr__logs__descriptor,
+    [FRAME_REPLY] = &mr__reply__descriptor,
+    [FRAME_JOB_CLOSED] = &mr__job_closed__descriptor,
+    [FRAME_PART_WANTED] = &mr__part_wanted__descriptor,
+    [FRAME_PART_FETCHED] = &mr__part_fetched__descriptor,
+    [FRAME_FETCH] = &mr__fetch__descriptor,
+    [FRAME_FETCHED] = &mr__fetched__descriptor,
 };
+
+static bool is_bare(unsigned type)
+{
+    return type == FRAME_GOODBYE || type == FRAME_FENCED || type == FRAME_ACK;
+}
 
 static uint64_t checksum(const struct header *header, const uint8_t *payload)
 {
@@ -55,7 +77,10 @@ static uint64_t checksum(const struct header *header, const uint8_t *payload)
 uint8_t *frame_pack(enum frame_type type, const ProtobufCMessage *message, size_t *ret_size)
 {
     size_t length = message ? protobuf_c_message_get_packed_size(message) : 0;
-    struct header header = {MAGIC, FRAME_VERSION, (uint16_t)type, (uint32_t)length, 0, 0};
+    struct header header = {.magic = MAGIC,
+                            .version = FRAME_VERSION,
+                            .type = (uint16_t)type,
+                            .length = (uint32_t)length};
     uint8_t *frame;
 
     check(!message || message->descriptor == descriptors[type]);
@@ -67,6 +92,25 @@ uint8_t *frame_pack(enum frame_type type, const ProtobufCMessage *message, size_
     memcpy(frame, &header, sizeof header);
     *ret_size = sizeof header + length;
     return frame;
+}
+
+void frame_set_stamp(uint8_t *frame, size_t size, const struct frame_stamp *stamp)
+{
+    struct header header;
+
+    check(size >= sizeof header);
+    memcpy(&header, frame, sizeof header);
+    header.stamp = *stamp;
+    header.checksum = checksum(&header, frame + sizeof header);
+    memcpy(frame, &header, sizeof header);
+}
+
+struct frame_stamp frame_get_stamp(const uint8_t *frame)
+{
+    struct header header;
+
+    memcpy(&header, frame, sizeof header);
+    return header.stamp;
 }
 
 int frame_length(const uint8_t *bytes, size_t *ret_length, struct error *err)
@@ -126,8 +170,7 @@ int frame_unpack(const uint8_t *frame, size_t size, enum frame_type *ret_type,
     if (length != size - sizeof header ||
         header.checksum != checksum(&header, frame + sizeof header))
         return error_set(err, ERROR_DAMAGE, "a frame's length or checksum is wrong");
-    if (header.type >= FRAME_TYPES ||
-        (!descriptors[header.type] && header.type != FRAME_GOODBYE))
+    if (header.type >= FRAME_TYPES || (!descriptors[header.type] && !is_bare(header.type)))
         return error_set(err, ERROR_DAMAGE, "unknown message type %u", header.type);
     if (descriptors[header.type]) {
         message = protobuf_c_message_unpack(descriptors[header.type], &allocator, length,

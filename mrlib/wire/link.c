@@ -9,15 +9,35 @@
 #include <zmq.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/memory.h"
+#include "wire/session.h"
 
-enum { IDENTITY = 8, EVENTS_MAX = 1024 };
+enum {
+    IDENTITY = 8,
+    EVENTS_MAX = 1024,
+    PEERS_MAX = 16384,    /* in session with one link */
+    KEPT_MAX = 256 << 20, /* bytes for one peer that takes nothing */
+    LOOKS_MAX = 256,      /* messages that come to nothing, before the caller has its turn */
+};
+
+struct peer {
+    uint64_t id;
+    struct session *session;
+};
 
 struct link {
     void *socket;
     bool router;
-    uint64_t dropped;
+    char endpoint[256];
+    uint64_t epoch;     /* of who listens; 0 on a connected link until it is known */
+    struct peer own;    /* on a connected link: the one peer */
+    struct map peers;   /* on a listening one: id -> struct peer */
+    struct peer **list; /* the same, to walk through */
+    size_t count, capacity;
+    struct link_counts counts;
 };
 
 void *link_context_new(void)
@@ -60,6 +80,14 @@ static struct link *link_new(void *context, int type)
     return link;
 }
 
+/* With the port that the system chose. */
+static void note_endpoint(struct link *link)
+{
+    size_t size = sizeof link->endpoint;
+
+    check(!zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &size));
+}
+
 int link_listen(void *context, const char *endpoint, struct link **ret, struct error *err)
 {
     struct link *link = link_new(context, ZMQ_ROUTER);
@@ -74,6 +102,9 @@ int link_listen(void *context, const char *endpoint, struct link **ret, struct e
         link_close(link);
         return -1;
     }
+    note_endpoint(link);
+    check(getrandom(&link->epoch, sizeof link->epoch, 0) == sizeof link->epoch);
+    link->epoch |= 1;
     *ret = link;
     return 0;
 }
@@ -90,35 +121,188 @@ int link_connect(void *context, const char *endpoint, struct link **ret, struct 
     check(zmq_setsockopt(link->socket, ZMQ_ROUTING_ID, identity, sizeof identity) == 0);
     set_option(link->socket, ZMQ_RECONNECT_IVL, 100 + identity[1] % 100);
     set_option(link->socket, ZMQ_RECONNECT_IVL_MAX, 2000);
+    link->own.session = session_new();
     if (zmq_connect(link->socket, endpoint)) {
         error_set(err, ERROR_IO, "connect to %s: %s", endpoint, zmq_strerror(errno));
         link_close(link);
         return -1;
     }
+    snprintf(link->endpoint, sizeof link->endpoint, "%s", endpoint);
     *ret = link;
     return 0;
+}
+
+static void free_peer(struct peer *peer)
+{
+    session_free(peer->session);
+    free(peer);
 }
 
 void link_close(struct link *link)
 {
     if (!link)
         return;
+    link_tend(link);
+    for (size_t i = 0; i < link->count; i++)
+        free_peer(link->list[i]);
+    free(link->list);
+    map_done(&link->peers);
+    session_free(link->own.session);
+    /* Nobody was ever there: nobody will take it within the second either. */
+    if (!link->router && !link->epoch)
+        set_option(link->socket, ZMQ_LINGER, 0);
     zmq_close(link->socket);
     free(link);
 }
 
-int link_send(struct link *link, uint64_t peer, enum frame_type type,
-              const ProtobufCMessage *message, struct error *err)
+const char *link_endpoint(const struct link *link)
 {
+    return link->endpoint;
+}
+
+/* ---- Sending ---------------------------------------------------------------------------- */
+
+static struct peer *find_peer(struct link *link, uint64_t id)
+{
+    return link->router ? map_get(&link->peers, id) : &link->own;
+}
+
+size_t link_kept(const struct link *link, uint64_t id)
+{
+    const struct peer *peer = link->router ? map_get(&link->peers, id) : &link->own;
+
+    return peer ? session_bytes(peer->session) : 0;
+}
+
+/* Where a session's frames go. */
+struct way {
+    struct link *link;
+    uint64_t peer;
+};
+
+static bool send_frame(void *context, const uint8_t *frame, size_t size)
+{
+    const struct way *way = context;
+    void *socket = way->link->socket;
+
+    if (way->link->router &&
+        zmq_send(socket, &way->peer, IDENTITY, ZMQ_SNDMORE | ZMQ_DONTWAIT) != IDENTITY)
+        return false;
+    return zmq_send(socket, frame, size, ZMQ_DONTWAIT) == (int)size;
+}
+
+void link_send(struct link *link, uint64_t id, enum frame_type type,
+               const ProtobufCMessage *message)
+{
+    struct peer *peer = find_peer(link, id);
+    uint8_t *frame;
+    size_t size;
+
+    if (!peer)
+        return;
+    frame = frame_pack(type, message, &size);
+    session_put(peer->session, frame, size);
+    if (link->router && session_bytes(peer->session) > KEPT_MAX)
+        link_forget(link, id);
+}
+
+void link_send_once(struct link *link, uint64_t id, enum frame_type type,
+                    const ProtobufCMessage *message)
+{
+    const struct peer *peer = find_peer(link, id);
+    struct frame_stamp stamp = {.epoch = link->epoch};
     size_t size;
     cleanup_free uint8_t *frame = frame_pack(type, message, &size);
 
-    if (link->router &&
-        zmq_send(link->socket, &peer, IDENTITY, ZMQ_SNDMORE | ZMQ_DONTWAIT) != IDENTITY)
-        return error_set(err, ERROR_LOST, "send to a peer: %s", zmq_strerror(errno));
-    if (zmq_send(link->socket, frame, size, ZMQ_DONTWAIT) != (int)size)
-        return error_set(err, ERROR_LOST, "send: %s", zmq_strerror(errno));
-    return 0;
+    if (peer)
+        stamp = session_stamp(peer->session, link->epoch);
+    frame_set_stamp(frame, size, &stamp);
+    send_frame(&(struct way){link, id}, frame, size);
+}
+
+static int64_t tend_peer(struct link *link, struct peer *peer, int64_t now_ms)
+{
+    session_tend(peer->session, link->epoch, now_ms, send_frame, &(struct way){link, peer->id});
+    return session_due(peer->session, now_ms);
+}
+
+long link_tend(struct link *link)
+{
+    int64_t now_ms = clock_ms(), due = INT64_MAX;
+
+    if (!link->router) {
+        due = tend_peer(link, &link->own, now_ms);
+    } else {
+        for (size_t i = 0; i < link->count; i++) {
+            int64_t next = tend_peer(link, link->list[i], now_ms);
+
+            due = next < due ? next : due;
+        }
+    }
+    if (due == INT64_MAX)
+        return -1;
+    return due > now_ms ? (long)(due - now_ms) : 0;
+}
+
+/* ---- Receiving -------------------------------------------------------------------------- */
+
+static struct peer *admit(struct link *link, uint64_t id)
+{
+    struct peer *peer;
+
+    if (link->count == PEERS_MAX)
+        return NULL;
+    peer = memory_zeroed(1, sizeof *peer);
+    peer->id = id;
+    peer->session = session_new();
+    map_put(&link->peers, id, peer);
+    memory_reserve(&link->list, &link->capacity, link->count + 1, sizeof *link->list);
+    link->list[link->count++] = peer;
+    return peer;
+}
+
+void link_forget(struct link *link, uint64_t id)
+{
+    struct peer *peer = map_remove(&link->peers, id);
+
+    for (size_t i = 0; peer && i < link->count; i++)
+        if (link->list[i] == peer) {
+            link->list[i] = link->list[--link->count];
+            break;
+        }
+    if (peer)
+        free_peer(peer);
+}
+
+/* Whether the session lets a frame that came from `id` through. A session begins with a message
+ * of number 1 that knows no epoch yet; one with a later number means that the first was lost on
+ * its way, and will come again. What else comes from an unknown peer is of a session that is
+ * over. */
+static bool let_through(struct link *link, uint64_t id, const struct frame_stamp *stamp,
+                        enum frame_type type)
+{
+    struct peer *peer = find_peer(link, id);
+
+    if (!link->router) {
+        if (!link->epoch)
+            link->epoch = stamp->epoch;
+        if (type == FRAME_FENCED)
+            return true;
+        return stamp->epoch == link->epoch && session_take(peer->session, stamp);
+    }
+    if (!peer && stamp->sequence && !stamp->epoch && !stamp->acknowledged) {
+        if (stamp->sequence > 1)
+            return false;
+        peer = admit(link, id);
+    }
+    if (!peer || (stamp->epoch && stamp->epoch != link->epoch)) {
+        if (type != FRAME_FENCED) {
+            link->counts.fenced++;
+            link_send_once(link, id, FRAME_FENCED, NULL);
+        }
+        return false;
+    }
+    return session_take(peer->session, stamp);
 }
 
 /* Receives one part into *message; *ret_more says whether another follows. 0 when there is
@@ -131,8 +315,20 @@ static int receive_part(struct link *link, zmq_msg_t *message, bool *ret_more)
     return 1;
 }
 
+/* One frame that passed its check: 1 if its message is to be used, else 0. */
+static int judge(struct link *link, uint64_t peer, const uint8_t *frame, enum frame_type type,
+                 ProtobufCMessage *message)
+{
+    struct frame_stamp stamp = frame_get_stamp(frame);
+
+    if (let_through(link, peer, &stamp, type) && type != FRAME_ACK)
+        return 1;
+    frame_free(message);
+    return 0;
+}
+
 /* One multipart message: a peer may send any number of parts, only the right number is looked
- * at. 0: nothing there, 1: a good frame, -1: dropped. */
+ * at. 0: nothing there, 1: a message, -1: none, look again. */
 static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *ret_type,
                        ProtobufCMessage **ret_message)
 {
@@ -140,22 +336,26 @@ static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *r
     struct error err;
     uint64_t peer = 0;
     int result = -1, index = 0, payload = link->router ? 1 : 0;
-    bool more = true;
+    bool more = true, good = false;
 
     zmq_msg_init(&part);
     for (; more; index++) {
         if (!receive_part(link, &part, &more)) {
-            result = 0;
-            break;
+            zmq_msg_close(&part);
+            return 0;
         }
-        if (link->router && index == 0 && zmq_msg_size(&part) == IDENTITY)
+        if (link->router && index == 0 && zmq_msg_size(&part) == IDENTITY) {
             memcpy(&peer, zmq_msg_data(&part), IDENTITY);
-        else if (index == payload && !more && (peer || !link->router) &&
-                 !frame_unpack(zmq_msg_data(&part), zmq_msg_size(&part), ret_type, ret_message,
-                               &err))
-            result = 1;
+        } else if (index == payload && !more && (peer || !link->router) &&
+                   !frame_unpack(zmq_msg_data(&part), zmq_msg_size(&part), ret_type,
+                                 ret_message, &err)) {
+            good = true;
+            result = judge(link, peer, zmq_msg_data(&part), *ret_type, *ret_message) ? 1 : -1;
+        }
     }
     zmq_msg_close(&part);
+    if (!good)
+        link->counts.damaged++;
     *ret_peer = peer;
     return result;
 }
@@ -163,11 +363,42 @@ static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *r
 int link_receive(struct link *link, uint64_t *ret_peer, enum frame_type *ret_type,
                  ProtobufCMessage **ret_message)
 {
-    int result;
+    int result = -1;
 
-    while ((result = receive_one(link, ret_peer, ret_type, ret_message)) < 0)
-        link->dropped++;
-    return result;
+    for (int i = 0; result < 0 && i < LOOKS_MAX; i++)
+        result = receive_one(link, ret_peer, ret_type, ret_message);
+    return result > 0;
+}
+
+void link_drain(struct link *link, long timeout_ms)
+{
+    int64_t end_ms = clock_ms() + timeout_ms;
+    struct link_event event = {.link = link};
+
+    check(!link->router);
+    for (;;) {
+        long wait = link_tend(link), left = (long)(end_ms - clock_ms());
+        ProtobufCMessage *message;
+        enum frame_type type = FRAME_ACK;
+        uint64_t peer;
+
+        while (link_receive(link, &peer, &type, &message)) {
+            frame_free(message);
+            if (type == FRAME_FENCED)
+                return;
+        }
+        if (!session_bytes(link->own.session) || left <= 0)
+            return;
+        link_wait(&event, 1, wait >= 0 && wait < left ? wait : left);
+    }
+}
+
+struct link_counts link_counts(const struct link *link)
+{
+    struct link_counts counts = link->counts;
+
+    counts.peers = link->count;
+    return counts;
 }
 
 const char *link_library(void)
@@ -178,11 +409,6 @@ const char *link_library(void)
     zmq_version(&major, &minor, &patch);
     snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
     return version;
-}
-
-uint64_t link_dropped(const struct link *link)
-{
-    return link->dropped;
 }
 
 int link_wait(struct link_event *events, int n, long timeout_ms)

@@ -1,9 +1,13 @@
-/* A link: frames over ZeroMQ. The only room that knows the library.
+/* A link: messages over ZeroMQ. The only room that knows the library.
  *
  * A coordinator listens with a ROUTER, everyone else connects with a DEALER that carries a new
- * random identity for each process start; a peer is known by that identity, a 64-bit number.
- * Sending means nothing until the peer answers: what must arrive is acknowledged in the
- * messages themselves. A link belongs to one thread.
+ * random identity for each link; a peer is known by that identity, a 64-bit number. Whatever
+ * the library loses, messages arrive once and in order, as long as the peer is in session: from
+ * its first message until link_forget. A peer that is not (any more) is told FENCED by the link
+ * itself, and must begin anew with another link. Who listens has an epoch, new with each start:
+ * a session does not outlive it.
+ *
+ * A link belongs to one thread, which must call link_tend before it waits.
  *
  * Never set the library's own heartbeat options: they abort the process in two ways
  * (docs/decisions). */
@@ -21,21 +25,50 @@ void *link_context_new(void);
 void link_context_free(void *context);
 
 struct link;
+/* Port 0 ("tcp://127.0.0.1:0") takes a free one: link_endpoint says which. */
 int link_listen(void *context, const char *endpoint, struct link **ret, struct error *err);
 int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err);
 /* Closes; what was sent may be lost after a second. Takes NULL. */
 void link_close(struct link *link);
+/* What it listens on or is connected to. */
+const char *link_endpoint(const struct link *link);
 
-/* Sends to `peer` (0 on a connected link). Never blocks: -1 with ERROR_LOST when the peer is
- * unknown or its queue is full. */
-int link_send(struct link *link, uint64_t peer, enum frame_type type,
-              const ProtobufCMessage *message, struct error *err);
+/* Puts a message into the session with `peer` (0 on a connected link); it leaves with
+ * link_tend. Nothing happens when the peer is not in session. */
+void link_send(struct link *link, uint64_t peer, enum frame_type type,
+               const ProtobufCMessage *message);
 
-/* Takes the next message: 1, or 0 when there is none. Frames that fail their check are counted
- * and dropped. *ret_message (NULL without payload) is freed with frame_free. */
+/* Sends outside the session, at once or not at all: for what is worth nothing later. */
+void link_send_once(struct link *link, uint64_t peer, enum frame_type type,
+                    const ProtobufCMessage *message);
+
+/* Sends what is due, old messages again where the peer has not confirmed them. Returns how many
+ * milliseconds link_wait may wait, -1: for ever. */
+long link_tend(struct link *link);
+
+/* Waits until the peer of a connected link has confirmed all, at most timeout_ms. */
+void link_drain(struct link *link, long timeout_ms);
+
+/* Takes the next message: 1, or 0 when there is none, or so much rubbish before it that the
+ * caller should look after others first (link_wait then returns at once). Frames that fail
+ * their check are counted and dropped. *ret_message (NULL without payload) is freed with
+ * frame_free. On a connected link FRAME_FENCED says that the session is over. */
 int link_receive(struct link *link, uint64_t *ret_peer, enum frame_type *ret_type,
                  ProtobufCMessage **ret_message);
-uint64_t link_dropped(const struct link *link);
+
+/* Bytes that are kept for a peer in session because it has not confirmed them yet. */
+size_t link_kept(const struct link *link, uint64_t peer);
+
+/* Ends the session with a peer. */
+void link_forget(struct link *link, uint64_t peer);
+
+/* Counters since the link was opened. */
+struct link_counts {
+    uint64_t damaged; /* frames that failed their check */
+    uint64_t fenced;  /* messages of peers that were not in session */
+    uint64_t peers;   /* in session now */
+};
+struct link_counts link_counts(const struct link *link);
 
 /* The library's version, "4.3.4". */
 const char *link_library(void);

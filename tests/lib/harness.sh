@@ -50,6 +50,7 @@ claim() {
     ) >"$base/log" 2>&1
     status=$?
     left=$(left_behind "$work/tmp")
+    sed -n 's/^process //p' <<<"$left" | xargs -r kill -KILL # so that the next claim begins alone
     if ((status == 77)); then
         harness_skipped=$((harness_skipped + 1))
         echo "skip    $name"
@@ -60,7 +61,7 @@ claim() {
     else
         harness_failed=$((harness_failed + 1))
         echo "FAILED  $name"
-        [[ -n $left ]] && echo "    left behind: $left"
+        [[ -n $left ]] && echo "    left behind: $(head -5 <<<"$left")"
         sed 's/^/    /' "$base/log" | tail -25
     fi
 }
@@ -97,8 +98,18 @@ expect_same() {
     cmp "$1" "$2" || die "$1 and $2 differ: $(diff "$1" "$2" | head -5)"
 }
 
+verb=run
 run() {
-    "$marram" run "$@" 2>stderr || die "marram run $* failed: $(cat stderr)"
+    "$marram" $verb "$@" 2>stderr || die "marram $verb $* failed: $(cat stderr)"
+}
+
+# on_cluster N: from now on `run` submits to a cluster of N workers, which lasts as long as the suite.
+on_cluster() {
+    verb=submit
+    "$marram" cluster up --workers "$1" --threads 1 --memory 512M --dir "$base/cluster" --listen tcp://127.0.0.1:0 >/dev/null || exit 1
+    trap '"$marram" cluster down --dir "$base/cluster" >/dev/null; rm -rf "$base"' EXIT
+    MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$base/cluster/cluster.json" | head -1)
+    export MARRAM_COORDINATOR
 }
 
 # counter NAME: from the JSON in ./json

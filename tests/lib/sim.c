@@ -364,6 +364,19 @@ static void done(struct sim *sim)
     free(sim);
 }
 
+static void count_sights(struct sim *sim)
+{
+    struct model_tally tally = model_tally(sim->model);
+    uint64_t *counts = sim->report->counts;
+
+    counts[SIM_EXCLUDED] = tally.excluded;
+    counts[SIM_HELD] = tally.held;
+    counts[SIM_COUNTED] = tally.counted;
+    counts[SIM_WAITS_WORKER] = tally.waits[SCHED_WAITS_WORKER];
+    counts[SIM_WAITS_SIGHT] = tally.waits[SCHED_WAITS_SIGHT];
+    counts[SIM_WAITS_TURN] = tally.waits[SCHED_WAITS_TURN];
+}
+
 static void check_all_over(struct sim *sim)
 {
     char why[100];
@@ -395,5 +408,6 @@ void sim_run(uint64_t seed, sim_falsify *falsify, void *context, struct sim_repo
         free(next);
     }
     check_all_over(sim);
+    count_sights(sim);
     done(sim);
 }

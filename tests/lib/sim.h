@@ -2,8 +2,9 @@
  * large it is, what its jobs are like and which faults befall it. Workers join, stall, crash,
  * are cut off and leave; messages are late, lost, doubled and out of order; the disk is slow
  * and answers for many records at once; jobs crash, are suspected, cannot read outputs, are
- * cancelled, cannot be planned or committed. After a while the faults stop, and every job must
- * come to the end that it deserves. Each step is judged by the model (tests/lib/sim_model.h).
+ * cancelled, cannot be planned or committed, have files that some workers do not see. After a
+ * while the faults stop, and every job must come to the end that it deserves. Each step is
+ * judged by the model (tests/lib/sim_model.h).
  */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
@@ -39,6 +40,13 @@
     X(SUSPECTED, "suspects")                                        \
     X(INNOCENT, "innocent failures")                                \
     X(UNREAD, "fetch errors")                                       \
+    X(UNSEEN, "files unseen")                                       \
+    X(EXCLUDED, "workers excluded from a job")                      \
+    X(HELD, "attempts that they held still")                        \
+    X(COUNTED, "of them accepted")                                  \
+    X(WAITS_WORKER, "waits for a worker")                           \
+    X(WAITS_SIGHT, "waits for a worker that sees")                  \
+    X(WAITS_TURN, "waits for a turn")                               \
     X(MAPS_AGAIN, "maps made again")                                \
     X(CANCELS, "cancels")                                           \
     X(PLANS_BROKEN, "plans broken")                                 \

@@ -33,6 +33,10 @@ void sim_joined(struct sim *sim, uint64_t id)
 
     worker->here = true;
     worker->threads = one_in(sim, 3) ? 1 : (uint32_t)sim_between(sim, 2, 16);
+    /* Those that join when the faults are over see everything, and two always do. */
+    for (uint64_t job = 1; job <= sim->job_count; job++)
+        if (sim_fault(sim, sim->jobs[job].hidden))
+            worker->blind |= UINT64_C(1) << job;
     event.threads = worker->threads;
     sim_count(sim, SIM_WORKERS);
     sim_event_later(sim, 0, &event);
@@ -118,7 +122,7 @@ static struct sched_event stale_answer(struct sim *sim)
 {
     const struct sched_action *recent = recent_assign(sim);
     struct sched_event event = {.type = one_in(sim, 2) ? EVENT_TASK_DONE : EVENT_TASK_FAILED,
-                                .code = ERROR_CRASH,
+                                .code = one_in(sim, 2) ? ERROR_CRASH : ERROR_UNSEEN,
                                 .blamed = true};
 
     if (recent) {
@@ -203,6 +207,8 @@ static void submit(struct sim *sim, uint64_t id)
     job->bad.kind = (enum sched_kind)rng_below(&sim->rng, 3);
     job->plan_breaks = one_in(sim, 20);
     job->commit_breaks = one_in(sim, 20);
+    if (one_in(sim, 2))
+        job->hidden = one_in(sim, 5) ? 950 : sim->rates.hidden;
     sim_event_later(sim, at, &event);
     if (!one_in(sim, 8))
         return;
@@ -237,6 +243,7 @@ void sim_prepare(struct sim *sim)
     sim->rates.unread = rate(sim, one_in(sim, 4) ? 400 : 50);
     sim->rates.flaky = rate(sim, 200);
     sim->rates.slow_disk = rate(sim, 20);
+    sim->rates.hidden = rate(sim, 600);
     for (uint64_t i = 0; i < workers; i++)
         sim_join(sim, rng_below(&sim->rng, one_in(sim, 3) ? 10 * SECOND : 10 * MS));
     sim->job_count = sim_between(sim, 1, 10);

@@ -46,11 +46,11 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
     job->last = after;
     switch (record->record) {
     case SCHED_RECORD_SUBMITTED:
-        job->submitted = after;
+        job->submitted = job->barrier = after;
         action.type = ACTION_ADMITTED;
         break;
     case SCHED_RECORD_PLANNED:
-        job->planned_at = after;
+        job->planned_at = job->barrier = after;
         if (job->counts[SCHED_MAP])
             return;
         job->said_maps_done = true;
@@ -62,13 +62,16 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
         action.worker = record->worker;
         action.attempt = record->attempt;
         model_owe(model, after, &action);
+        if (record->attempt.kind == SCHED_MAP &&
+            job->accepted[SCHED_MAP] == job->counts[SCHED_MAP])
+            job->barrier = after;
         if (job->said_maps_done || job->accepted[SCHED_MAP] < job->counts[SCHED_MAP])
             return;
         job->said_maps_done = true;
         action = (struct sched_action){.type = ACTION_MAPS_DONE, .job = id};
         break;
     case SCHED_RECORD_LOST:
-        model_task(model, &record->attempt)->lost = after;
+        model_task(model, &record->attempt)->lost = job->barrier = after;
         action.type = ACTION_MAP_AGAIN;
         action.attempt = record->attempt;
         break;
@@ -184,7 +187,7 @@ static const char *no_room(const struct model *model, const struct model_worker 
         return "the worker is busy";
     if (kind == SCHED_REDUCE ? worker->single > worker->threads : worker->whole > 1)
         return "the worker has one in hand already";
-    if (in_hand && job->waiting[kind] <= model->living)
+    if (in_hand && job->waiting[kind] <= model_seeing(model, job, NULL))
         return "it is put in hand though few are left";
     return NULL;
 }
@@ -199,6 +202,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
 
     if (!worker)
         why = "the worker is unknown or lost";
+    else if (job && job->blind[action->worker])
+        why = "the worker does not see the job's files";
     else if (!task || action->job != attempt->job)
         why = "there is no such task";
     else if (task->runs_on)

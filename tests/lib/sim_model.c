@@ -33,6 +33,7 @@ void model_free(struct model *model)
         free_job(model->jobs[i]);
     free(model->due);
     free(model->records);
+    free(model->touched);
     free(model);
 }
 
@@ -85,11 +86,22 @@ bool model_is_current(struct model *model, uint64_t worker, const struct sched_a
            task->attempt == attempt->attempt;
 }
 
+bool model_is_idle(const struct model_worker *worker)
+{
+    return !worker->whole && !worker->single;
+}
+
+bool model_is_partial(const struct model_worker *worker)
+{
+    return !worker->whole && worker->single && !worker->alone &&
+           worker->single < worker->threads;
+}
+
 static void count_worker(struct model *model, const struct model_worker *worker, int change)
 {
-    if (!worker->whole && !worker->single)
+    if (model_is_idle(worker))
         model->idle += (uint32_t)change;
-    else if (!worker->whole && !worker->alone && worker->single < worker->threads)
+    else if (model_is_partial(worker))
         model->partial += (uint32_t)change;
 }
 
@@ -104,6 +116,7 @@ void model_hold(struct model *model, struct model_worker *worker,
     if (alone)
         worker->alone = change > 0;
     count_worker(model, worker, 1);
+    model_touch(model, (uint64_t)(worker - model->workers));
 }
 
 void model_stop(struct model *model, const struct sched_attempt *attempt)
@@ -188,6 +201,7 @@ static void accepted(struct model *model, const struct sched_event *event)
                                   .worker = event->worker,
                                   .attempt = event->attempt};
 
+    model->tally.counted += job->blind[event->worker];
     model_stop(model, &event->attempt);
     job->waiting[kind]--;
     job->lonely -= kind == SCHED_REDUCE && task->alone;
@@ -289,6 +303,21 @@ static void complained_of_output(struct model *model, const struct model_task *r
         output_lost(model, attempt);
 }
 
+/* The worker gets nothing of the job any more; the task waits for another, at no cost. */
+static void exclude(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->attempt.job);
+
+    if (job->blind[event->worker])
+        return;
+    job->blind[event->worker] = true;
+    job->blind_count++;
+    model->tally.excluded++;
+    for (int kind = 0; kind < 3; kind++)
+        for (uint32_t i = 0; i < job->counts[kind]; i++)
+            model->tally.held += job->tasks[kind][i].runs_on == event->worker;
+}
+
 static void failed(struct model *model, const struct sched_event *event)
 {
     struct model_task *task = model_task(model, &event->attempt);
@@ -314,6 +343,9 @@ static void failed(struct model *model, const struct sched_event *event)
         break;
     case POLICY_RETRY:
         excuse(model, task, event);
+        break;
+    case POLICY_EXCLUDE:
+        exclude(model, event);
     }
 }
 
@@ -325,6 +357,9 @@ static void joined(struct model *model, const struct sched_event *event)
         (struct model_worker){.lives = true, .threads = event->threads ? event->threads : 1};
     model->living++;
     model->idle++;
+    if (event->worker > model->highest)
+        model->highest = event->worker;
+    model_touch(model, event->worker);
 }
 
 static void drop_release(struct model *model, uint64_t worker)
@@ -359,6 +394,7 @@ static void lost(struct model *model, uint64_t id)
                     output_lost(model, attempt);
             }
     }
+    model_touch(model, id);
     count_worker(model, worker, -1);
     worker->lives = false;
     model->living--;
@@ -416,13 +452,15 @@ static void check_nobody_idles(struct model *model, uint64_t id, const struct mo
 {
     bool maps_done = job->planned && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP];
 
-    if (job->ended || job->committing || job->last > model->persisted)
+    if (job->ended || job->committing || job->barrier > model->persisted)
         return;
-    if (model->idle && (job->waiting[SCHED_CHECK] || job->waiting[SCHED_MAP] ||
-                        (maps_done && job->waiting[SCHED_REDUCE])))
-        model_complain(model, "%u workers idle while tasks of job %" PRIu64 " wait",
-                       model->idle, id);
-    if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely)
+    if (model->idle &&
+        (job->waiting[SCHED_CHECK] || job->waiting[SCHED_MAP] ||
+         (maps_done && job->waiting[SCHED_REDUCE])) &&
+        model_seeing(model, job, model_is_idle))
+        model_complain(model, "workers idle while tasks of job %" PRIu64 " wait", id);
+    if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely &&
+        model_seeing(model, job, model_is_partial))
         model_complain(model, "threads idle while reduces of job %" PRIu64 " wait", id);
 }
 
@@ -461,37 +499,5 @@ const char *model_step(struct model *model, const struct sched_event *event,
         model_judge(model, &actions[i]);
     if (!model->complaint[0])
         check_end_of_step(model);
-    return model->complaint[0] ? model->complaint : NULL;
-}
-
-const char *model_compare(struct model *model, const struct sched *sched)
-{
-    for (uint64_t id = 0; id < MODEL_JOBS; id++) {
-        const struct model_job *job = model->jobs[id];
-        struct sched_progress real = sched_progress(sched, id), want = {0};
-
-        if (job)
-            want = (struct sched_progress){
-                .state = job->state,
-                .maps = job->counts[SCHED_MAP],
-                .maps_done = job->accepted[SCHED_MAP],
-                .reduces = job->counts[SCHED_REDUCE],
-                .reduces_done = job->accepted[SCHED_REDUCE],
-                .running = job->running,
-                .failed_attempts = job->failed_attempts,
-                .map_reruns = job->map_reruns,
-            };
-        if (real.state != want.state || real.maps != want.maps ||
-            real.maps_done != want.maps_done || real.reduces != want.reduces ||
-            real.reduces_done != want.reduces_done || real.running != want.running ||
-            real.failed_attempts != want.failed_attempts || real.map_reruns != want.map_reruns)
-            model_complain(model,
-                           "progress of job %" PRIu64
-                           ": state %d, %u of %u maps, %u of %u reduces, %u "
-                           "running, should be %d, %u of %u, %u of %u, %u",
-                           id, real.state, real.maps_done, real.maps, real.reduces_done,
-                           real.reduces, real.running, want.state, want.maps_done, want.maps,
-                           want.reduces_done, want.reduces, want.running);
-    }
     return model->complaint[0] ? model->complaint : NULL;
 }

@@ -22,10 +22,19 @@ void model_free(struct model *model);
 const char *model_step(struct model *model, const struct sched_event *event,
                        const struct sched_action *actions, size_t count);
 
-/* Compares the progress of all jobs; returns what is wrong, or NULL. */
+/* Compares the progress of all jobs, why they wait, and what workers hold; returns what is
+ * wrong, or NULL. */
 const char *model_compare(struct model *model, const struct sched *sched);
 
 /* The job was forgotten by sched_forget. */
 void model_forget(struct model *model, uint64_t job);
+
+/* What the model has seen happen. */
+struct model_tally {
+    uint64_t excluded;      /* workers from jobs */
+    uint64_t held, counted; /* attempts that they went on with; that then were accepted */
+    uint64_t waits[4];      /* times that a job began to wait, by enum sched_wait */
+};
+struct model_tally model_tally(const struct model *model);
 
 #endif

@@ -1,5 +1,5 @@
-/* The model's state, for its own two files: sim_model.c works out what events mean, sim_check.c
- * judges actions. */
+/* The model's state, for its own files: sim_model.c works out what events mean, sim_check.c
+ * judges actions, sim_compare.c what the scheduler says when it is asked. */
 #ifndef TESTS_SIM_MODEL_STATE_H
 #define TESTS_SIM_MODEL_STATE_H
 
@@ -28,8 +28,12 @@ struct model_job {
     uint32_t lonely; /* of the waiting reduces, those that must be alone */
     uint32_t running;
     uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */
+    uint64_t barrier; /* of the last record before which none of its tasks may go */
+    enum sched_wait wait;
     uint64_t failed_attempts, map_reruns, age;
     bool given[MODEL_WORKERS];
+    bool blind[MODEL_WORKERS]; /* workers that do not see its files */
+    uint32_t blind_count;
 };
 
 struct model_worker {
@@ -55,6 +59,11 @@ struct model {
     size_t due_count, due_capacity;
     struct sched_action *records; /* PERSIST actions that this step must contain */
     size_t record_count, record_capacity;
+    uint64_t highest;   /* worker that joined */
+    uint64_t next_look; /* the worker whose attempts are compared next */
+    uint64_t *touched;  /* workers that hold more or less since the last comparison */
+    size_t touched_count, touched_capacity;
+    struct model_tally tally;
     char complaint[512];
 };
 
@@ -66,6 +75,15 @@ struct model_worker *model_worker(struct model *model, uint64_t id);
 struct model_task *model_task(struct model *model, const struct sched_attempt *attempt);
 bool model_is_current(struct model *model, uint64_t worker,
                       const struct sched_attempt *attempt);
+
+bool model_is_idle(const struct model_worker *worker); /* it holds nothing */
+/* It holds reduces, and has a free thread. */
+bool model_is_partial(const struct model_worker *worker);
+/* How many living workers see the job's files and are `such`. */
+uint32_t model_seeing(const struct model *model, const struct model_job *job,
+                      bool (*such)(const struct model_worker *));
+/* What is held by the worker is to be compared. */
+void model_touch(struct model *model, uint64_t worker);
 
 /* Adds to what a worker holds, or takes away. */
 void model_hold(struct model *model, struct model_worker *worker,

@@ -48,6 +48,7 @@ struct sim_worker {
     uint64_t busy_until;
     uint64_t newest[2]; /* when the newest message that arrived was sent: from it, to it */
     uint64_t released;  /* a bit for each job */
+    uint64_t blind;     /* a bit for each job, some of whose files it does not see */
     struct sim_attempt *attempts;
     size_t attempt_count, attempt_capacity;
 };
@@ -58,6 +59,7 @@ struct sim_job {
     enum sim_badness badness;
     struct sched_attempt bad; /* which task */
     bool plan_breaks, commit_breaks, cancelled, finished;
+    uint32_t hidden; /* from so many workers in a thousand */
     uint32_t maps, reduces;
     uint8_t *failures_left[3]; /* by kind and task: blamed failures still to come */
     uint64_t *holders;         /* by map: who holds the output */
@@ -68,7 +70,7 @@ struct sim_job {
 
 /* Faults of one run, in a thousand. */
 struct sim_rates {
-    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk;
+    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden;
 };
 
 struct sim {

@@ -113,6 +113,17 @@ void sim_worker_told(struct sim *sim, uint64_t id, const struct sched_action *ac
     }
 }
 
+/* A file that the worker does not see. Some tasks read others that it does see. Whether it is
+ * blamed matters to nobody. */
+static bool stumbles(struct sim *sim, uint64_t id, struct sched_event *event)
+{
+    if (!(sim->workers[id].blind >> event->attempt.job & 1) || rng_below(&sim->rng, 3) == 0)
+        return false;
+    event->blamed = rng_below(&sim->rng, 2);
+    event->suspect = rng_below(&sim->rng, 4) == 0;
+    return true;
+}
+
 /* The failure that the job itself brings about, or ERROR_NONE. */
 static void job_failure(struct sim *sim, const struct sched_action *assign,
                         struct sched_event *event)
@@ -158,6 +169,18 @@ static void cannot_read(struct sim *sim, const struct happening *end, struct sch
     event->lost_map = map;
 }
 
+static void count_end(struct sim *sim, const struct sched_event *event)
+{
+    if (event->code == ERROR_UNSEEN)
+        sim_count(sim, SIM_UNSEEN);
+    else if (event->code == ERROR_FETCH)
+        sim_count(sim, SIM_UNREAD);
+    else if (event->code != ERROR_NONE)
+        sim_count(sim, event->blamed    ? SIM_BLAMED
+                       : event->suspect ? SIM_SUSPECTED
+                                        : SIM_INNOCENT);
+}
+
 void sim_attempt_ends(struct sim *sim, const struct happening *end)
 {
     struct sim_worker *worker = &sim->workers[end->worker];
@@ -170,17 +193,14 @@ void sim_attempt_ends(struct sim *sim, const struct happening *end)
     if (worker->crashed_at || worker->released >> event.attempt.job & 1 ||
         (attempt->revoked && rng_below(&sim->rng, 2)))
         return;
-    if (end->doomed)
+    if (stumbles(sim, end->worker, &event))
+        event.code = ERROR_UNSEEN;
+    else if (end->doomed)
         cannot_read(sim, end, &event);
     else
         job_failure(sim, &end->action, &event);
+    count_end(sim, &event);
     if (event.code == ERROR_NONE)
         event.type = EVENT_TASK_DONE;
-    else if (event.code == ERROR_FETCH)
-        sim_count(sim, SIM_UNREAD);
-    else
-        sim_count(sim, event.blamed    ? SIM_BLAMED
-                       : event.suspect ? SIM_SUSPECTED
-                                       : SIM_INNOCENT);
     sim_send_from_worker(sim, end->worker, &event);
 }

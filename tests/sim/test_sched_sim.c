@@ -88,9 +88,10 @@ struct lie {
     const char *words;           /* what the model must say of it */
     enum sched_action_type type; /* told at the first action of this type that `fits` */
     bool (*fits)(const struct sched_action *action);
-    enum { DROP, REPEAT, CHANGE, ADD, HEAP } how;
+    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND } how;
     void (*change)(struct sched_action *action); /* the action, or a copy of it that is added */
-    uint64_t living; /* a worker that the scheduler knows; 0: none yet */
+    uint64_t living;        /* a worker that the scheduler knows; 0: none yet */
+    uint64_t blind, hidden; /* one that does not see the files of a job; 0: none yet */
     bool told;
 };
 
@@ -237,16 +238,51 @@ static bool heap_up(struct sched_actions *actions)
     return true;
 }
 
+/* Whether the step refused the answer that it was told. */
+static bool is_refused(const struct sched_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++)
+        if (actions->items[i].type == ACTION_REFUSE)
+            return true;
+    return false;
+}
+
+static void note_workers(struct lie *lie, const struct sched_event *event,
+                         const struct sched_actions *actions)
+{
+    if (event->type == EVENT_WORKER_JOINED) {
+        lie->living = event->worker;
+    } else if (event->type == EVENT_WORKER_LOST) {
+        if (event->worker == lie->living)
+            lie->living = 0;
+        if (event->worker == lie->blind)
+            lie->blind = 0;
+    } else if (event->type == EVENT_TASK_FAILED && event->code == ERROR_UNSEEN &&
+               !is_refused(actions)) {
+        lie->blind = event->worker;
+        lie->hidden = event->attempt.job;
+    }
+}
+
+/* Gives what another was given to one that does not see it. */
+static bool lead_to_the_blind(const struct lie *lie, struct sched_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++)
+        if (actions->items[i].type == ACTION_ASSIGN && actions->items[i].job == lie->hidden &&
+            lie->blind) {
+            actions->items[i].worker = lie->blind;
+            return true;
+        }
+    return false;
+}
+
 static void tell_lie(void *context, const struct sched_event *event,
                      struct sched_actions *actions)
 {
     struct lie *lie = context;
     size_t at = 0;
 
-    if (event->type == EVENT_WORKER_JOINED)
-        lie->living = event->worker;
-    else if (event->type == EVENT_WORKER_LOST && event->worker == lie->living)
-        lie->living = 0;
+    note_workers(lie, event, actions);
     if (lie->told || !lie->living)
         return;
     while (at < actions->count && (actions->items[at].type != lie->type ||
@@ -274,6 +310,9 @@ static void tell_lie(void *context, const struct sched_event *event,
         break;
     case HEAP:
         lie->told = heap_up(actions);
+        break;
+    case BLIND:
+        lie->told = lead_to_the_blind(lie, actions);
     }
 }
 
@@ -282,7 +321,7 @@ static void expect_complaint(struct lie lie)
     struct sim_report report = {0};
 
     for (uint64_t seed = 1; seed <= 300 && !lie.told; seed++) {
-        lie.living = 0;
+        lie.living = lie.blind = 0;
         sim_run(seed, tell_lie, &lie, &report);
     }
     if (!lie.told)
@@ -310,6 +349,7 @@ static void the_model_sees_through_false_assignments(void **state)
         {"the plan is not on disk: assign", ACTION_PERSIST, is_plan, ADD, to_first_reduce},
         {"assign w", ACTION_FINISHED, is_done, ADD, to_first_check},
         {"the worker has one in hand already: assign", ACTION_ASSIGN, is_map, HEAP, NULL},
+        {"the worker does not see the job's files: assign", ACTION_ASSIGN, NULL, BLIND, NULL},
         {"it is still needed: revoke", ACTION_ASSIGN, NULL, ADD, to_revoke},
         /* Said of the attempt, or of what is given to its worker next. */
         {"", ACTION_REVOKE, NULL, DROP, NULL},

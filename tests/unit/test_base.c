@@ -50,7 +50,7 @@ static void a_heap_gives_back_what_it_took_in_sorted_order(void **state)
     }
 }
 
-static void a_heap_keeps_the_lowest_on_top_while_pushes_and_pops_mix(void **state)
+static void a_heap_keeps_the_lowest_on_top_while_pushes_pops_and_removals_mix(void **state)
 {
     struct rng rng = {2};
     struct heap heap = {0};
@@ -65,6 +65,15 @@ static void a_heap_keeps_the_lowest_on_top_while_pushes_and_pops_mix(void **stat
 
             held[item]++;
             heap_push(&heap, item);
+            continue;
+        }
+        if (rng_below(&rng, 2)) {
+            uint32_t any = (uint32_t)rng_below(&rng, 64);
+
+            if (held[any]) {
+                held[any]--;
+                heap_remove(&heap, any);
+            }
             continue;
         }
         while (!held[lowest])
@@ -434,7 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_error_keeps_its_reason),
         cmocka_unit_test(a_heap_gives_back_what_it_took_in_sorted_order),
-        cmocka_unit_test(a_heap_keeps_the_lowest_on_top_while_pushes_and_pops_mix),
+        cmocka_unit_test(a_heap_keeps_the_lowest_on_top_while_pushes_pops_and_removals_mix),
         cmocka_unit_test(a_map_agrees_with_a_plain_table_whatever_is_put_and_removed),
         cmocka_unit_test(sizes_read_as_people_write_them),
         cmocka_unit_test(what_is_no_size_is_refused_and_changes_nothing),

@@ -334,7 +334,8 @@ static void a_header_that_makes_no_sense_is_refused_before_its_payload_comes(voi
     uint8_t header[FRAME_HEADER];
 
     (void)state;
-    expect_damage("warning: something went wrong", 29, "not a Marram frame");
+    memset(header, 'w', sizeof header);
+    expect_damage(header, sizeof header, "not a Marram frame");
     memcpy(header, frame, sizeof header);
     header[4] = 9;
     expect_damage(header, sizeof header, "version 9");
@@ -373,8 +374,8 @@ static void random_bytes_never_make_a_message(void **state)
         for (size_t i = 0; i < n; i++)
             noise[i] = (uint8_t)rng_next(&rng);
         if (round % 2)
-            memcpy(noise, "MRM1\1\0\12\0", n < 8 ? n : 8);
-        if (round % 4 == 3 && n >= 16)
+            memcpy(noise, "MRM1\2\0\12\0", n < 8 ? n : 8);
+        if (round % 4 == 3 && n >= FRAME_HEADER)
             memset(noise + 8, 0, 8);
         write_all(fixture.peer, noise, n);
         close(fixture.peer);

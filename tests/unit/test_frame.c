@@ -67,6 +67,93 @@ static void every_flipped_bit_and_every_cut_is_refused(void **state)
         assert_int_equal(frame_unpack(frame, cut, &type, &message, &err), -1);
 }
 
+static void a_stamp_is_part_of_what_is_checked(void **state)
+{
+    const struct frame_stamp stamp = {0x1122334455667788, 42, UINT64_MAX};
+    size_t size;
+    cleanup_free uint8_t *frame = pack_assign(&size);
+    ProtobufCMessage *message;
+    struct frame_stamp got;
+    enum frame_type type;
+    struct error err;
+
+    (void)state;
+    got = frame_get_stamp(frame);
+    assert_true(!got.epoch && !got.sequence && !got.acknowledged);
+    frame_set_stamp(frame, size, &stamp);
+    got = frame_get_stamp(frame);
+    assert_memory_equal(&got, &stamp, sizeof stamp);
+    assert_int_equal(frame_unpack(frame, size, &type, &message, &err), 0);
+    assert_int_equal(((const Mr__Assign *)message)->attempt, 3);
+    frame_free(message);
+    for (size_t i = 16; i < 40; i++) {
+        frame[i] ^= 1;
+        assert_int_equal(frame_unpack(frame, size, &type, &message, &err), -1);
+        assert_int_equal(err.code, ERROR_DAMAGE);
+        frame[i] ^= 1;
+    }
+}
+
+/* The header byte by byte, as docs/protocol.md has it. */
+static void the_header_is_the_same_on_every_machine(void **state)
+{
+    static const uint8_t expected[40] = "MRM1\2\0\22\0\0\0\0\0\0\0\0\0"
+                                        "\1\0\0\0\0\0\0\0\2\1\0\0\0\0\0\0\3\0\0\0\0\0\0";
+    size_t size;
+    cleanup_free uint8_t *frame = frame_pack(FRAME_ACK, NULL, &size);
+
+    (void)state;
+    frame_set_stamp(frame, size, &(struct frame_stamp){1, 0x102, 3});
+    assert_int_equal(size, 48);
+    assert_memory_equal(frame, expected, sizeof expected);
+}
+
+static void a_bare_type_with_a_payload_is_refused(void **state)
+{
+    static const enum frame_type bare[] = {FRAME_GOODBYE, FRAME_FENCED, FRAME_ACK};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; i++) {
+        size_t size;
+        cleanup_free uint8_t *frame = pack_assign(&size);
+        ProtobufCMessage *message = NULL;
+        enum frame_type type;
+        struct error err;
+
+        frame[6] = (uint8_t)bare[i];
+        frame_set_stamp(frame, size, &(struct frame_stamp){0}); /* sums it up anew */
+        assert_int_equal(frame_unpack(frame, size, &type, &message, &err), -1);
+        assert_int_equal(err.code, ERROR_DAMAGE);
+        assert_null(message);
+    }
+}
+
+static void unknown_types_and_versions_are_refused_by_number(void **state)
+{
+    size_t size;
+    cleanup_free uint8_t *frame = pack_assign(&size);
+    ProtobufCMessage *message;
+    enum frame_type type;
+    struct error err;
+
+    (void)state;
+    for (unsigned number = 0; number < 0x10000; number += number < 300 ? 1 : 7919) {
+        if (number > 0 && number < FRAME_TYPES)
+            continue;
+        frame[6] = (uint8_t)number;
+        frame[7] = (uint8_t)(number >> 8);
+        frame_set_stamp(frame, size, &(struct frame_stamp){0});
+        assert_int_equal(frame_unpack(frame, size, &type, &message, &err), -1);
+        assert_non_null(strstr(err.text, "unknown message type"));
+    }
+    frame[6] = FRAME_ASSIGN;
+    frame[7] = 0;
+    frame[4] = 1; /* the version before */
+    frame_set_stamp(frame, size, &(struct frame_stamp){0});
+    assert_int_equal(frame_unpack(frame, size, &type, &message, &err), -1);
+    assert_non_null(strstr(err.text, "version 1"));
+}
+
 static void random_payloads_under_a_right_checksum_do_no_harm(void **state)
 {
     struct rng rng = {7};
@@ -126,15 +213,17 @@ static void a_channel_hands_over_whole_messages_and_then_the_end(void **state)
 static void garbage_on_a_channel_is_an_error(void **state)
 {
     struct channel b;
+    static const char text[] = "printf debugging into descriptor three, of a header's length";
     int pair[2];
     ProtobufCMessage *message;
     enum frame_type type;
     struct error err;
 
     (void)state;
+    _Static_assert(sizeof text >= FRAME_HEADER, "less is waited for");
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     channel_init(&b, pair[1]);
-    assert_int_equal(write(pair[0], "printf debugging into descriptor three", 38), 38);
+    assert_int_equal(write(pair[0], text, sizeof text), sizeof text);
     assert_int_equal(channel_receive(&b, true, &type, &message, &err), -1);
     assert_int_equal(err.code, ERROR_DAMAGE);
     close(pair[0]);
@@ -146,6 +235,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_survives_the_frame),
         cmocka_unit_test(every_flipped_bit_and_every_cut_is_refused),
+        cmocka_unit_test(a_stamp_is_part_of_what_is_checked),
+        cmocka_unit_test(the_header_is_the_same_on_every_machine),
+        cmocka_unit_test(a_bare_type_with_a_payload_is_refused),
+        cmocka_unit_test(unknown_types_and_versions_are_refused_by_number),
         cmocka_unit_test(random_payloads_under_a_right_checksum_do_no_harm),
         cmocka_unit_test(a_channel_hands_over_whole_messages_and_then_the_end),
         cmocka_unit_test(garbage_on_a_channel_is_an_error),

@@ -42,7 +42,7 @@ static void an_answer_that_counts_is_not_refused_when_it_comes_again(void **stat
     s.saves = false;
     follows(&s, done(2, map_of(1, 0, 1)), "persist 3 accepted 1/map0.1");
     follows(&s, done(2, map_of(1, 0, 1)), "repeated w2 1/map0.1");
-    follows(&s, persisted(3), "accepted w2 1/map0.1; maps done 1; assign w1 1/reduce0.1");
+    follows(&s, persisted(3), "accepted w2 1/map0.1; maps done 1; assign w2 1/reduce0.1");
     follows(&s, done(2, map_of(1, 0, 1)), "repeated w2 1/map0.1");
     /* From anyone else, or otherwise, it is nonsense. */
     follows(&s, done(1, map_of(1, 0, 1)), "refuse w1 1/map0.1");
@@ -244,7 +244,7 @@ static void outputs_that_nobody_will_read_may_be_lost(void **state)
     (void)state;
     stage_open_planned(&s, 2, 1, 1);
     stage_tell(&s, done(2, map_of(1, 0, 1)));
-    follows(&s, done(1, reduce_of(1, 0, 1)), "accepted w1 1/reduce0.1; commit 1");
+    follows(&s, done(2, reduce_of(1, 0, 1)), "accepted w2 1/reduce0.1; commit 1");
     follows(&s, lost(2), "");
     follows(&s, committed(1), "finished 1 done; release w1 1");
     assert_int_equal(stage_progress(&s).map_reruns, 0);
@@ -259,13 +259,13 @@ static void reduces_wait_while_a_lost_map_is_made_again(void **state)
     stage_open_planned(&s, 3, 1, 3);
     stage_tell(&s, done(2, map_of(1, 0, 1)));
     assert_string_equal(s.trace,
-                        "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce0.1; assign w1 "
-                        "1/reduce1.1; assign w2 1/reduce2.1");
+                        "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce1.1; assign w1 "
+                        "1/reduce2.1; assign w2 1/reduce0.1");
     follows(&s, lost(2), "map again 1/map0.1");
-    /* Reduce 2 is free too, but there is nothing to read before map 0. */
-    follows(&s, done(3, reduce_of(1, 0, 1)), "assign w3 1/map0.2; accepted w3 1/reduce0.1");
+    /* Reduce 0 is free too, but there is nothing to read before map 0. */
+    follows(&s, done(3, reduce_of(1, 1, 1)), "assign w3 1/map0.2; accepted w3 1/reduce1.1");
     follows(&s, joined(4, 8), "");
-    follows(&s, done(3, map_of(1, 0, 2)), "accepted w3 1/map0.2; assign w4 1/reduce2.2");
+    follows(&s, done(3, map_of(1, 0, 2)), "accepted w3 1/map0.2; assign w4 1/reduce0.2");
     stage_close(&s);
 }
 
@@ -274,12 +274,14 @@ static void a_map_made_again_is_stopped_when_nobody_needs_it(void **state)
     struct stage s;
 
     (void)state;
-    stage_open_planned(&s, 3, 1, 1);
+    stage_open_planned(&s, 3, 1, 2);
     stage_tell(&s, done(2, map_of(1, 0, 1)));
-    assert_string_equal(s.trace, "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce0.1");
+    assert_string_equal(s.trace, "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce1.1; "
+                                 "assign w2 1/reduce0.1");
+    follows(&s, done(2, reduce_of(1, 0, 1)), "accepted w2 1/reduce0.1");
     follows(&s, lost(2), "map again 1/map0.1; assign w1 1/map0.2");
-    follows(&s, done(3, reduce_of(1, 0, 1)),
-            "revoke w1 1/map0.2; accepted w3 1/reduce0.1; commit 1");
+    follows(&s, done(3, reduce_of(1, 1, 1)),
+            "revoke w1 1/map0.2; accepted w3 1/reduce1.1; commit 1");
     follows(&s, done(1, map_of(1, 0, 2)), "refuse w1 1/map0.2");
     stage_close(&s);
 }
@@ -292,11 +294,11 @@ static void a_fetch_error_makes_the_map_again(void **state)
     stage_open_planned(&s, 2, 2, 1);
     stage_tell(&s, done(1, map_of(1, 1, 1)));
     stage_tell(&s, done(2, map_of(1, 0, 1)));
-    assert_string_equal(s.trace, "accepted w2 1/map0.1; maps done 1; assign w1 1/reduce0.1");
-    follows(&s, unread(1, reduce_of(1, 0, 1), 1), "map again 1/map1.1; assign w2 1/map1.2");
+    assert_string_equal(s.trace, "accepted w2 1/map0.1; maps done 1; assign w2 1/reduce0.1");
+    follows(&s, unread(2, reduce_of(1, 0, 1), 1), "map again 1/map1.1; assign w1 1/map1.2");
     assert_int_equal(stage_progress(&s).map_reruns, 1);
     assert_int_equal(stage_progress(&s).failed_attempts, 0);
-    follows(&s, done(2, map_of(1, 1, 2)), "accepted w2 1/map1.2; assign w2 1/reduce0.2");
+    follows(&s, done(1, map_of(1, 1, 2)), "accepted w1 1/map1.2; assign w1 1/reduce0.2");
     stage_close(&s);
 }
 
@@ -307,8 +309,8 @@ static void two_complaints_about_one_output_make_the_map_again_once(void **state
     (void)state;
     stage_open_planned(&s, 2, 1, 2);
     stage_tell(&s, done(2, map_of(1, 0, 1)));
-    follows(&s, unread(1, reduce_of(1, 0, 1), 0), "map again 1/map0.1; assign w1 1/map0.2");
-    follows(&s, unread(2, reduce_of(1, 1, 1), 0), "");
+    follows(&s, unread(1, reduce_of(1, 1, 1), 0), "map again 1/map0.1; assign w1 1/map0.2");
+    follows(&s, unread(2, reduce_of(1, 0, 1), 0), "");
     assert_int_equal(stage_progress(&s).map_reruns, 1);
     stage_close(&s);
 }
@@ -320,13 +322,13 @@ static void a_late_complaint_about_an_old_output_spares_the_new_one(void **state
     (void)state;
     stage_open_planned(&s, 3, 1, 3);
     stage_tell(&s, done(2, map_of(1, 0, 1)));
-    follows(&s, unread(3, reduce_of(1, 0, 1), 0), "map again 1/map0.1; assign w3 1/map0.2");
-    follows(&s, done(3, map_of(1, 0, 2)), "accepted w3 1/map0.2; assign w3 1/reduce0.2");
+    follows(&s, unread(3, reduce_of(1, 1, 1), 0), "map again 1/map0.1; assign w3 1/map0.2");
+    follows(&s, done(3, map_of(1, 0, 2)), "accepted w3 1/map0.2; assign w3 1/reduce1.2");
     /* These began when attempt 1 was the one to read, and took longer to give up. */
-    follows(&s, unread(1, reduce_of(1, 1, 1), 0), "assign w1 1/reduce1.2");
-    follows(&s, unread(2, reduce_of(1, 2, 1), 0), "assign w2 1/reduce2.2");
+    follows(&s, unread(1, reduce_of(1, 2, 1), 0), "assign w1 1/reduce2.2");
+    follows(&s, unread(2, reduce_of(1, 0, 1), 0), "assign w2 1/reduce0.2");
     assert_int_equal(stage_progress(&s).map_reruns, 1);
-    follows(&s, unread(1, reduce_of(1, 1, 2), 0), "map again 1/map0.2; assign w1 1/map0.3");
+    follows(&s, unread(1, reduce_of(1, 2, 2), 0), "map again 1/map0.2; assign w1 1/map0.3");
     stage_close(&s);
 }
 

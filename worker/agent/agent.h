@@ -4,6 +4,7 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -11,11 +12,13 @@
 struct agent_options {
     void *context;        /* of links */
     const char *endpoint; /* of the coordinator */
+    const char *listen;   /* where others fetch its runs; NULL: nowhere, paths are enough */
     const char *name;
     const char *program; /* path of marram-executor */
-    const char *scratch; /* folder for runs; made, and removed at the end */
+    const char *scratch; /* folder for runs and job objects; made, and removed at the end */
     uint32_t threads;
-    uint64_t memory; /* bytes for the executors together */
+    uint64_t memory;   /* bytes for the executors together */
+    bool direct_reads; /* try the paths of other workers' runs before fetching them */
 };
 
 struct agent;
@@ -24,9 +27,11 @@ struct agent;
  */
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err);
 
-/* Works until `stop_fd` becomes readable. Call it on the thread that called agent_open:
+/* Works until `stop_fd` becomes readable (0), or the coordinator refuses the worker (-1). When
+ * the coordinator cannot be reached, or has given the worker up, it stops its work and begins
+ * anew by itself. Call it on the thread that called agent_open:
  * executors die with the thread that started them. */
-void agent_run(struct agent *agent, int stop_fd);
+int agent_run(struct agent *agent, int stop_fd, struct error *err);
 
 /* Kills what runs and removes the scratch folder. Takes NULL. */
 void agent_close(struct agent *agent);

@@ -27,7 +27,7 @@ static const char *const reserved_counters[] = {
     "combine_input_records", "combine_output_records", "reduce_input_records",
     "reduce_input_pairs",    "spilled_bytes",          "shuffle_bytes",
     "failed_attempts",       "speculative_attempts",   "map_reruns",
-    "drain_reruns",
+    "drain_reruns",          "prefetched_bytes",
 };
 
 static int copy_file(const char *from, const char *to, struct error *err)
@@ -58,18 +58,19 @@ static int copy_file(const char *from, const char *to, struct error *err)
 static char *fetch_object(const Mr__JobOpen *open, struct error *err)
 {
     const Mr__JobSpec *spec = open->spec;
+    const Mr__BlobRef *object = spec->n_blobs ? spec->blobs[0] : NULL;
     cleanup_free char *from =
-        memory_format("%.*s", (int)spec->object.len, (const char *)spec->object.data);
+        memory_format("%.*s", (int)open->object_path.len, (const char *)open->object_path.data);
     cleanup_free char *folder = memory_format("%.*s/object-%d", (int)open->scratch.len,
                                               (const char *)open->scratch.data, (int)getpid());
-    const char *name = strrchr(from, '/');
-    char *to = memory_format("%s/%s", folder, name ? name + 1 : from);
+    char *to = memory_format("%s/%.*s", folder, object ? (int)object->name.len : 0,
+                             object ? (const char *)object->name.data : "");
     uint8_t digest[32];
 
     if (mkdir(folder, 0700) && errno != EEXIST)
         error_errno(err, ERROR_IO, "make folder '%s'", folder);
     else if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
-        if (memcmp(digest, spec->object_sha256.data, sizeof digest))
+        if (memcmp(digest, object->sha256.data, sizeof digest))
             error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted",
                       from);
         else if (!object_check(to, err))

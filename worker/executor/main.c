@@ -43,8 +43,7 @@ uint64_t work_run_id(uint64_t job, uint32_t task, uint32_t attempt)
 }
 
 /* Without its agent an executor has nothing to live for. */
-static void send_or_die(struct executor *executor, enum frame_type type,
-                        const ProtobufCMessage *message)
+void work_send(struct executor *executor, enum frame_type type, const ProtobufCMessage *message)
 {
     struct error err;
 
@@ -68,7 +67,7 @@ void work_failed(struct executor *executor, const Mr__Assign *assign, const stru
     failed.error = &message;
     failed.blamed = error->code != ERROR_FETCH;
     failed.lost_map = lost_map;
-    send_or_die(executor, FRAME_TASK_FAILED, &failed.base);
+    work_send(executor, FRAME_TASK_FAILED, &failed.base);
 }
 
 void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign)
@@ -77,7 +76,7 @@ void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *
     done->kind = assign->kind;
     done->task = assign->task;
     done->attempt = assign->attempt;
-    send_or_die(executor, FRAME_TASK_DONE, &done->base);
+    work_send(executor, FRAME_TASK_DONE, &done->base);
 }
 
 static void make_threads(struct executor *executor)
@@ -175,9 +174,13 @@ static void keep_output(struct executor *executor, const Mr__MapOutput *message)
         return;
     /* An older run may be in use by a reducer: it stays open until the process ends. */
     free(output->path);
+    free(output->endpoint);
     *output = (struct map_output){
-        message->attempt, message->run_id,
-        memory_format("%.*s", (int)message->path.len, (const char *)message->path.data), NULL};
+        .attempt = message->attempt,
+        .run_id = message->run_id,
+        .path = memory_format("%.*s", (int)message->path.len, (char *)message->path.data),
+        .endpoint =
+            memory_format("%.*s", (int)message->endpoint.len, (char *)message->endpoint.data)};
 }
 
 static void keep_outputs(struct executor *executor, const Mr__MapOutputs *message)
@@ -207,6 +210,9 @@ static void receive(struct executor *executor, enum frame_type type, ProtobufCMe
     case FRAME_MAP_OUTPUTS:
         keep_outputs(executor, (const Mr__MapOutputs *)message);
         break;
+    case FRAME_PART_FETCHED:
+        gather_answer(&executor->gather, (Mr__PartFetched *)message);
+        return;
     case FRAME_JOB_CLOSE:
         _exit(0);
     default:
@@ -273,6 +279,7 @@ int main(void)
     close(SLOTS_FD);
     queue_init(&executor.queue);
     pthread_mutex_init(&executor.lock, NULL);
+    gather_init(&executor.gather);
     fault_install();
     check(!pthread_create(&listener, NULL, listen_to_agent, &executor));
     work(&executor);

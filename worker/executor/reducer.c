@@ -14,83 +14,21 @@ struct reduce_task {
     const struct host *host;
     const Mr__Assign *assign;
     struct thread *thread;
-    struct merge_source *sources; /* in the order of the input */
-    size_t count, capacity;
-    uint64_t bytes; /* of all segments */
+    struct sources sources;
     uint32_t lost_map;
     char *path;
     struct merge_totals totals;
     uint64_t records; /* written */
 };
 
-/* The run of a map task, opened once an executor. */
-static struct run_file *open_run(struct executor *executor, uint32_t map, struct error *err)
-{
-    struct run_file *run = NULL;
-
-    pthread_mutex_lock(&executor->lock);
-    if (map >= executor->output_count || !executor->outputs[map].attempt) {
-        error_set(err, ERROR_FETCH, "the output of map task %u is not known here", map);
-    } else {
-        struct map_output *output = &executor->outputs[map];
-
-        if (!output->run && run_open(output->path, output->run_id, &output->run, err)) {
-            err->code = ERROR_FETCH;
-            error_wrap(err, "the output of map task %u", map);
-        }
-        run = output->run;
-    }
-    pthread_mutex_unlock(&executor->lock);
-    return run;
-}
-
-/* The first segment of the part, or where it would be: they are sorted by (part, round). */
-static size_t find_part(const struct run_segment *segments, size_t count, uint32_t part)
-{
-    size_t low = 0, high = count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (segments[middle].part < part)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static int gather_sources(struct reduce_task *reduce, struct error *err)
-{
-    for (uint32_t map = 0; map < reduce->assign->maps; map++) {
-        struct run_file *run = open_run(reduce->executor, map, err);
-        const struct run_segment *segments;
-        size_t count, at;
-
-        if (!run) {
-            reduce->lost_map = map;
-            return -1;
-        }
-        segments = run_segments(run, &count);
-        for (at = find_part(segments, count, reduce->assign->task);
-             at < count && segments[at].part == reduce->assign->task; at++) {
-            memory_reserve(&reduce->sources, &reduce->capacity, reduce->count + 1,
-                           sizeof *reduce->sources);
-            reduce->sources[reduce->count++] = (struct merge_source){run, &segments[at]};
-            reduce->bytes += segments[at].size;
-        }
-    }
-    return 0;
-}
-
 /* ---- Map-only: the pieces of text, one behind the other
  * ------------------------------------------- */
 
 static int copy_text(struct reduce_task *reduce, struct error *err)
 {
-    for (size_t i = 0; i < reduce->count; i++) {
-        struct run_cursor *cursor =
-            run_cursor_new(reduce->sources[i].run, reduce->sources[i].segment);
+    for (size_t i = 0; i < reduce->sources.count; i++) {
+        const struct merge_source *source = &reduce->sources.items[i];
+        struct run_cursor *cursor = run_cursor_new(source->run, source->segment);
         struct mr_bytes text, none;
         int result;
 
@@ -102,9 +40,9 @@ static int copy_text(struct reduce_task *reduce, struct error *err)
         run_cursor_free(cursor);
         if (result)
             return -1;
-        reduce->totals.pairs += reduce->sources[i].segment->pairs;
-        reduce->totals.records += reduce->sources[i].segment->pairs;
-        reduce->records += reduce->sources[i].segment->pairs;
+        reduce->totals.pairs += source->segment->pairs;
+        reduce->totals.records += source->segment->pairs;
+        reduce->records += source->segment->pairs;
     }
     return 0;
 }
@@ -123,7 +61,8 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
         .scratch = scratch,
         .fold = &reduce->host->fold};
 
-    return merge_open(reduce->sources, reduce->count, &options, &reduce->thread->merge, err);
+    return merge_open(reduce->sources.items, reduce->sources.count, &options,
+                      &reduce->thread->merge, err);
 }
 
 /* Folded values without a reduce function are the output. */
@@ -223,7 +162,8 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
     counter_add(&counters, "reduce_output_records", (int64_t)reduce->records);
     counter_add(&counters, "reduce_input_records", (int64_t)reduce->totals.records);
     counter_add(&counters, "reduce_input_pairs", (int64_t)reduce->totals.pairs);
-    counter_add(&counters, "shuffle_bytes", (int64_t)reduce->bytes);
+    counter_add(&counters, "shuffle_bytes", (int64_t)reduce->sources.bytes);
+    counter_add(&counters, "prefetched_bytes", (int64_t)reduce->sources.ahead_bytes);
     counter_add(&counters, "spilled_bytes", (int64_t)reduce->totals.spilled_bytes);
     for (uint32_t c = 0; c < host->counter_count; c++)
         counter_add(&counters, host->job.counters[c], thread->counters[c]);
@@ -250,7 +190,7 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
     reduce.path =
         memory_format("%.*s/part-%05u.%u", (int)open->staging.len,
                       (const char *)open->staging.data, assign->task, assign->attempt);
-    result = gather_sources(&reduce, &err);
+    result = gather_sources(executor, assign, &reduce.sources, &reduce.lost_map, &err);
     if (!result)
         result = part_open(reduce.path, &thread->part, &err);
     if (!result)
@@ -266,6 +206,6 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
         work_failed(executor, assign, &err, reduce.lost_map);
     else
         report(&reduce, &part);
-    free(reduce.sources);
+    gather_done(&reduce.sources);
     free(reduce.path);
 }

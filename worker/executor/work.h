@@ -11,15 +11,17 @@
 #include "record/run.h"
 #include "wire/channel.h"
 #include "wire/slots.h"
+#include "worker/executor/gather.h"
 #include "worker/executor/host.h"
 #include "worker/executor/queue.h"
 #include "worker/executor/thread.h"
 
-/* A map task's output, as the agent told, and its run once a reducer needed it. */
+/* A map task's output, as the agent told, and its run once a reducer opened it by its path. */
 struct map_output {
     uint32_t attempt; /* 0: not told */
     uint64_t run_id;
     char *path;
+    char *endpoint; /* of who else can send it; "": nobody */
     struct run_file *run;
 };
 
@@ -33,6 +35,7 @@ struct executor {
     pthread_mutex_t lock; /* of outputs, which the listening thread adds to */
     struct map_output *outputs;
     size_t output_count, output_capacity;
+    struct gather gather;
 };
 
 /* Loads the job if it is not loaded yet; blames `assign` for what its constructors do. */
@@ -41,6 +44,10 @@ int work_load(struct executor *executor, const Mr__Assign *assign, struct error 
 /* Do an attempt and report it. reduce_run is called on the thread's own OpenMP thread. */
 void map_run(struct executor *executor, const Mr__Assign *assign);
 void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assign *assign);
+
+/* Sends to the agent, from any thread; without one the process ends. */
+void work_send(struct executor *executor, enum frame_type type,
+               const ProtobufCMessage *message);
 
 /* Reports. */
 void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,

@@ -1,0 +1,175 @@
+/* marram coordinator: the daemon that takes jobs and hands out their tasks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/client.h"
+#include "cli/daemon.h"
+#include "cli/locate.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+#include "coordinator/serve.h"
+#include "store/tree.h"
+
+enum { OWN_ROWS = 5, FILES_LEAST = 1024 };
+
+struct setup {
+    struct daemon_options daemon;
+    const char *listen, *state_option;
+    uint64_t heartbeat_ms, lease_s, retained;
+    struct scratch scratch; /* when no state folder was given */
+    char *state;
+    int lock, stop;
+    void *context;
+    struct coordinator *coordinator;
+};
+
+static int parse(struct setup *setup, struct option_list *words, int argc, char **argv)
+{
+    struct option_row rows[OWN_ROWS + DAEMON_ROWS] = {
+        {"listen", 0, OPTION_TEXT, "ENDPOINT", "default " DEFAULT_COORDINATOR "; port 0: any",
+         &setup->listen},
+        {"state", 0, OPTION_TEXT, "DIR", "what it keeps (default: a temporary folder)",
+         &setup->state_option},
+        {"heartbeat", 0, OPTION_COUNT, "MS", "how often workers say that they live (1000)",
+         &setup->heartbeat_ms, 10, 60000},
+        {"lease", 0, OPTION_COUNT, "SECONDS", "who says nothing for so long is lost (10)",
+         &setup->lease_s, 1, 3600},
+        {"retain", 0, OPTION_COUNT, "N", "finished jobs that it can tell about (1000)",
+         &setup->retained, 0, 100000},
+    };
+    const struct option_table table = {
+        "marram coordinator [options]",
+        "Runs a coordinator in the foreground until SIGINT or SIGTERM. It prints log lines on "
+        "stderr.",
+        "The endpoint that it listens on is also written to the file 'endpoint' in the state "
+        "folder.\n\n"
+        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 refused.",
+        rows, OWN_ROWS + DAEMON_ROWS};
+
+    daemon_rows(&setup->daemon, rows + OWN_ROWS);
+    return options_parse(&table, argc, argv, words);
+}
+
+static int check_options(const struct setup *setup, struct error *err)
+{
+    if (daemon_check_listen(&setup->daemon, setup->listen, err))
+        return -1;
+    if (setup->lease_s * 1000 < 2 * setup->heartbeat_ms)
+        return error_set(
+            err, ERROR_USAGE, "--lease %llu: at least two heartbeats of %llu ms must fit",
+            (unsigned long long)setup->lease_s, (unsigned long long)setup->heartbeat_ms);
+    if (daemon_files_max() < FILES_LEAST)
+        return error_set(err, ERROR_IO,
+                         "the hard limit of open files (RLIMIT_NOFILE, 'ulimit -Hn') is %lu: "
+                         "at least %d are needed",
+                         daemon_files_max(), FILES_LEAST);
+    return 0;
+}
+
+static int open_state(struct setup *setup, struct error *err)
+{
+    cleanup_free char *made = NULL;
+
+    if (!setup->state_option) {
+        if (daemon_scratch(NULL, "marram-coordinator", &setup->scratch, err))
+            return -1;
+        setup->state = memory_text(setup->scratch.path);
+        return 0;
+    }
+    setup->state = locate_absolute(setup->state_option);
+    if (tree_make(setup->state, &made, err))
+        return -1;
+    setup->lock = open(setup->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (setup->lock < 0)
+        return error_errno(err, ERROR_IO, "open folder '%s'", setup->state);
+    if (flock(setup->lock, LOCK_EX | LOCK_NB))
+        return error_set(err, ERROR_IO, "--state %s: another coordinator uses it",
+                         setup->state);
+    return 0;
+}
+
+/* Whoever chose port 0 learns the endpoint from there, all of it or nothing. */
+static int write_endpoint(const struct setup *setup, struct error *err)
+{
+    cleanup_free char *path = memory_format("%s/endpoint", setup->state);
+    cleanup_free char *draft = memory_format("%s/endpoint.new", setup->state);
+    FILE *file = fopen(draft, "we");
+    bool good;
+
+    if (!file)
+        return error_errno(err, ERROR_IO, "write '%s'", draft);
+    good = fprintf(file, "%s\n", serve_endpoint(setup->coordinator)) > 0;
+    good = !fclose(file) && good;
+    if (!good || rename(draft, path))
+        return error_errno(err, ERROR_IO, "write '%s'", path);
+    return 0;
+}
+
+static void remove_endpoint(const struct setup *setup)
+{
+    cleanup_free char *path = memory_format("%s/endpoint", setup->state);
+
+    unlink(path);
+}
+
+static int serve(struct setup *setup, struct error *err)
+{
+    struct coordinator_options options = {
+        .endpoint = setup->listen,
+        .heartbeat_ms = (uint32_t)setup->heartbeat_ms,
+        .lease_ms = (uint32_t)setup->lease_s * 1000,
+        .patient = true,
+        .retained = (uint32_t)setup->retained,
+    };
+
+    if (check_options(setup, err) || daemon_start(&setup->daemon, &setup->stop, err) ||
+        open_state(setup, err))
+        return -1;
+    setup->context = link_context_new();
+    if (!setup->context)
+        return error_errno(err, ERROR_IO, "set up ZeroMQ");
+    options.context = setup->context;
+    options.state = setup->state;
+    if (serve_open(&options, &setup->coordinator, err) || write_endpoint(setup, err))
+        return -1;
+    serve_run(setup->coordinator, setup->stop);
+    remove_endpoint(setup);
+    return 0;
+}
+
+int verb_coordinator(int argc, char **argv)
+{
+    struct setup setup = {.listen = DEFAULT_COORDINATOR,
+                          .heartbeat_ms = DEFAULT_HEARTBEAT_MS,
+                          .lease_s = DEFAULT_LEASE_MS / 1000,
+                          .retained = DEFAULT_RETAINED,
+                          .scratch = SCRATCH_CLOSED,
+                          .lock = -1,
+                          .stop = -1};
+    struct option_list words = {0};
+    struct error err;
+    int status = parse(&setup, &words, argc, argv);
+
+    if (!status) {
+        if (visit_no_words(&words, &err) || serve(&setup, &err)) {
+            fprintf(stderr, "marram coordinator: %s\n", err.text);
+            status = error_exit_status(err.code);
+        }
+        serve_close(setup.coordinator);
+        link_context_free(setup.context);
+    } else {
+        status = status > 0 ? 0 : 2;
+    }
+    scratch_close(&setup.scratch);
+    memory_cleanup_close(&setup.lock);
+    memory_cleanup_close(&setup.stop);
+    free(setup.state);
+    option_list_done(&words);
+    return status;
+}

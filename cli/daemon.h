@@ -1,0 +1,37 @@
+/* What `marram coordinator` and `marram worker` have in common: processes in the foreground
+ * that print log lines alone and end in order. */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "cli/options.h"
+#include "store/scratch.h"
+
+struct daemon_options {
+    bool insecure, log_json;
+    const char *log_level; /* NULL: info */
+};
+
+enum { DAEMON_ROWS = 3 };
+void daemon_rows(struct daemon_options *options, struct option_row rows[DAEMON_ROWS]);
+
+/* ERROR_REFUSED when others could reach the endpoint, which only --insecure allows. */
+int daemon_check_listen(const struct daemon_options *options, const char *endpoint,
+                        struct error *err);
+
+/* Whether nobody beyond this machine can reach it. */
+bool daemon_is_local(const char *endpoint);
+
+/* Signals, limits, log lines. *ret_stop becomes readable when it is time to end. */
+int daemon_start(const struct daemon_options *options, int *ret_stop, struct error *err);
+
+/* Open files that the hard limit allows. */
+unsigned long daemon_files_max(void);
+
+/* A temporary folder below `base`, or TMPDIR, or /tmp. `base` is made. */
+int daemon_scratch(const char *base, const char *prefix, struct scratch *scratch,
+                   struct error *err);
+
+#endif

@@ -1,0 +1,100 @@
+/* marram job: all about one job. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/asking.h"
+#include "cli/job_info.h"
+#include "cli/show.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+
+enum { LINE = 1200 };
+
+static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+{
+    question->question = MR__QUESTION__ONE_JOB;
+    return visit_job(words, &question->job, err);
+}
+
+static void print_line(const char *name, ProtobufCBinaryData bytes)
+{
+    char text[LINE];
+
+    if (bytes.len)
+        printf("  %-10s %s\n", name, show_bytes(bytes, text, sizeof text));
+}
+
+static void print_head(const Mr__JobInfo *job)
+{
+    char id[SHOW_ID], text[LINE];
+
+    printf("job %s", show_id(job->job, id));
+    printf(" %s\n", show_bytes(job->name, text, sizeof text));
+    print_line("object", job->object);
+    print_line("state", job->state);
+    print_line("reason", job->reason);
+    if (job->error)
+        print_line("error", job->error->text);
+    print_line("output", job->output);
+    if (job->maps)
+        printf("  %-10s %u of %u done\n", "maps", job->maps_done, job->maps);
+    if (job->reduces)
+        printf("  %-10s %u of %u done\n", "reduces", job->reduces_done, job->reduces);
+    printf("  %-10s %u running, %" PRIu64 " failed\n", "attempts", job->running,
+           job->failed_attempts);
+    printf("  %-10s %s\n", "age", show_time(job->age, text));
+    printf("  %-10s %.3f s\n", "took", job->seconds);
+}
+
+static void print_text(const Mr__JobInfo *job)
+{
+    char name[LINE];
+
+    print_head(job);
+    for (size_t i = 0; i < job->n_tasks; i++) {
+        const Mr__TaskInfo *task = job->tasks[i];
+        char kind[SHOW_NAME];
+
+        printf("%s  %-12s attempt %u on %s, %" PRIu64 " records or values done\n",
+               i ? "" : "\nrunning:\n", show_task(task->kind, task->task, kind), task->attempt,
+               show_bytes(task->worker, name, sizeof name), task->ticks);
+    }
+    for (size_t i = 0; i < job->n_counters; i++)
+        printf("%s  %-28s %" PRId64 "\n", i ? "" : "\ncounters:\n",
+               show_bytes(job->counters[i]->name, name, sizeof name), job->counters[i]->value);
+}
+
+static int print(const ProtobufCMessage *answer, bool json)
+{
+    const Mr__Jobs *jobs = (const Mr__Jobs *)answer;
+
+    if (!jobs->n_jobs) {
+        fprintf(stderr, "marram job: the coordinator knows no such job\n");
+        return 1;
+    }
+    if (json)
+        show_json(job_info_json(jobs->jobs[0], true));
+    else
+        print_text(jobs->jobs[0]);
+    return 0;
+}
+
+int verb_job(int argc, char **argv)
+{
+    static const struct asking what = {
+        .usage = "marram job ID [options]",
+        .about =
+            "Tells all about one job: state, progress, what runs now, its first error, its "
+            "counters.",
+        .notes = "--json prints one object: what 'marram jobs --json' has for each job, and "
+                 "counters (once\n"
+                 "it ended) and tasks, those that run now, each with kind, task, attempt, "
+                 "worker, ticks.\n\n"
+                 "Exit status: 0, whatever the job's state; 1 there is no such job.",
+        .wanted = FRAME_JOBS,
+        .prepare = prepare,
+        .print = print,
+    };
+
+    return asking(&what, argc, argv);
+}

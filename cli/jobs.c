@@ -1,0 +1,80 @@
+/* marram jobs: all that the coordinator knows of, the newest first. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/asking.h"
+#include "cli/job_info.h"
+#include "cli/show.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+
+static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+{
+    question->question = MR__QUESTION__ALL_JOBS;
+    return visit_no_words(words, err);
+}
+
+static void print_percent(uint32_t done, uint32_t all, int width)
+{
+    char text[16] = "-";
+
+    if (all)
+        snprintf(text, sizeof text, "%d%%", show_percent(done, all));
+    printf("  %*s", width, text);
+}
+
+static void print_row(const Mr__JobInfo *job)
+{
+    char id[SHOW_ID], age[SHOW_TIME], name[24], state[12], reason[200];
+
+    printf("%-12s  %-20s  %-9s", show_id(job->job, id),
+           show_bytes(job->name, name, sizeof name),
+           show_bytes(job->state, state, sizeof state));
+    print_percent(job->maps_done, job->maps, 4);
+    print_percent(job->reduces_done, job->reduces, 6);
+    show_bytes(job->error ? job->error->text : job->reason, reason, sizeof reason);
+    printf("  %7s%s%s\n", show_time(job->age, age), *reason ? "  " : "", reason);
+}
+
+static int print(const ProtobufCMessage *answer, bool json)
+{
+    const Mr__Jobs *jobs = (const Mr__Jobs *)answer;
+
+    if (json) {
+        json_t *root = json_object(), *list = json_array();
+
+        for (size_t i = 0; i < jobs->n_jobs; i++)
+            json_array_append_new(list, job_info_json(jobs->jobs[i], false));
+        json_object_set_new(root, "jobs", list);
+        json_object_set_new(root, "left_out", json_integer(jobs->left_out));
+        show_json(root);
+        return 0;
+    }
+    printf("%-12s  %-20s  %-9s  %4s  %6s  %7s  %s\n", "JOB", "NAME", "STATE", "MAP", "REDUCE",
+           "AGE", "REASON");
+    for (size_t i = 0; i < jobs->n_jobs; i++)
+        print_row(jobs->jobs[i]);
+    if (jobs->left_out)
+        printf("(%u older ones are left out)\n", jobs->left_out);
+    return 0;
+}
+
+int verb_jobs(int argc, char **argv)
+{
+    static const struct asking what = {
+        .usage = "marram jobs [options]",
+        .about = "Lists the jobs that the coordinator knows of, with how far each is, how long "
+                 "ago it was\n"
+                 "submitted, and why it waits or failed.",
+        .notes = "--json prints {\"jobs\": [...], \"left_out\": N}; each job has job, name, "
+                 "object, state,\n"
+                 "reason, output, maps, maps_done, reduces, reduces_done, running, "
+                 "failed_attempts, age,\n"
+                 "seconds and error (null or code and text).",
+        .wanted = FRAME_JOBS,
+        .prepare = prepare,
+        .print = print,
+    };
+
+    return asking(&what, argc, argv);
+}

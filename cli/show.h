@@ -1,0 +1,38 @@
+/* How answers look: text that a terminal can bear, JSON, ids and times. */
+#ifndef CLI_SHOW_H
+#define CLI_SHOW_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "wire/mr.pb-c.h"
+
+enum { SHOW_ID = 16, SHOW_TIME = 16, SHOW_NAME = 40 };
+
+/* A job's id, 12 digits; returns buffer. */
+const char *show_id(uint64_t job, char buffer[SHOW_ID]);
+
+/* "4 s", "12 min", "3 h", "5 d"; returns buffer. */
+const char *show_time(double seconds, char buffer[SHOW_TIME]);
+
+/* Bytes of others on one line, cut where the buffer ends, control characters as '?'; returns
+ * buffer. */
+const char *show_bytes(ProtobufCBinaryData bytes, char *buffer, size_t size);
+
+int show_percent(uint32_t done, uint32_t all);
+
+/* "map 3", "reduce 7", "check"; returns buffer. */
+const char *show_task(Mr__TaskKind kind, uint32_t task, char buffer[SHOW_NAME]);
+
+/* Text that JSON can hold: what is not UTF-8 becomes '?'. */
+json_t *show_json_text(const char *bytes, size_t n);
+json_t *show_json_bytes(ProtobufCBinaryData bytes);
+json_t *show_json_id(uint64_t job);
+/* null when there is none. */
+json_t *show_json_error(const Mr__Error *error);
+json_t *show_json_counters(Mr__Counter *const *counters, size_t n);
+
+/* Writes on stdout and frees. */
+void show_json(json_t *root);
+
+#endif

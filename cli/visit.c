@@ -1,0 +1,86 @@
+#include "cli/visit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ID_DIGITS = 12 };
+
+struct option_row visit_row(const char **ret_endpoint)
+{
+    return (struct option_row){"coordinator",
+                               0,
+                               OPTION_TEXT,
+                               "ENDPOINT",
+                               "where it is (default MARRAM_COORDINATOR, " DEFAULT_COORDINATOR
+                               ")",
+                               ret_endpoint};
+}
+
+const char *visit_endpoint(const char *option)
+{
+    const char *endpoint = option ? option : getenv("MARRAM_COORDINATOR");
+
+    return endpoint && *endpoint ? endpoint : DEFAULT_COORDINATOR;
+}
+
+int visit_open(struct visit *visit, const char *endpoint, struct error *err)
+{
+    *visit = (struct visit){link_context_new(), NULL};
+    if (!visit->context)
+        return error_errno(err, ERROR_IO, "set up ZeroMQ");
+    if (!client_open(visit->context, endpoint, &visit->client, err))
+        return 0;
+    err->code = ERROR_USAGE;
+    visit_close(visit);
+    return error_wrap(err, "an endpoint such as " DEFAULT_COORDINATOR " is wanted");
+}
+
+void visit_close(struct visit *visit)
+{
+    client_close(visit->client);
+    link_context_free(visit->context);
+    *visit = (struct visit){0};
+}
+
+int visit_ask(const char *endpoint, enum frame_type type, const ProtobufCMessage *question,
+              enum frame_type wanted, ProtobufCMessage **ret_answer, struct error *err)
+{
+    struct visit visit;
+    int result;
+
+    if (visit_open(&visit, endpoint, err))
+        return -1;
+    result = client_ask(visit.client, type, question, wanted, ret_answer, err);
+    /* What does not exist is no wrong usage: the command was right. */
+    if (result && error_exit_status(err->code) == 2)
+        err->code = ERROR_JOB;
+    visit_close(&visit);
+    return result;
+}
+
+int visit_no_words(const struct option_list *words, struct error *err)
+{
+    return words->count ? error_set(err, ERROR_USAGE, "'%s' is one word too many",
+                                    words->items[words->count - 1])
+                        : 0;
+}
+
+int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *err)
+{
+    const char *word;
+    uint64_t job;
+
+    if (!words->count)
+        return error_set(err, ERROR_USAGE, "no job: give the id that 'marram jobs' shows");
+    word = words->items[0];
+    if (words->count > 1)
+        return error_set(err, ERROR_USAGE, "'%s' is one word too many", words->items[1]);
+    job = strtoull(word, NULL, 16);
+    if (strlen(word) != ID_DIGITS || strspn(word, "0123456789abcdef") != ID_DIGITS || !job)
+        return error_set(err, ERROR_USAGE,
+                         "'%s' is no job id: 12 hexadecimal digits are wanted, as 'marram "
+                         "jobs' shows them",
+                         word);
+    *ret_job = job;
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* What a verb that talks to a coordinator does first and last. */
+#ifndef CLI_VISIT_H
+#define CLI_VISIT_H
+
+#include "base/error.h"
+#include "cli/client.h"
+#include "cli/options.h"
+
+struct visit {
+    void *context;
+    struct client *client;
+};
+
+/* A row for --coordinator. */
+struct option_row visit_row(const char **ret_endpoint);
+
+/* The endpoint to use: what the option says, or MARRAM_COORDINATOR, or the default. */
+const char *visit_endpoint(const char *option);
+
+/* An endpoint that makes no sense is ERROR_USAGE; that nobody answers shows later. */
+int visit_open(struct visit *visit, const char *endpoint, struct error *err);
+/* Takes one that was never opened, all zero. */
+void visit_close(struct visit *visit);
+
+/* A whole visit for one question: see client_ask. */
+int visit_ask(const char *endpoint, enum frame_type type, const ProtobufCMessage *question,
+              enum frame_type wanted, ProtobufCMessage **ret_answer, struct error *err);
+
+/* Takes the words of a verb that wants a job's id and nothing else. */
+int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *err);
+/* As above, of a verb that wants no words. */
+int visit_no_words(const struct option_list *words, struct error *err);
+
+#endif

@@ -1,0 +1,158 @@
+/* marram worker: the daemon that runs tasks. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/resources.h"
+#include "cli/daemon.h"
+#include "cli/locate.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+#include "wire/link.h"
+#include "worker/agent/agent.h"
+
+enum { OWN_ROWS = 7 };
+
+struct setup {
+    struct daemon_options daemon;
+    const char *coordinator, *listen, *name_option, *scratch_option;
+    uint64_t threads, memory;
+    bool direct_reads;
+    char *name, *program, *folder;
+    struct scratch scratch;
+    int stop;
+    void *context;
+};
+
+static int parse(struct setup *setup, struct option_list *words, int argc, char **argv)
+{
+    struct option_row rows[OWN_ROWS + DAEMON_ROWS] = {
+        visit_row(&setup->coordinator),
+        {"listen", 0, OPTION_TEXT, "ENDPOINT",
+         "where other workers fetch from it (tcp://127.0.0.1:0)", &setup->listen},
+        {"name", 0, OPTION_TEXT, "TEXT", "default: HOSTNAME-PID", &setup->name_option},
+        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads (default: all processors)",
+         &setup->threads, 1, LIMIT_THREADS},
+        {"memory", 0, OPTION_SIZE, "SIZE", "for all that it runs (default: 60 %)",
+         &setup->memory, (uint64_t)8 << 20},
+        {"scratch", 0, OPTION_TEXT, "DIR", "temporary files (default: TMPDIR, else /tmp)",
+         &setup->scratch_option},
+        {"direct-reads", 0, OPTION_SWITCH, "on|off",
+         "read what other workers made by its path where it is seen (on)",
+         &setup->direct_reads},
+    };
+    const struct option_table table = {
+        "marram worker [options]",
+        "Runs a worker in the foreground until SIGINT or SIGTERM. It prints log lines on "
+        "stderr. While\n"
+        "no coordinator answers it keeps trying.",
+        "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
+        "which the other\n"
+        "machines reach it, and --insecure.\n\n"
+        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 refused.",
+        rows, OWN_ROWS + DAEMON_ROWS};
+
+    daemon_rows(&setup->daemon, rows + OWN_ROWS);
+    return options_parse(&table, argc, argv, words);
+}
+
+/* Others are told this endpoint: it must lead somewhere. */
+static int check_listen(const struct setup *setup, struct error *err)
+{
+    static const char *const wildcards[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
+
+    if (daemon_check_listen(&setup->daemon, setup->listen, err))
+        return -1;
+    for (size_t i = 0; i < sizeof wildcards / sizeof *wildcards; i++)
+        if (!strncmp(setup->listen, wildcards[i], strlen(wildcards[i])))
+            return error_set(err, ERROR_USAGE,
+                             "--listen %s: other workers are told this address, so name the "
+                             "one by which they reach this machine",
+                             setup->listen);
+    return 0;
+}
+
+static int choose_name(struct setup *setup, struct error *err)
+{
+    char host[65] = "";
+
+    if (setup->name_option && (!*setup->name_option || strlen(setup->name_option) > LIMIT_NAME))
+        return error_set(err, ERROR_USAGE, "--name '%s': 1 to %d bytes are wanted",
+                         setup->name_option, LIMIT_NAME);
+    gethostname(host, sizeof host - 1);
+    setup->name = setup->name_option ? memory_text(setup->name_option)
+                                     : memory_format("%.40s-%d", host, (int)getpid());
+    return 0;
+}
+
+static int prepare(struct setup *setup, struct error *err)
+{
+    cleanup_free char *base =
+        setup->scratch_option ? locate_absolute(setup->scratch_option) : NULL;
+
+    if (check_listen(setup, err) || choose_name(setup, err))
+        return -1;
+    setup->program = locate_executor(err);
+    if (!setup->program || daemon_start(&setup->daemon, &setup->stop, err) ||
+        daemon_scratch(base, "marram-worker", &setup->scratch, err))
+        return -1;
+    setup->folder = memory_format("%s/worker", setup->scratch.path);
+    setup->context = link_context_new();
+    return setup->context ? 0 : error_errno(err, ERROR_IO, "set up ZeroMQ");
+}
+
+static int work(struct setup *setup, struct error *err)
+{
+    struct agent_options options = {
+        .endpoint = visit_endpoint(setup->coordinator),
+        .listen = setup->listen,
+        .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
+        .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
+        .direct_reads = setup->direct_reads,
+    };
+    struct agent *agent;
+    int result;
+
+    if (prepare(setup, err))
+        return -1;
+    options.context = setup->context;
+    options.name = setup->name;
+    options.program = setup->program;
+    options.scratch = setup->folder;
+    if (agent_open(&options, &agent, err))
+        return -1;
+    result = agent_run(agent, setup->stop, err);
+    agent_close(agent);
+    return result;
+}
+
+int verb_worker(int argc, char **argv)
+{
+    struct setup setup = {.listen = "tcp://127.0.0.1:0",
+                          .direct_reads = true,
+                          .scratch = SCRATCH_CLOSED,
+                          .stop = -1};
+    struct option_list words = {0};
+    struct error err;
+    int status = parse(&setup, &words, argc, argv);
+
+    if (!status) {
+        if (visit_no_words(&words, &err) || work(&setup, &err)) {
+            fprintf(stderr, "marram worker: %s\n", err.text);
+            status = error_exit_status(err.code);
+        }
+        link_context_free(setup.context);
+    } else {
+        status = status > 0 ? 0 : 2;
+    }
+    scratch_close(&setup.scratch);
+    memory_cleanup_close(&setup.stop);
+    free(setup.name);
+    free(setup.program);
+    free(setup.folder);
+    option_list_done(&words);
+    return status;
+}

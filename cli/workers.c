@@ -1,0 +1,95 @@
+/* marram workers: who works for the coordinator. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/size.h"
+#include "cli/asking.h"
+#include "cli/show.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+
+static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+{
+    question->question = MR__QUESTION__ALL_WORKERS;
+    return visit_no_words(words, err);
+}
+
+static json_t *worker_json(const Mr__WorkerInfo *worker)
+{
+    json_t *root = json_object();
+    char id[20];
+
+    snprintf(id, sizeof id, "%016" PRIx64, worker->worker);
+    json_object_set_new(root, "worker", json_string(id));
+    json_object_set_new(root, "name", show_json_bytes(worker->name));
+    json_object_set_new(root, "state", show_json_bytes(worker->state));
+    json_object_set_new(root, "threads", json_integer(worker->threads));
+    json_object_set_new(root, "memory", json_integer((json_int_t)worker->memory));
+    json_object_set_new(root, "pid", json_integer(worker->pid));
+    json_object_set_new(root, "endpoint", show_json_bytes(worker->data_endpoint));
+    json_object_set_new(root, "running", json_integer(worker->running));
+    json_object_set_new(root, "scratch_free", json_integer((json_int_t)worker->scratch_free));
+    json_object_set_new(root, "heard", json_real(worker->heard));
+    json_object_set_new(root, "age", json_real(worker->age));
+    return root;
+}
+
+static int print_json(const Mr__Workers *workers)
+{
+    json_t *root = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < workers->n_workers; i++)
+        json_array_append_new(list, worker_json(workers->workers[i]));
+    json_object_set_new(root, "workers", list);
+    json_object_set_new(root, "lost", json_integer((json_int_t)workers->lost));
+    json_object_set_new(root, "refused", json_integer((json_int_t)workers->refused));
+    json_object_set_new(root, "damaged", json_integer((json_int_t)workers->damaged));
+    show_json(root);
+    return 0;
+}
+
+static int print(const ProtobufCMessage *answer, bool json)
+{
+    const Mr__Workers *workers = (const Mr__Workers *)answer;
+
+    if (json)
+        return print_json(workers);
+    printf("%-24s  %-6s  %7s  %7s  %10s  %10s  %7s  %7s  %s\n", "NAME", "STATE", "THREADS",
+           "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "ENDPOINT");
+    for (size_t i = 0; i < workers->n_workers; i++) {
+        const Mr__WorkerInfo *worker = workers->workers[i];
+        char name[32], state[12], memory[32], disk[32], heard[SHOW_TIME], age[SHOW_TIME];
+        char endpoint[128];
+
+        printf("%-24s  %-6s  %7u  %7u  %10s  %10s  %7s  %7s  %s\n",
+               show_bytes(worker->name, name, sizeof name),
+               show_bytes(worker->state, state, sizeof state), worker->threads, worker->running,
+               size_format(worker->memory, memory, sizeof memory),
+               size_format(worker->scratch_free, disk, sizeof disk),
+               show_time(worker->heard, heard), show_time(worker->age, age),
+               show_bytes(worker->data_endpoint, endpoint, sizeof endpoint));
+    }
+    if (workers->lost || workers->damaged)
+        printf("since the coordinator started: %" PRIu64 " lost, %" PRIu64
+               " of their answers refused, %" PRIu64 " damaged frames\n",
+               workers->lost, workers->refused, workers->damaged);
+    return 0;
+}
+
+int verb_workers(int argc, char **argv)
+{
+    static const struct asking what = {
+        .usage = "marram workers [options]",
+        .about = "Lists the workers that the coordinator hears of.",
+        .notes = "--json prints workers (each with worker, name, state, threads, memory, pid, "
+                 "endpoint,\n"
+                 "running, scratch_free, heard, age) and the counts lost, refused, damaged "
+                 "since the\n"
+                 "coordinator started. Sizes are in bytes, times in seconds.",
+        .wanted = FRAME_WORKERS,
+        .prepare = prepare,
+        .print = print,
+    };
+
+    return asking(&what, argc, argv);
+}

@@ -1,0 +1,91 @@
+/* Announcements of map outputs while other maps still run, to the workers that are homes of the
+ * job's parts: they fetch ahead what they will reduce. Nothing depends on them. Reducers are
+ * told of all outputs when they begin (carry.c). */
+#include "base/limits.h"
+#include "base/memory.h"
+#include "coordinator/core.h"
+
+enum {
+    BATCH_MIN = 16,   /* outputs are announced when so many are new ... */
+    BATCH_SHARE = 16, /* ... and one of so many of all */
+};
+
+/* The output, if that attempt still is the one that counts. */
+static Mr__MapOutput *output_of(const struct job *job, const struct job_news *news)
+{
+    const Mr__TaskDone *done = job->maps[news->task];
+
+    return done && done->attempt == news->attempt ? done->output : NULL;
+}
+
+static void tell(struct coordinator *coordinator, struct job *job, uint64_t worker,
+                 uint32_t home)
+{
+    Mr__MapOutput *outputs[OUTPUTS_A_MESSAGE];
+    Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
+    size_t size = 0;
+
+    message.job = job->id;
+    message.home = home;
+    message.homes = sched_homes(coordinator->sched, job->id);
+    message.outputs = outputs;
+    while (job->told[home] < job->news_count) {
+        Mr__MapOutput *output = output_of(job, &job->news[job->told[home]++]);
+
+        if (output) {
+            outputs[message.n_outputs++] = output;
+            size += mr__map_output__get_packed_size(output) + 8;
+        }
+        if (message.n_outputs == OUTPUTS_A_MESSAGE || size > LIMIT_MESSAGE / 2 ||
+            (message.n_outputs && job->told[home] == job->news_count)) {
+            core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
+            message.n_outputs = size = 0;
+        }
+    }
+}
+
+/* A worker that was given no task of the job does not know it, and would not hear of its end.
+ */
+static bool knows(const struct job *job, uint64_t worker)
+{
+    for (size_t i = 0; i < job->worker_count; i++)
+        if (job->workers[i] == worker)
+            return true;
+    return false;
+}
+
+static void announce(struct coordinator *coordinator, struct job *job)
+{
+    uint32_t homes = sched_homes(coordinator->sched, job->id);
+
+    if (!job->told)
+        job->told = memory_zeroed(homes + 1UL, sizeof *job->told);
+    for (uint32_t home = 0; home < homes; home++) {
+        /* The first parts are the homes' own. */
+        uint64_t worker = sched_home(coordinator->sched, job->id, home);
+
+        if (worker && knows(job, worker))
+            tell(coordinator, job, worker, home);
+    }
+    job->announced = job->news_count;
+}
+
+void announce_output(struct coordinator *coordinator, struct job *job,
+                     const struct sched_attempt *attempt)
+{
+    const Mr__MapOutput *output = job->maps[attempt->task]->output;
+    size_t batch = job->map_count / BATCH_SHARE;
+    struct sched_progress progress;
+
+    if (!output || !output->endpoint.len)
+        return; /* nobody can fetch it */
+    memory_reserve(&job->news, &job->news_capacity, job->news_count + 1, sizeof *job->news);
+    job->news[job->news_count++] = (struct job_news){attempt->task, attempt->attempt};
+    if (batch < BATCH_MIN)
+        batch = BATCH_MIN;
+    if (job->news_count - job->announced < batch)
+        return;
+    progress = sched_progress(coordinator->sched, job->id);
+    if (progress.maps_done < progress.maps) /* else reducers begin at once */
+        announce(coordinator, job);
+}

@@ -1,0 +1,269 @@
+/* Questions of clients: jobs, workers, logs. An answer has at most LIMIT_MESSAGE bytes: what
+ * has no room is left out, the oldest first, and counted. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "coordinator/core.h"
+
+enum { TASKS_SHOWN = 1000 };
+
+static const char *state_of(const struct job *job, const char *reason)
+{
+    static const char *const states[] = {[SCHED_RUNNING] = "running",
+                                         [SCHED_DONE] = "done",
+                                         [SCHED_FAILED] = "failed",
+                                         [SCHED_CANCELLED] = "cancelled"};
+
+    return job->result ? states[job->state] : *reason ? "waiting" : "running";
+}
+
+/* What a job's answer borrows from. */
+struct described {
+    char reason[512];
+    Mr__TaskInfo tasks[TASKS_SHOWN];
+    Mr__TaskInfo *pointers[TASKS_SHOWN];
+};
+
+static void describe(const struct coordinator *coordinator, const struct job *job,
+                     struct described *described, Mr__JobInfo *info)
+{
+    struct sched_progress progress = job->shown;
+    int64_t now_ms = clock_ms(), end_ms = job->result ? job->ended_ms : now_ms;
+
+    if (!job->result)
+        progress = sched_progress(coordinator->sched, job->id);
+    carry_reason(coordinator, job, described->reason);
+    mr__job_info__init(info);
+    info->job = job->id;
+    info->name = core_bytes(job->title);
+    info->object = core_bytes(job->object);
+    info->state = core_bytes(state_of(job, described->reason));
+    info->reason = core_bytes(described->reason);
+    info->output = core_bytes(job->output.target);
+    info->maps = progress.maps;
+    info->maps_done = progress.maps_done;
+    info->reduces = progress.reduces;
+    info->reduces_done = progress.reduces_done;
+    info->running = job->result ? 0 : progress.running;
+    info->failed_attempts = progress.failed_attempts;
+    info->age = (double)(now_ms - job->started_ms) / 1000;
+    info->seconds = (double)(end_ms - job->started_ms) / 1000;
+    if (job->result)
+        info->error = job->result->error;
+}
+
+static void describe_tasks(const struct coordinator *coordinator, const struct job *job,
+                           struct described *described, Mr__JobInfo *info)
+{
+    info->tasks = described->pointers;
+    for (size_t i = 0; i < coordinator->member_count; i++) {
+        const struct member *member = coordinator->members[i];
+        const Mr__Heartbeat *heartbeat = member->heartbeat;
+
+        for (size_t k = 0; heartbeat && k < heartbeat->n_tasks && info->n_tasks < TASKS_SHOWN;
+             k++) {
+            const Mr__TaskProgress *progress = heartbeat->tasks[k];
+            Mr__TaskInfo *task = &described->tasks[info->n_tasks];
+
+            if (progress->job != job->id)
+                continue;
+            mr__task_info__init(task);
+            task->kind = progress->kind;
+            task->task = progress->task;
+            task->attempt = progress->attempt;
+            task->ticks = progress->ticks;
+            task->worker = member->hello->name;
+            described->pointers[info->n_tasks++] = task;
+        }
+    }
+}
+
+static void answer_jobs(struct coordinator *coordinator, uint64_t client)
+{
+    Mr__Jobs answer = MR__JOBS__INIT;
+    cleanup_free Mr__JobInfo *infos = memory_new((coordinator->job_count + 1) * sizeof *infos);
+    cleanup_free Mr__JobInfo **pointers =
+        memory_new((coordinator->job_count + 1) * sizeof *pointers);
+    cleanup_free char *reasons = memory_new((coordinator->job_count + 1) * 512);
+    cleanup_free struct described *described = memory_new(sizeof *described);
+    size_t room = LIMIT_MESSAGE - 1024;
+
+    answer.jobs = pointers;
+    for (size_t i = coordinator->job_count; i-- > 0;) {
+        Mr__JobInfo *info = &infos[answer.n_jobs];
+        char *reason = reasons + 512 * answer.n_jobs;
+        size_t size;
+
+        describe(coordinator, coordinator->jobs[i], described, info);
+        memcpy(reason, described->reason, 512);
+        info->reason = core_bytes(reason);
+        size = protobuf_c_message_get_packed_size(&info->base) + 16;
+        if (size > room) {
+            answer.left_out = (uint32_t)(i + 1);
+            break;
+        }
+        room -= size;
+        pointers[answer.n_jobs++] = info;
+    }
+    core_send(coordinator, client, FRAME_JOBS, &answer.base);
+}
+
+static void answer_job(struct coordinator *coordinator, uint64_t client, const struct job *job)
+{
+    Mr__Jobs answer = MR__JOBS__INIT;
+    Mr__JobInfo info, *pointer = &info;
+    cleanup_free struct described *described = memory_new(sizeof *described);
+
+    describe(coordinator, job, described, &info);
+    if (job->result) {
+        info.counters = job->result->counters;
+        info.n_counters = job->result->n_counters;
+    } else {
+        describe_tasks(coordinator, job, described, &info);
+    }
+    answer.jobs = &pointer;
+    answer.n_jobs = 1;
+    core_send(coordinator, client, FRAME_JOBS, &answer.base);
+}
+
+static void answer_wait(struct coordinator *coordinator, uint64_t client, struct job *job)
+{
+    if (job->result) {
+        core_send(coordinator, client, FRAME_FINISHED, &job->result->base);
+        return;
+    }
+    job_watch(job, client);
+    carry_progress_to(coordinator, job, client);
+}
+
+static bool is_wanted(const Mr__Query *query, const struct sched_attempt *attempt)
+{
+    return !query->one_task ||
+           (attempt->kind == (enum sched_kind)query->kind && attempt->task == query->task);
+}
+
+static void answer_logs(struct coordinator *coordinator, uint64_t client, const struct job *job,
+                        const Mr__Query *query)
+{
+    Mr__Logs answer = MR__LOGS__INIT;
+    cleanup_free Mr__LogEntry *entries = memory_new((job->failure_count + 1) * sizeof *entries);
+    cleanup_free Mr__LogEntry **pointers =
+        memory_new((job->failure_count + 1) * sizeof *pointers);
+    cleanup_free Mr__Error *errors = memory_new((job->failure_count + 1) * sizeof *errors);
+    size_t room = LIMIT_MESSAGE - 1024;
+
+    answer.entries = pointers;
+    for (size_t i = 0; i < job->failure_count; i++) {
+        const struct job_failure *failure = &job->failures[i];
+        Mr__LogEntry *entry = &entries[answer.n_entries];
+        size_t size;
+
+        if (!is_wanted(query, &failure->attempt))
+            continue;
+        mr__log_entry__init(entry);
+        entry->kind = (Mr__TaskKind)failure->attempt.kind;
+        entry->task = failure->attempt.task;
+        entry->attempt = failure->attempt.attempt;
+        entry->worker = core_bytes(failure->worker);
+        entry->text = core_bytes(failure->log_tail);
+        if (failure->error.code) {
+            core_error(&errors[answer.n_entries], &failure->error);
+            entry->error = &errors[answer.n_entries];
+        }
+        size = protobuf_c_message_get_packed_size(&entry->base) + 16;
+        if (size > room)
+            break;
+        room -= size;
+        pointers[answer.n_entries++] = entry;
+    }
+    core_send(coordinator, client, FRAME_LOGS, &answer.base);
+}
+
+static void describe_worker(const struct coordinator *coordinator, const struct member *member,
+                            Mr__WorkerInfo *info)
+{
+    int64_t now_ms = clock_ms();
+
+    mr__worker_info__init(info);
+    info->worker = member->id;
+    info->name = member->hello->name;
+    info->running = sched_held(coordinator->sched, member->id);
+    info->state = core_bytes(info->running ? "busy" : "idle");
+    info->threads = member->hello->threads;
+    info->memory = member->hello->memory;
+    info->pid = member->hello->pid;
+    info->data_endpoint = member->hello->data_endpoint;
+    info->heard = (double)(now_ms - member->heard_ms) / 1000;
+    info->age = (double)(now_ms - member->joined_ms) / 1000;
+    if (member->heartbeat)
+        info->scratch_free = member->heartbeat->scratch_free;
+}
+
+static void answer_workers(struct coordinator *coordinator, uint64_t client)
+{
+    Mr__Workers answer = MR__WORKERS__INIT;
+    cleanup_free Mr__WorkerInfo *infos =
+        memory_new((coordinator->member_count + 1) * sizeof *infos);
+    cleanup_free Mr__WorkerInfo **pointers =
+        memory_new((coordinator->member_count + 1) * sizeof *pointers);
+    struct link_counts counts = link_counts(coordinator->link);
+    size_t room = LIMIT_MESSAGE - 1024;
+
+    answer.workers = pointers;
+    for (size_t i = 0; i < coordinator->member_count; i++) {
+        Mr__WorkerInfo *info = &infos[answer.n_workers];
+        size_t size;
+
+        if (coordinator->members[i]->hello->role != MR__ROLE__WORKER)
+            continue;
+        describe_worker(coordinator, coordinator->members[i], info);
+        size = protobuf_c_message_get_packed_size(&info->base) + 16;
+        if (size > room)
+            break;
+        room -= size;
+        pointers[answer.n_workers++] = info;
+    }
+    answer.lost = coordinator->lost;
+    answer.refused = counts.fenced;
+    answer.damaged = counts.damaged;
+    core_send(coordinator, client, FRAME_WORKERS, &answer.base);
+}
+
+void answer_error(struct coordinator *coordinator, uint64_t client, const struct error *err)
+{
+    Mr__Reply reply = MR__REPLY__INIT;
+    Mr__Error error;
+
+    core_error(&error, err);
+    reply.error = &error;
+    core_send(coordinator, client, FRAME_REPLY, &reply.base);
+}
+
+void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Query *query)
+{
+    struct job *job = core_job(coordinator, query->job);
+    struct error err;
+
+    if (query->question == MR__QUESTION__ALL_JOBS) {
+        answer_jobs(coordinator, client);
+    } else if (query->question == MR__QUESTION__ALL_WORKERS) {
+        answer_workers(coordinator, client);
+    } else if (!job) {
+        error_set(&err, ERROR_STALE, "there is no job %012" PRIx64, query->job);
+        answer_error(coordinator, client, &err);
+    } else if (query->question == MR__QUESTION__ONE_JOB) {
+        answer_job(coordinator, client, job);
+    } else if (query->question == MR__QUESTION__WAIT_JOB) {
+        answer_wait(coordinator, client, job);
+    } else if (query->question == MR__QUESTION__JOB_LOGS) {
+        answer_logs(coordinator, client, job, query);
+    } else {
+        error_set(&err, ERROR_USAGE, "the coordinator does not know this question (%d)",
+                  (int)query->question);
+        answer_error(coordinator, client, &err);
+    }
+}

@@ -1,0 +1,222 @@
+/* Who is there. A member is a worker or a client that said HELLO; it lives as long as something
+ * is heard of it at least once a lease. A worker that is given up loses its session with its
+ * attempts: what it still sends is answered with FENCED by the link, and it begins anew as
+ * another member. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "coordinator/core.h"
+#include "wire/hello.h"
+
+enum { MEMBERS_MAX = 16384 };
+
+struct member *members_find(const struct coordinator *coordinator, uint64_t id)
+{
+    for (size_t i = 0; i < coordinator->member_count; i++)
+        if (coordinator->members[i]->id == id)
+            return coordinator->members[i];
+    return NULL;
+}
+
+static bool is_worker(const struct member *member)
+{
+    return member->hello->role == MR__ROLE__WORKER;
+}
+
+static void name_of(const struct member *member, char text[65])
+{
+    snprintf(text, 65, "%.*s", (int)member->hello->name.len,
+             (const char *)member->hello->name.data);
+}
+
+const char *members_name(const struct coordinator *coordinator, uint64_t id, char text[65])
+{
+    const struct member *member = members_find(coordinator, id);
+
+    snprintf(text, 65, "?");
+    if (member)
+        name_of(member, text);
+    return text;
+}
+
+/* Outside the session, which ends with it: else those that try again and again would fill the
+ * link's table. If this is lost, HELLO comes again. */
+static void refuse(struct coordinator *coordinator, uint64_t peer, const struct error *error)
+{
+    Mr__Refused refused = MR__REFUSED__INIT;
+    Mr__Error message;
+
+    core_error(&message, error);
+    refused.error = &message;
+    link_send_once(coordinator->link, peer, FRAME_REFUSED, &refused.base);
+    link_forget(coordinator->link, peer);
+    log_event(LOG_WARNINGS, "peer refused", LOG_ID("peer", peer), LOG_TEXT("why", error->text));
+}
+
+/* What a worker says of itself is repeated in answers, and its endpoint with each of its map
+ * outputs: they must have room. */
+static int check_size(const Mr__Hello *hello, struct error *err)
+{
+    if (hello->name.len > LIMIT_NAME)
+        return error_set(err, ERROR_REFUSED, "a name of %zu bytes is above the limit of %d",
+                         hello->name.len, LIMIT_NAME);
+    if (hello->data_endpoint.len > LIMIT_ENDPOINT)
+        return error_set(err, ERROR_REFUSED,
+                         "an endpoint of %zu bytes is above the limit of %d",
+                         hello->data_endpoint.len, LIMIT_ENDPOINT);
+    return 0;
+}
+
+void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hello)
+{
+    Mr__Welcome welcome = MR__WELCOME__INIT;
+    struct sched_event event = {.type = EVENT_WORKER_JOINED,
+                                .worker = peer,
+                                .threads = hello->threads ? hello->threads : 1};
+    struct member *member;
+    struct error err;
+    char name[65];
+
+    if (members_find(coordinator, peer)) {
+        frame_free(&hello->base);
+        return;
+    }
+    if (hello_check(hello, &err) || check_size(hello, &err) ||
+        (coordinator->member_count == MEMBERS_MAX &&
+         error_set(&err, ERROR_REFUSED, "the coordinator has %d members, the most it can have",
+                   MEMBERS_MAX))) {
+        refuse(coordinator, peer, &err);
+        frame_free(&hello->base);
+        return;
+    }
+    member = memory_zeroed(1, sizeof *member);
+    member->id = peer;
+    member->hello = hello;
+    member->joined_ms = member->heard_ms = clock_ms();
+    memory_reserve(&coordinator->members, &coordinator->member_capacity,
+                   coordinator->member_count + 1, sizeof *coordinator->members);
+    coordinator->members[coordinator->member_count++] = member;
+    welcome.worker = peer;
+    welcome.heartbeat_ms = coordinator->options.heartbeat_ms;
+    welcome.lease_ms = coordinator->options.lease_ms;
+    core_send(coordinator, peer, FRAME_WELCOME, &welcome.base);
+    if (!is_worker(member))
+        return;
+    coordinator->worker_count++;
+    name_of(member, name);
+    log_event(LOG_INFO, "worker joined", LOG_ID("worker", peer), LOG_TEXT("name", name),
+              LOG_NUMBER("threads", event.threads), LOG_NUMBER("pid", hello->pid));
+    core_post(coordinator, &event);
+}
+
+static void free_member(struct member *member)
+{
+    frame_free(&member->hello->base);
+    if (member->heartbeat)
+        frame_free(&member->heartbeat->base);
+    free(member);
+}
+
+/* Nobody is told any more what becomes of its jobs. */
+static void stop_waiting(struct coordinator *coordinator, uint64_t client)
+{
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        job_unwatch(coordinator->jobs[i], client);
+}
+
+static void remove_member(struct coordinator *coordinator, size_t index, const char *why)
+{
+    struct member *member = coordinator->members[index];
+    struct sched_event event = {.type = EVENT_WORKER_LOST, .worker = member->id};
+    char name[65];
+
+    coordinator->members[index] = coordinator->members[--coordinator->member_count];
+    blobs_forget(coordinator->blobs, member->id);
+    /* A last acknowledgement, so that who leaves in order need not wait for it. */
+    link_tend(coordinator->link);
+    link_forget(coordinator->link, member->id);
+    if (is_worker(member)) {
+        coordinator->worker_count--;
+        name_of(member, name);
+        log_event(LOG_INFO, why, LOG_ID("worker", member->id), LOG_TEXT("name", name));
+        core_post(coordinator, &event);
+    } else {
+        stop_waiting(coordinator, member->id);
+    }
+    free_member(member);
+}
+
+void members_leave(struct coordinator *coordinator, uint64_t peer, const char *why)
+{
+    for (size_t i = 0; i < coordinator->member_count; i++)
+        if (coordinator->members[i]->id == peer) {
+            remove_member(coordinator, i, why);
+            return;
+        }
+    link_forget(coordinator->link, peer);
+}
+
+void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat *heartbeat)
+{
+    struct member *member = members_find(coordinator, peer);
+    Mr__HeartbeatAck ack = MR__HEARTBEAT_ACK__INIT;
+
+    if (!member) {
+        frame_free(&heartbeat->base);
+        return;
+    }
+    member->heard_ms = clock_ms();
+    ack.sent_ms = heartbeat->sent_ms;
+    link_send_once(coordinator->link, peer, FRAME_HEARTBEAT_ACK, &ack.base);
+    if (member->heartbeat)
+        frame_free(&member->heartbeat->base);
+    member->heartbeat = heartbeat;
+}
+
+/* While we were stopped ourselves, nobody could be heard: what they sent waits to be read
+ * first. */
+static bool was_away(struct coordinator *coordinator, int64_t now_ms)
+{
+    int64_t since_ms = now_ms - coordinator->expired_ms;
+    bool away =
+        coordinator->expired_ms && since_ms > (int64_t)coordinator->options.lease_ms / 2;
+
+    coordinator->expired_ms = now_ms;
+    if (!away)
+        return false;
+    for (size_t i = 0; i < coordinator->member_count; i++)
+        coordinator->members[i]->heard_ms = now_ms;
+    return true;
+}
+
+long members_expire(struct coordinator *coordinator)
+{
+    int64_t lease_ms = coordinator->options.lease_ms, now_ms = clock_ms(),
+            next_ms = lease_ms / 4 + 1;
+
+    if (was_away(coordinator, now_ms))
+        return (long)next_ms;
+    for (size_t i = coordinator->member_count; i-- > 0;) {
+        if (now_ms - coordinator->members[i]->heard_ms <= lease_ms)
+            continue;
+        coordinator->lost += is_worker(coordinator->members[i]);
+        remove_member(coordinator, i, "worker lost");
+    }
+    if (coordinator->member_count)
+        return (long)next_ms;
+    coordinator->expired_ms = 0;
+    return -1;
+}
+
+void members_done(struct coordinator *coordinator)
+{
+    for (size_t i = 0; i < coordinator->member_count; i++)
+        free_member(coordinator->members[i]);
+    free(coordinator->members);
+}

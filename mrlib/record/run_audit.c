@@ -1,0 +1,118 @@
+/* Checking a segment that passes by in pieces: headers are put together, payloads only hashed.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "record/run_format.h"
+
+struct run_audit {
+    struct run_segment segment;
+    uint64_t fed;
+    uint64_t records;
+    struct run_block header; /* of the block at hand ... */
+    size_t header_used;      /* ... as far as it has come */
+    uint64_t payload;        /* bytes of it that are still to come */
+    XXH3_state_t *block, *digest;
+};
+
+struct run_audit *run_audit_new(const struct run_segment *segment)
+{
+    struct run_audit *audit = memory_zeroed(1, sizeof *audit);
+
+    audit->segment = *segment;
+    audit->block = XXH3_createState();
+    audit->digest = XXH3_createState();
+    check(audit->block && audit->digest);
+    XXH3_64bits_reset(audit->digest);
+    return audit;
+}
+
+void run_audit_free(struct run_audit *audit)
+{
+    if (!audit)
+        return;
+    XXH3_freeState(audit->block);
+    XXH3_freeState(audit->digest);
+    free(audit);
+}
+
+static int damaged(const struct run_audit *audit, const char *what, struct error *err)
+{
+    return error_set(err, ERROR_DAMAGE,
+                     "round %u of part %u is damaged before its byte %" PRIu64 ": %s",
+                     audit->segment.round, audit->segment.part, audit->fed, what);
+}
+
+static int take_header(struct run_audit *audit, struct error *err)
+{
+    const struct run_block *header = &audit->header;
+
+    if (header->magic != RUN_BLOCK_MAGIC ||
+        header->stored_size > audit->segment.size - audit->fed)
+        return damaged(audit, "this is not a block", err);
+    if (header->codec || header->zero || header->raw_size != header->stored_size)
+        return damaged(audit, "a block of an unknown codec", err);
+    if (header->part != audit->segment.part || header->round != audit->segment.round)
+        return damaged(audit, "a block of another segment", err);
+    audit->payload = header->stored_size;
+    XXH3_64bits_reset(audit->block);
+    XXH3_64bits_update(audit->block, header, offsetof(struct run_block, checksum));
+    return 0;
+}
+
+static int end_block(struct run_audit *audit, struct error *err)
+{
+    const struct run_block *header = &audit->header;
+
+    if (header->checksum != XXH3_64bits_digest(audit->block))
+        return damaged(audit, "the checksum differs", err);
+    XXH3_64bits_update(audit->digest, &header->checksum, sizeof header->checksum);
+    audit->records += header->records;
+    audit->header_used = 0;
+    return 0;
+}
+
+static int end_segment(struct run_audit *audit, struct error *err)
+{
+    if (audit->header_used)
+        return damaged(audit, "the last block is cut", err);
+    if (audit->records != audit->segment.records)
+        return damaged(audit, "another number of records than the index says", err);
+    if (XXH3_64bits_digest(audit->digest) != audit->segment.digest)
+        return damaged(audit, "the segment's digest differs", err);
+    return 0;
+}
+
+int run_audit_feed(struct run_audit *audit, const void *bytes, size_t size, struct error *err)
+{
+    const char *at = bytes;
+
+    check(size <= audit->segment.size - audit->fed);
+    while (size) {
+        bool in_header = audit->header_used < sizeof audit->header;
+        uint64_t want = in_header ? sizeof audit->header - audit->header_used : audit->payload;
+        size_t n = want < size ? (size_t)want : size;
+
+        if (in_header) {
+            memcpy((char *)&audit->header + audit->header_used, at, n);
+            audit->header_used += n;
+        } else {
+            XXH3_64bits_update(audit->block, at, n);
+            audit->payload -= n;
+        }
+        at += n;
+        size -= n;
+        audit->fed += n;
+        if (in_header && audit->header_used == sizeof audit->header && take_header(audit, err))
+            return -1;
+        if (audit->header_used == sizeof audit->header && !audit->payload &&
+            end_block(audit, err))
+            return -1;
+    }
+    return audit->fed == audit->segment.size ? end_segment(audit, err) : 0;
+}

@@ -1,0 +1,109 @@
+/* The agent's own state, shared by its files alone:
+ *   agent.c     the loop
+ *   lease.c     membership: hello, heartbeats, the lease
+ *   jobs.c      what the coordinator announced and assigned
+ *   children.c  executors: what they say, and their ends
+ *   ahead.c     what is fetched while maps still run */
+#ifndef AGENT_CORE_H
+#define AGENT_CORE_H
+
+#include "store/blobs.h"
+#include "wire/link.h"
+#include "worker/agent/agent.h"
+#include "worker/agent/ahead.h"
+#include "worker/agent/blame.h"
+#include "worker/agent/child.h"
+#include "worker/agent/fetch.h"
+#include "worker/agent/share.h"
+
+enum {
+    CHILDREN_MAX = 64,
+    WATCH_MS = 100,
+    EVENTS_A_CHILD = 3,
+    PROGRESS_MAX = 512,
+    GOODBYE_MS = 1000
+};
+
+/* A job that the coordinator announced: what each new executor of it must be told. */
+struct known_job {
+    uint64_t id;
+    Mr__JobOpen *open;
+    char *object;         /* path of its object; NULL: not here yet */
+    uint64_t have;        /* bytes of the object that came */
+    Mr__Assign **waiting; /* tasks that came before the object */
+    size_t waiting_count, waiting_capacity;
+    Mr__MapOutputs **outputs;
+    size_t output_count, output_capacity;
+    struct ahead *ahead; /* NULL: nothing was announced yet */
+};
+
+struct agent {
+    struct agent_options options;
+    struct link *link;
+    struct blobs *blobs;
+    struct share *share;  /* serves our runs; NULL: nobody fetches from here */
+    struct fetch *fetch;  /* brings others' runs; NULL: none was wanted yet */
+    uint64_t bundles;     /* numbers their files */
+    bool welcome;         /* the coordinator knows us */
+    bool lost;            /* it has given us up: begin anew */
+    struct error refused; /* it does not want us */
+    int64_t heartbeat_ms, lease_ms;
+    int64_t hello_ms;     /* when HELLO was said */
+    int64_t beaten_ms;    /* when the last heartbeat was sent */
+    int64_t confirmed_ms; /* when the last one was sent that was answered */
+    struct child *children[CHILDREN_MAX];
+    int child_count;
+    struct known_job *jobs;
+    size_t job_count, job_capacity;
+};
+
+/* children.c */
+struct child *children_find(const struct agent *agent, uint64_t job); /* job 0: a spare */
+struct child *children_start(struct agent *agent, struct error *err);
+/* Frees it; it is dead. */
+void children_forget(struct agent *agent, struct child *child);
+/* Reports a failed attempt; `log` may be NULL. */
+void children_report(struct agent *agent, const Mr__Assign *task, const struct verdict *verdict,
+                     const char *log);
+/* An executor is dead or to be killed: what it said before counts, what it holds is judged. */
+void children_bury(struct agent *agent, struct child *child);
+/* Fills the events of one executor, EVENTS_A_CHILD at most; returns how many. */
+int children_events(struct child *child, struct link_event *events);
+/* Looks at what became ready; the child may be gone then. */
+void children_serve(struct agent *agent, struct child *child, const struct link_event *events,
+                    int n);
+/* Hands out what was fetched for reducers. */
+void children_fetched(struct agent *agent);
+bool children_busy(const struct agent *agent);
+/* Ends executors whose tasks stand still or that outgrow their memory. */
+void children_watch(struct agent *agent);
+
+/* jobs.c: open, assign and outputs take over their messages */
+struct known_job *jobs_find(struct agent *agent, uint64_t id);
+/* Where its files are. Caller frees. */
+char *jobs_folder(const struct agent *agent, uint64_t job);
+void jobs_open(struct agent *agent, Mr__JobOpen *open);
+void jobs_assign(struct agent *agent, Mr__Assign *task);
+void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs);
+void jobs_piece(struct agent *agent, const Mr__Blob *piece);
+void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke);
+void jobs_close(struct agent *agent, uint64_t id);
+/* Drops all work. */
+void jobs_stop(struct agent *agent);
+
+/* lease.c */
+void lease_hello(struct agent *agent);
+void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome);
+void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack);
+void lease_refused(struct agent *agent, const Mr__Refused *message);
+/* Sends a heartbeat when it is due, and begins anew when the lease is over; -1: the worker
+ * cannot go on. */
+int lease_keep(struct agent *agent, struct error *err);
+
+/* agent.c */
+void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessage *message);
+/* Given up by the coordinator, or cut off from it for a lease: what runs here may run elsewhere
+ * by now. */
+int agent_begin_anew(struct agent *agent, const char *why, struct error *err);
+
+#endif

@@ -1,0 +1,153 @@
+/* Membership: the worker lives as long as its heartbeats are answered. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/blobs.h"
+#include "store/tree.h"
+#include "wire/hello.h"
+#include "wire/link.h"
+#include "wire/session.h"
+#include "worker/agent/blame.h"
+#include "worker/agent/child.h"
+#include "worker/agent/core.h"
+#include "worker/agent/strays.h"
+#include "worker/agent/watch.h"
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/hello.h"
+#include "worker/agent/core.h"
+#include "worker/agent/strays.h"
+#include "worker/agent/watch.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
+{
+    agent->welcome = true;
+    agent->heartbeat_ms = welcome->heartbeat_ms ? welcome->heartbeat_ms : 1000;
+    agent->lease_ms = welcome->lease_ms ? welcome->lease_ms : 10000;
+    /* The coordinator counts from when it heard our HELLO, which is not before it was said, or
+     * said again. */
+    agent->confirmed_ms = clock_ms() - SESSION_RESEND_MAX_MS;
+    if (agent->confirmed_ms < agent->hello_ms)
+        agent->confirmed_ms = agent->hello_ms;
+    log_event(LOG_INFO, "joined", LOG_ID("worker", welcome->worker),
+              LOG_TEXT("coordinator", agent->options.endpoint));
+}
+
+/* The lease counts from when the heartbeat was sent, not from when it was answered. */
+void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack)
+{
+    if ((int64_t)ack->sent_ms > agent->confirmed_ms && (int64_t)ack->sent_ms <= clock_ms())
+        agent->confirmed_ms = (int64_t)ack->sent_ms;
+}
+
+void lease_refused(struct agent *agent, const Mr__Refused *message)
+{
+    const Mr__Error *error = message->error;
+
+    error_set(&agent->refused, ERROR_REFUSED, "the coordinator at %s refuses: %.*s",
+              agent->options.endpoint, error ? (int)error->text.len : 0,
+              error ? (const char *)error->text.data : "");
+}
+
+static uint64_t free_scratch(const struct agent *agent)
+{
+    struct statvfs st;
+
+    return statvfs(agent->options.scratch, &st) ? 0 : (uint64_t)st.f_bavail * st.f_frsize;
+}
+
+/* What the threads of an executor have done on a task. */
+static uint64_t ticks_on(const struct child *child, const Mr__Assign *task)
+{
+    uint64_t ticks = 0;
+
+    for (int i = 0; i < LIMIT_THREADS; i++) {
+        const struct slot *slot = &child->slots->slot[i];
+
+        if (slot->phase != SLOT_IDLE && slot->kind == (uint32_t)task->kind &&
+            slot->task == task->task && slot->attempt == task->attempt)
+            ticks += slot->ticks;
+    }
+    return ticks;
+}
+
+static size_t fill_progress(const struct agent *agent, Mr__TaskProgress *list, size_t max)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < agent->child_count; i++)
+        for (size_t k = 0; k < agent->children[i]->held_count && n < max; k++) {
+            const Mr__Assign *task = agent->children[i]->held[k];
+
+            mr__task_progress__init(&list[n]);
+            list[n].job = task->job;
+            list[n].kind = task->kind;
+            list[n].task = task->task;
+            list[n].attempt = task->attempt;
+            list[n].ticks = ticks_on(agent->children[i], task);
+            n++;
+        }
+    return n;
+}
+
+static void beat(struct agent *agent, int64_t now_ms)
+{
+    Mr__Heartbeat heartbeat = MR__HEARTBEAT__INIT;
+    Mr__TaskProgress progress[PROGRESS_MAX], *pointers[PROGRESS_MAX];
+
+    if (!agent->welcome || now_ms - agent->beaten_ms < agent->heartbeat_ms)
+        return;
+    agent->beaten_ms = now_ms;
+    heartbeat.sent_ms = (uint64_t)now_ms;
+    heartbeat.scratch_free = free_scratch(agent);
+    heartbeat.n_tasks = fill_progress(agent, progress, PROGRESS_MAX);
+    heartbeat.tasks = pointers;
+    for (size_t i = 0; i < heartbeat.n_tasks; i++)
+        pointers[i] = &progress[i];
+    link_send_once(agent->link, 0, FRAME_HEARTBEAT, &heartbeat.base);
+}
+
+void lease_hello(struct agent *agent)
+{
+    Mr__Hello hello;
+
+    hello_fill(&hello, MR__ROLE__WORKER);
+    hello.name =
+        (ProtobufCBinaryData){strlen(agent->options.name), (uint8_t *)agent->options.name};
+    hello.threads = agent->options.threads;
+    if (agent->share) {
+        const char *endpoint = share_endpoint(agent->share);
+
+        hello.data_endpoint = (ProtobufCBinaryData){strlen(endpoint), (uint8_t *)endpoint};
+    }
+    hello.memory = agent->options.memory;
+    agent->hello_ms = clock_ms();
+    agent_tell(agent, FRAME_HELLO, &hello.base);
+}
+
+int lease_keep(struct agent *agent, struct error *err)
+{
+    int64_t now_ms = clock_ms();
+
+    if (agent->refused.code) {
+        *err = agent->refused;
+        return -1;
+    }
+    if (agent->lost)
+        return agent_begin_anew(agent, "the coordinator has given this worker up", err);
+    if (agent->welcome && now_ms - agent->confirmed_ms > agent->lease_ms)
+        return agent_begin_anew(agent, "no answer of the coordinator for a lease", err);
+    beat(agent, now_ms);
+    return 0;
+}

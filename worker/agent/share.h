@@ -1,0 +1,28 @@
+/* The shuffle's server: sends parts of this worker's runs to who asks with FETCH. It has a
+ * thread and a link of its own, so that neither a disk nor a slow peer holds up the agent.
+ *
+ * Peers are served in turn, a message each; none is sent more than the credit it gave, nor kept
+ * more than it has confirmed lately. One that takes nothing for a minute is forgotten. Each
+ * block's checksum is verified before its last byte leaves: a damaged run ends the request with
+ * an error that names its map task, so that the reader never sees it. */
+#ifndef AGENT_SHARE_H
+#define AGENT_SHARE_H
+
+#include "base/error.h"
+
+enum {
+    SHARE_DATA = 256 << 10, /* bytes of data in one message, at most */
+    SHARE_REQUESTS = 256,   /* of one peer at a time; more are refused */
+};
+
+struct share;
+/* Listens on `endpoint` (port 0 takes a free one) and serves runs below `scratch`, a folder
+ * that exists; `context` is link_context_new's. */
+int share_open(void *context, const char *endpoint, const char *scratch, struct share **ret,
+               struct error *err);
+/* What it listens on, with the port. */
+const char *share_endpoint(const struct share *share);
+/* Ends its thread; requests are left as they are. Takes NULL. */
+void share_close(struct share *share);
+
+#endif
