@@ -4,6 +4,7 @@
 source "$(dirname "$0")/../lib/harness.sh"
 
 text=/usr/share/common-licenses
+[[ -z ${ON_CLUSTER:-} ]] || on_cluster "$ON_CLUSTER"
 
 # words_equal INPUT FILE...: word count of INPUT against the reference over its files.
 words_equal() {
@@ -149,7 +150,7 @@ grep_options() {
 }
 grep_bad_pattern() {
     echo x >in
-    expect_status 1 "$marram" run grep -p 'pattern=(' -i in -o out
+    expect_status 1 "$marram" $verb grep -p 'pattern=(' -i in -o out
     grep -q 'parenthes' stderr
     [[ ! -e out ]]
 }

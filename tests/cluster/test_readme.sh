@@ -55,9 +55,30 @@ installed() {
     printf 'a\t2\nb\t1\n' >want
     expect_same out/part-00000 want
     [[ -f root/usr/include/mr/job.h ]]
+    expect_refusal 4 'marram coordinator: ' root/usr/bin/marram-coordinator --listen tcp://0.0.0.0:0
+    expect_refusal 4 'marram worker: ' root/usr/bin/marram-worker --listen tcp://0.0.0.0:0
+}
+# The commands of the section, on a free port.
+cluster_of_the_readme() {
+    local folder
+    folder=$(dirname "$marram")
+    # The folder of `cluster` lies there, not in that of who runs the tests.
+    export XDG_STATE_HOME=$PWD/state
+    sed -n '/^## A cluster$/,/^By hand/p' "$root/README.md" | sed -n 's/^    //p' | sed 's/ *#.*//' >commands
+    (($(wc -l <commands) == 4))
+    sed -i "s|/tmp/words|$PWD/words|; s|cluster up|& --listen tcp://127.0.0.1:0|; s|^marram|$folder/&|
+        s|^.* submit|MARRAM_COORDINATOR=\$(cat $XDG_STATE_HOME/marram/cluster/state/endpoint) &|" commands
+    trap '[[ ! -e $XDG_STATE_HOME/marram/cluster ]] || "$marram" cluster down' EXIT
+    bash -e ./commands >stdout 2>stderr || die "$(cat stderr)"
+    # shellcheck disable=SC2046 # names without blanks
+    reference_words $(find -L /usr/share/common-licenses -type f) >want
+    sorted_output words >got
+    expect_same got want
+    [[ ! -e $XDG_STATE_HOME/marram/cluster ]]
 }
 
 claim 'the job in 20 lines compiles, runs and counts' job_in_20_lines
+claim 'the cluster of the README runs its job' cluster_of_the_readme
 claim 'the jobs that ship are the jobs that are named' jobs_that_ship
 claim 'every verb is named' verbs
 claim 'no link leads nowhere' links
