@@ -34,7 +34,7 @@ left_behind() {
     grep -lz "^TMPDIR=$1\$" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
         local pid=${file#/proc/}
         pid=${pid%/environ}
-        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == marram* ]] && echo "process $pid"
+        [[ $(cat "/proc/$pid/comm" 2>/dev/null) == marram* ]] && echo "process $pid"
     done
 }
 
