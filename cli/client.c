@@ -124,11 +124,6 @@ static int take(struct client *client, enum frame_type *ret_type,
     return 0;
 }
 
-static long least(long a, long b)
-{
-    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 int client_receive(struct client *client, const int *fds, int n, long timeout_ms,
                    enum frame_type *ret_type, ProtobufCMessage **ret_message, struct error *err)
 {
@@ -151,8 +146,8 @@ int client_receive(struct client *client, const int *fds, int n, long timeout_ms
             return 0;
         beat(client, now_ms);
         link_wait(events, 1 + n,
-                  least(least(link_tend(client->link), client->heartbeat_ms),
-                        end_ms == INT64_MAX ? -1 : (long)(end_ms - now_ms)));
+                  link_sooner(link_sooner(link_tend(client->link), client->heartbeat_ms),
+                              end_ms == INT64_MAX ? -1 : (long)(end_ms - now_ms)));
     }
 }
 

@@ -14,16 +14,12 @@
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/tree.h"
+#include "wire/bytes.h"
 #include "wire/frame.h"
 #include "worker/agent/blame.h"
 #include "worker/agent/child.h"
 
 enum { PATIENCE_MS = 10000 };
-
-static ProtobufCBinaryData bytes_of(const char *text)
-{
-    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
-}
 
 static int ask(struct child *child, const char *path, const char *scratch, struct error *err)
 {

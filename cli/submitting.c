@@ -5,9 +5,9 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "store/blobs.h"
 
 enum {
-    PIECE = 256 << 10,
     PIECES_BETWEEN = 16, /* looks at what the coordinator says */
     ROUNDS = 3,          /* a coordinator that still lacks something then never has enough */
 };
@@ -50,7 +50,7 @@ static ssize_t send_piece(struct client *client, int file, const Mr__BlobRef *bl
                           uint64_t offset, uint8_t *room, struct error *err)
 {
     Mr__Blob piece = MR__BLOB__INIT;
-    ssize_t n = pread(file, room, PIECE, (off_t)offset);
+    ssize_t n = pread(file, room, BLOB_PIECE, (off_t)offset);
 
     if (n < 0)
         return error_errno(err, ERROR_OBJECT, "read the job object");
@@ -70,7 +70,7 @@ static int send_blob(struct client *client, const Mr__BlobRef *blob, const char 
                      const int *fds, int n, struct error *err)
 {
     cleanup_close int file = open(path, O_RDONLY | O_CLOEXEC);
-    cleanup_free uint8_t *room = memory_new(PIECE);
+    cleanup_free uint8_t *room = memory_new(BLOB_PIECE);
     uint64_t offset = 0;
 
     if (file < 0)

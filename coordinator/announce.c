@@ -1,11 +1,13 @@
-/* Announcements of map outputs while other maps still run, to the workers that are homes of the
- * job's parts: they fetch ahead what they will reduce. Nothing depends on them. Reducers are
- * told of all outputs when they begin (carry.c). */
+/* Where map outputs are: all of them before a worker's first reducer, and while other maps
+ * still run, to the workers that are homes of the job's parts: they fetch ahead what they will
+ * reduce. Nothing depends on the latter. */
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
 
 enum {
+    OUTPUTS_A_MESSAGE = 2000,
     BATCH_MIN = 16,   /* outputs are announced when so many are new ... */
     BATCH_SHARE = 16, /* ... and one of so many of all */
 };
@@ -18,30 +20,60 @@ static Mr__MapOutput *output_of(const struct job *job, const struct job_news *ne
     return done && done->attempt == news->attempt ? done->output : NULL;
 }
 
+/* A message of outputs in the making, sent whenever it is full. */
+struct outputs {
+    Mr__MapOutputs message;
+    Mr__MapOutput *items[OUTPUTS_A_MESSAGE];
+    size_t size;
+};
+
+static void send_outputs(struct coordinator *coordinator, uint64_t worker,
+                         struct outputs *outputs)
+{
+    if (outputs->message.n_outputs)
+        core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &outputs->message.base);
+    outputs->message.n_outputs = outputs->size = 0;
+}
+
+static void add_output(struct coordinator *coordinator, uint64_t worker,
+                       struct outputs *outputs, Mr__MapOutput *output)
+{
+    outputs->message.outputs = outputs->items;
+    outputs->items[outputs->message.n_outputs++] = output;
+    outputs->size += mr__map_output__get_packed_size(output) + 8;
+    if (outputs->message.n_outputs == OUTPUTS_A_MESSAGE || outputs->size > LIMIT_MESSAGE / 2)
+        send_outputs(coordinator, worker, outputs);
+}
+
+void announce_all(struct coordinator *coordinator, struct job *job, uint64_t worker)
+{
+    struct outputs outputs = {.message = MR__MAP_OUTPUTS__INIT};
+
+    if (!job_note_worker(&job->fed, &job->fed_count, &job->fed_capacity, worker))
+        return;
+    outputs.message.job = job->id;
+    for (uint32_t i = 0; i < job->map_count; i++) {
+        check(job->maps[i]);
+        add_output(coordinator, worker, &outputs, job->maps[i]->output);
+    }
+    send_outputs(coordinator, worker, &outputs);
+}
+
 static void tell(struct coordinator *coordinator, struct job *job, uint64_t worker,
                  uint32_t home)
 {
-    Mr__MapOutput *outputs[OUTPUTS_A_MESSAGE];
-    Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
-    size_t size = 0;
+    struct outputs outputs = {.message = MR__MAP_OUTPUTS__INIT};
 
-    message.job = job->id;
-    message.home = home;
-    message.homes = sched_homes(coordinator->sched, job->id);
-    message.outputs = outputs;
+    outputs.message.job = job->id;
+    outputs.message.home = home;
+    outputs.message.homes = sched_homes(coordinator->sched, job->id);
     while (job->told[home] < job->news_count) {
         Mr__MapOutput *output = output_of(job, &job->news[job->told[home]++]);
 
-        if (output) {
-            outputs[message.n_outputs++] = output;
-            size += mr__map_output__get_packed_size(output) + 8;
-        }
-        if (message.n_outputs == OUTPUTS_A_MESSAGE || size > LIMIT_MESSAGE / 2 ||
-            (message.n_outputs && job->told[home] == job->news_count)) {
-            core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
-            message.n_outputs = size = 0;
-        }
+        if (output)
+            add_output(coordinator, worker, &outputs, output);
     }
+    send_outputs(coordinator, worker, &outputs);
 }
 
 /* A worker that was given no task of the job does not know it, and would not hear of its end.

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "wire/bytes.h"
 
 enum { TASKS_SHOWN = 1000 };
 
@@ -39,11 +40,11 @@ static void describe(const struct coordinator *coordinator, const struct job *jo
     carry_reason(coordinator, job, described->reason);
     mr__job_info__init(info);
     info->job = job->id;
-    info->name = core_bytes(job->title);
-    info->object = core_bytes(job->object);
-    info->state = core_bytes(state_of(job, described->reason));
-    info->reason = core_bytes(described->reason);
-    info->output = core_bytes(job->output.target);
+    info->name = bytes_of(job->title);
+    info->object = bytes_of(job->object);
+    info->state = bytes_of(state_of(job, described->reason));
+    info->reason = bytes_of(described->reason);
+    info->output = bytes_of(job->output.target);
     info->maps = progress.maps;
     info->maps_done = progress.maps_done;
     info->reduces = progress.reduces;
@@ -100,7 +101,7 @@ static void answer_jobs(struct coordinator *coordinator, uint64_t client)
 
         describe(coordinator, coordinator->jobs[i], described, info);
         memcpy(reason, described->reason, 512);
-        info->reason = core_bytes(reason);
+        info->reason = bytes_of(reason);
         size = protobuf_c_message_get_packed_size(&info->base) + 16;
         if (size > room) {
             answer.left_out = (uint32_t)(i + 1);
@@ -168,8 +169,8 @@ static void answer_logs(struct coordinator *coordinator, uint64_t client, const 
         entry->kind = (Mr__TaskKind)failure->attempt.kind;
         entry->task = failure->attempt.task;
         entry->attempt = failure->attempt.attempt;
-        entry->worker = core_bytes(failure->worker);
-        entry->text = core_bytes(failure->log_tail);
+        entry->worker = bytes_of(failure->worker);
+        entry->text = bytes_of(failure->log_tail);
         if (failure->error.code) {
             core_error(&errors[answer.n_entries], &failure->error);
             entry->error = &errors[answer.n_entries];
@@ -192,7 +193,7 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->worker = member->id;
     info->name = member->hello->name;
     info->running = sched_held(coordinator->sched, member->id);
-    info->state = core_bytes(info->running ? "busy" : "idle");
+    info->state = bytes_of(info->running ? "busy" : "idle");
     info->threads = member->hello->threads;
     info->memory = member->hello->memory;
     info->pid = member->hello->pid;

@@ -4,11 +4,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/tally.h"
+#include "wire/bytes.h"
 
 /* Announces the job to a worker, once. */
 static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
@@ -24,31 +24,8 @@ static void open_at(struct coordinator *coordinator, struct job *job, uint64_t w
     open.job = job->id;
     open.spec = &spec;
     open.parts = job->plan.parts;
-    open.staging = core_bytes(job->output.staging);
+    open.staging = bytes_of(job->output.staging);
     core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
-}
-
-/* Tells a worker where all map outputs are, in messages of bounded size. */
-static void feed(struct coordinator *coordinator, struct job *job, uint64_t worker)
-{
-    Mr__MapOutput *outputs[OUTPUTS_A_MESSAGE];
-    Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
-    size_t size = 0;
-
-    if (!job_note_worker(&job->fed, &job->fed_count, &job->fed_capacity, worker))
-        return;
-    message.job = job->id;
-    message.outputs = outputs;
-    for (uint32_t i = 0; i < job->map_count; i++) {
-        check(job->maps[i]);
-        outputs[message.n_outputs++] = job->maps[i]->output;
-        size += mr__map_output__get_packed_size(job->maps[i]->output) + 8;
-        if (message.n_outputs == OUTPUTS_A_MESSAGE || size > LIMIT_MESSAGE / 2 ||
-            i + 1 == job->map_count) {
-            core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
-            message.n_outputs = size = 0;
-        }
-    }
 }
 
 static void describe_extent(const struct job *job, const struct extent *extent,
@@ -58,7 +35,7 @@ static void describe_extent(const struct job *job, const struct extent *extent,
 
     mr__extent__init(message);
     message->file = extent->file;
-    message->path = core_bytes(file->path);
+    message->path = bytes_of(file->path);
     message->offset = extent->offset;
     message->length = extent->length;
     message->file_size = file->size;
@@ -92,7 +69,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
         message.n_extents = split->count;
         message.part = split->part;
     } else if (action->attempt.kind == SCHED_REDUCE) {
-        feed(coordinator, job, action->worker);
+        announce_all(coordinator, job, action->worker);
         message.maps = job->map_count;
     }
     core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
@@ -178,7 +155,7 @@ void carry_progress_to(struct coordinator *coordinator, const struct job *job, u
     message.maps_done = now.maps_done;
     message.reduces = now.reduces;
     message.reduces_done = now.reduces_done;
-    message.reason = core_bytes(carry_reason(coordinator, job, reason));
+    message.reason = bytes_of(carry_reason(coordinator, job, reason));
     core_send(coordinator, client, FRAME_PROGRESS, &message.base);
 }
 
@@ -223,13 +200,13 @@ static void explain(const struct job *job, const struct sched_action *action,
     error->code = action->code;
     if (failure) {
         text = failure->error.text;
-        message->log_tail = core_bytes(failure->log_tail);
+        message->log_tail = bytes_of(failure->log_tail);
     } else if (job->broken.code) {
         text = job->broken.text;
     } else if (action->state == SCHED_CANCELLED) {
         text = "cancelled";
     }
-    error->text = core_bytes(text);
+    error->text = bytes_of(text);
     message->error = error;
 }
 
@@ -265,19 +242,19 @@ static void finish(struct coordinator *coordinator, struct job *job,
     pointers = memory_new(tally.count * sizeof *pointers);
     for (size_t i = 0; i < tally.count; i++) {
         mr__counter__init(&counters[i]);
-        counters[i].name = core_bytes(tally.items[i].name);
+        counters[i].name = bytes_of(tally.items[i].name);
         counters[i].value = tally.items[i].value;
         pointers[i] = &counters[i];
     }
     message.job = job->id;
-    message.state = core_bytes(states[action->state]);
+    message.state = bytes_of(states[action->state]);
     message.counters = pointers;
     message.n_counters = tally.count;
     message.maps = progress.maps;
     message.reduces = progress.reduces;
     message.parts = job->part_count;
     message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
-    message.output = core_bytes(job->output.target);
+    message.output = bytes_of(job->output.target);
     explain(job, action, &message, &error);
     keep_result(job, action->state, &message);
     for (size_t i = 0; i < job->watcher_count; i++)

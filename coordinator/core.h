@@ -4,7 +4,7 @@
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
  *   carry.c    what the scheduler decided, done
- *   announce.c map outputs, while maps still run */
+ *   announce.c where map outputs are */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -50,8 +50,6 @@ void core_post(struct coordinator *coordinator, const struct sched_event *event)
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message);
 
-/* A slice of a text that outlives the message. */
-ProtobufCBinaryData core_bytes(const char *text);
 /* Fills an error message, which borrows the text. */
 void core_error(Mr__Error *message, const struct error *error);
 
@@ -69,7 +67,8 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
 long members_expire(struct coordinator *coordinator);
 void members_done(struct coordinator *coordinator);
 
-/* submit.c: each takes over its message. */
+/* submit.c */
+/* Takes over the message. */
 void submit_job(struct coordinator *coordinator, uint64_t client, Mr__Submit *message);
 void submit_blob(struct coordinator *coordinator, uint64_t client, const Mr__Blob *piece);
 void submit_blob_get(struct coordinator *coordinator, uint64_t worker,
@@ -82,7 +81,8 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
 void answer_error(struct coordinator *coordinator, uint64_t client, const struct error *error);
 
 /* announce.c */
-enum { OUTPUTS_A_MESSAGE = 2000 };
+/* Tells a worker where all map outputs are, once. */
+void announce_all(struct coordinator *coordinator, struct job *job, uint64_t worker);
 /* A map's output counts from now on: tells the homes of the job's parts of it, in batches, so
  * that they can fetch while other maps run. */
 void announce_output(struct coordinator *coordinator, struct job *job,

@@ -12,24 +12,20 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/tally.h"
+#include "wire/bytes.h"
 #include "wire/frame.h"
 
 enum { FAILURES_KEPT = 1000 };
-
-static char *text_of(ProtobufCBinaryData bytes)
-{
-    return memory_format("%.*s", (int)bytes.len, (const char *)bytes.data);
-}
 
 static int open_paths(struct job *job, struct error *err)
 {
     const Mr__JobSpec *spec = job->submit->spec;
     cleanup_free const char **inputs = memory_zeroed(spec->n_inputs, sizeof *inputs);
-    cleanup_free char *target = text_of(spec->output);
+    cleanup_free char *target = bytes_text(spec->output);
     int result;
 
     for (size_t i = 0; i < spec->n_inputs; i++)
-        inputs[i] = text_of(spec->inputs[i]);
+        inputs[i] = bytes_text(spec->inputs[i]);
     result = plan_inputs(&job->plan, inputs, spec->n_inputs, spec->reducers, err);
     for (size_t i = 0; i < spec->n_inputs; i++)
         free((char *)inputs[i]);
@@ -55,8 +51,8 @@ int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *er
 
     job->id = id;
     job->submit = submit;
-    job->object = text_of(spec->blobs[0]->name);
-    job->title = spec->name.len ? text_of(spec->name) : without_suffix(job->object);
+    job->object = bytes_text(spec->blobs[0]->name);
+    job->title = spec->name.len ? bytes_text(spec->name) : without_suffix(job->object);
     job->started_ms = clock_ms();
     snprintf(job->name, sizeof job->name, "%012" PRIx64, id);
     if (open_paths(job, err)) {
@@ -229,7 +225,7 @@ static char *tail_of(const ProtobufCBinaryData *text)
         end.data += end.len - max;
         end.len = max;
     }
-    return text_of(end);
+    return bytes_text(end);
 }
 
 /* A new entry; beyond a number of them the last one is used again and again. */

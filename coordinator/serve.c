@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "wire/bytes.h"
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
 {
@@ -32,16 +33,11 @@ void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type t
     link_send(coordinator->link, peer, type, message);
 }
 
-ProtobufCBinaryData core_bytes(const char *text)
-{
-    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
-}
-
 void core_error(Mr__Error *message, const struct error *error)
 {
     mr__error__init(message);
     message->code = error->code;
-    message->text = core_bytes(error->text);
+    message->text = bytes_of(error->text);
 }
 
 /* What others are told of an answer must be there, and fit into messages. */
@@ -248,11 +244,6 @@ const char *serve_endpoint(const struct coordinator *coordinator)
     return link_endpoint(coordinator->link);
 }
 
-static long least(long a, long b)
-{
-    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 /* Messages of one peer after the other, but not for ever: time is to be looked at in between.
  */
 static void receive_some(struct coordinator *coordinator)
@@ -276,7 +267,7 @@ void serve_run(struct coordinator *coordinator, int stop_fd)
 
         settle(coordinator);
         forget_finished(coordinator);
-        link_wait(events, 2, least(wait, link_tend(coordinator->link)));
+        link_wait(events, 2, link_sooner(wait, link_tend(coordinator->link)));
         if (events[1].ready)
             return;
         if (events[0].ready)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "wire/bytes.h"
+
 #if defined __x86_64__
 #define ARCHITECTURE "x86_64"
 #elif defined __aarch64__
@@ -12,11 +14,6 @@
 #else
 #define ARCHITECTURE "unknown"
 #endif
-
-static ProtobufCBinaryData bytes_of(const char *text)
-{
-    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
-}
 
 void hello_fill(Mr__Hello *hello, Mr__Role role)
 {

@@ -80,6 +80,12 @@ struct link_event {
     bool ready;
 };
 
+/* The sooner of two waits in milliseconds, of which -1 is for ever. */
+static inline long link_sooner(long a, long b)
+{
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
 /* Waits until something is ready to read, or for timeout_ms (-1: for ever). Returns the number
  * ready, 0 on a timeout or a signal. */
 int link_wait(struct link_event *events, int n, long timeout_ms);

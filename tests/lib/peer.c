@@ -190,11 +190,6 @@ static long beat_all(struct house *house)
     return any ? PEER_BEAT_MS : -1;
 }
 
-static long least(long a, long b)
-{
-    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 enum frame_type peer_next(struct peer *peer, ProtobufCMessage **ret_message)
 {
     int64_t end_ms = clock_ms() + PEER_PATIENCE_MS;
@@ -206,7 +201,8 @@ enum frame_type peer_next(struct peer *peer, ProtobufCMessage **ret_message)
 
         if (left <= 0)
             fail_msg("%s was told nothing for %d ms", peer->name, PEER_PATIENCE_MS);
-        link_wait(&event, 1, least(least(beat_all(peer->house), link_tend(peer->link)), left));
+        link_wait(&event, 1,
+                  link_sooner(link_sooner(beat_all(peer->house), link_tend(peer->link)), left));
     }
     return type;
 }

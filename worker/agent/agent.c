@@ -1,18 +1,5 @@
 #include "worker/agent/agent.h"
 
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "store/blobs.h"
-#include "store/tree.h"
-#include "wire/hello.h"
-#include "wire/link.h"
-#include "worker/agent/blame.h"
-#include "worker/agent/child.h"
-#include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,14 +10,6 @@
 #include "store/tree.h"
 #include "worker/agent/core.h"
 #include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessage *message)
 {
@@ -96,11 +75,6 @@ static void from_coordinator(struct agent *agent, enum frame_type type,
     frame_free(message);
 }
 
-static long least(long a, long b)
-{
-    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 /* Until there is something to do by the clock. */
 static long may_wait(struct agent *agent)
 {
@@ -110,7 +84,7 @@ static long may_wait(struct agent *agent)
         beat = (long)(agent->beaten_ms + agent->heartbeat_ms - clock_ms());
     if (agent->welcome && beat < 0)
         beat = 0;
-    return least(least(wait, beat), children_busy(agent) ? WATCH_MS : -1);
+    return link_sooner(link_sooner(wait, beat), children_busy(agent) ? WATCH_MS : -1);
 }
 
 /* One round of the loop: 1, 0 when it is time to stop, -1. */

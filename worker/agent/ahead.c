@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "record/run.h"
+#include "wire/bytes.h"
 #include "worker/agent/core.h"
 
 enum {
@@ -53,14 +54,9 @@ struct ahead {
 
 /* ---- What is to be fetched ---- */
 
-static char *text_of(ProtobufCBinaryData bytes)
-{
-    return memory_format("%.*s", (int)bytes.len, (const char *)bytes.data);
-}
-
 static bool opens(const Mr__MapOutput *output)
 {
-    cleanup_free char *path = text_of(output->path);
+    cleanup_free char *path = bytes_text(output->path);
     struct run_file *run;
     struct error ignored;
 
@@ -73,7 +69,7 @@ static bool opens(const Mr__MapOutput *output)
 /* As an executor will find it; the first output of a worker stands for all of them. */
 static bool is_near(const struct agent *agent, struct ahead *ahead, const Mr__MapOutput *output)
 {
-    cleanup_free char *endpoint = text_of(output->endpoint);
+    cleanup_free char *endpoint = bytes_text(output->endpoint);
     struct peer *peer;
 
     if (!*endpoint || (agent->share && !strcmp(endpoint, share_endpoint(agent->share))))
@@ -248,7 +244,7 @@ static void tell(const struct known_job *job, const struct piece *piece, struct 
     }
     message.job = job->id;
     message.part = piece->part;
-    message.path = (ProtobufCBinaryData){strlen(piece->path), (uint8_t *)piece->path};
+    message.path = bytes_of(piece->path);
     message.outputs = pointers;
     message.n_outputs = batch->count;
     channel_send(&child->channel, FRAME_PART_FETCHED, &message.base, &ignored);

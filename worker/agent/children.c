@@ -1,33 +1,13 @@
 /* Executors: what they say, and their ends. */
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "store/blobs.h"
-#include "store/tree.h"
-#include "wire/hello.h"
-#include "wire/link.h"
-#include "worker/agent/blame.h"
-#include "worker/agent/child.h"
-#include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "worker/agent/core.h"
-#include "worker/agent/strays.h"
 #include "worker/agent/watch.h"
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 struct child *children_find(const struct agent *agent, uint64_t job)
 {
@@ -67,8 +47,7 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
     Mr__Error error = MR__ERROR__INIT;
 
     error.code = verdict->error.code;
-    error.text =
-        (ProtobufCBinaryData){strlen(verdict->error.text), (uint8_t *)verdict->error.text};
+    error.text = bytes_of(verdict->error.text);
     failed.job = task->job;
     failed.kind = task->kind;
     failed.task = task->task;
@@ -78,7 +57,7 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
     failed.error = &error;
     failed.lost_map = verdict->lost_map;
     if (log)
-        failed.log_tail = (ProtobufCBinaryData){strlen(log), (uint8_t *)log};
+        failed.log_tail = bytes_of(log);
     agent_tell(agent, FRAME_TASK_FAILED, &failed.base);
 }
 
@@ -147,11 +126,10 @@ static void hand_over(struct agent *agent, const struct fetch_result *result)
     message.lost_map = result->lost_map;
     if (result->error.code) {
         error.code = result->error.code;
-        error.text = (ProtobufCBinaryData){strlen(result->error.text),
-                                           (uint8_t *)(uintptr_t)result->error.text};
+        error.text = bytes_of(result->error.text);
         message.error = &error;
     } else {
-        message.path = (ProtobufCBinaryData){strlen(result->path), (uint8_t *)result->path};
+        message.path = bytes_of(result->path);
     }
     channel_send(&child->channel, FRAME_PART_FETCHED, &message.base, &ignored);
 }

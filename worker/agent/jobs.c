@@ -1,18 +1,5 @@
 /* What the coordinator announced and assigned: jobs, their objects, tasks on their way to an
  * executor. */
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "store/blobs.h"
-#include "store/tree.h"
-#include "wire/hello.h"
-#include "wire/link.h"
-#include "worker/agent/blame.h"
-#include "worker/agent/child.h"
-#include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,16 +8,8 @@
 
 #include "base/memory.h"
 #include "store/tree.h"
+#include "wire/bytes.h"
 #include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 struct known_job *jobs_find(struct agent *agent, uint64_t id)
 {
@@ -54,10 +33,10 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
 
     if (mkdir(folder, 0700) && errno != EEXIST)
         return error_errno(err, ERROR_IO, "make folder '%s'", folder);
-    open.scratch = (ProtobufCBinaryData){strlen(folder), (uint8_t *)folder};
+    open.scratch = bytes_of(folder);
     open.threads = agent->options.threads;
     open.memory = agent->options.memory;
-    open.object_path = (ProtobufCBinaryData){strlen(job->object), (uint8_t *)job->object};
+    open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
     child->job = job->id;
     child->task_timeout = open.spec && open.spec->task_timeout ? open.spec->task_timeout : 600;
@@ -252,7 +231,7 @@ static void say_last_words(struct agent *agent, struct child *child)
     tail_drain(&child->tail, child->output);
     log = tail_text(&child->tail);
     closed.job = child->job;
-    closed.log_tail = (ProtobufCBinaryData){strlen(log), (uint8_t *)log};
+    closed.log_tail = bytes_of(log);
     if (*log)
         agent_tell(agent, FRAME_JOB_CLOSED, &closed.base);
 }

@@ -1,34 +1,13 @@
 /* Membership: the worker lives as long as its heartbeats are answered. */
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "store/blobs.h"
-#include "store/tree.h"
-#include "wire/hello.h"
-#include "wire/link.h"
-#include "wire/session.h"
-#include "worker/agent/blame.h"
-#include "worker/agent/child.h"
-#include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "wire/bytes.h"
 #include "wire/hello.h"
+#include "wire/session.h"
 #include "worker/agent/core.h"
-#include "worker/agent/strays.h"
-#include "worker/agent/watch.h"
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
 {
@@ -123,13 +102,12 @@ void lease_hello(struct agent *agent)
     Mr__Hello hello;
 
     hello_fill(&hello, MR__ROLE__WORKER);
-    hello.name =
-        (ProtobufCBinaryData){strlen(agent->options.name), (uint8_t *)agent->options.name};
+    hello.name = bytes_of(agent->options.name);
     hello.threads = agent->options.threads;
     if (agent->share) {
         const char *endpoint = share_endpoint(agent->share);
 
-        hello.data_endpoint = (ProtobufCBinaryData){strlen(endpoint), (uint8_t *)endpoint};
+        hello.data_endpoint = bytes_of(endpoint);
     }
     hello.memory = agent->options.memory;
     agent->hello_ms = clock_ms();

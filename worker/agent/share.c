@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "wire/link.h"
 #include "wire/mr.pb-c.h"
 #include "worker/agent/share_runs.h"
@@ -115,7 +116,7 @@ static void send_error(struct share *share, uint64_t peer, uint64_t request, uin
     Mr__Error text = MR__ERROR__INIT;
 
     text.code = error->code;
-    text.text = (ProtobufCBinaryData){strlen(error->text), (uint8_t *)(uintptr_t)error->text};
+    text.text = bytes_of(error->text);
     message.request = request;
     message.error = &text;
     message.lost_map = map;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "wire/frame.h"
 #include "worker/executor/work.h"
 
@@ -61,10 +62,8 @@ static void add_missing(struct missing *missing, uint32_t map, const struct map_
     out->task = map;
     out->attempt = output->attempt;
     out->run_id = output->run_id;
-    out->path =
-        (ProtobufCBinaryData){strlen(output->path), (uint8_t *)memory_text(output->path)};
-    out->endpoint = (ProtobufCBinaryData){strlen(output->endpoint),
-                                          (uint8_t *)memory_text(output->endpoint)};
+    out->path = bytes_of(memory_text(output->path));
+    out->endpoint = bytes_of(memory_text(output->endpoint));
 }
 
 static void missing_done(struct missing *missing)

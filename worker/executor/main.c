@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "wire/frame.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/work.h"
@@ -30,7 +31,7 @@ void counter_add(struct counter_list *list, const char *name, int64_t value)
 
     check(list->count < sizeof list->items / sizeof *list->items);
     mr__counter__init(counter);
-    counter->name = (ProtobufCBinaryData){strlen(name), (uint8_t *)(uintptr_t)name};
+    counter->name = bytes_of(name);
     counter->value = value;
     list->pointers[list->count++] = counter;
 }
@@ -58,8 +59,7 @@ void work_failed(struct executor *executor, const Mr__Assign *assign, const stru
     Mr__Error message = MR__ERROR__INIT;
 
     message.code = error->code;
-    message.text =
-        (ProtobufCBinaryData){strlen(error->text), (uint8_t *)(uintptr_t)error->text};
+    message.text = bytes_of(error->text);
     failed.job = assign->job;
     failed.kind = assign->kind;
     failed.task = assign->task;

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/work.h"
 
@@ -435,7 +436,7 @@ static void report(struct map_task *map)
     output.task = map->assign->task;
     output.attempt = map->assign->attempt;
     output.run_id = map->run_id;
-    output.path = (ProtobufCBinaryData){strlen(map->path), (uint8_t *)map->path};
+    output.path = bytes_of(map->path);
     done.output = &output;
     done.counters = counters.pointers;
     done.n_counters = counters.count;

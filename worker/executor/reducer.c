@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "worker/executor/work.h"
 
 struct reduce_task {
@@ -169,7 +170,7 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
         counter_add(&counters, host->job.counters[c], thread->counters[c]);
     done.counters = counters.pointers;
     done.n_counters = counters.count;
-    done.part_path = (ProtobufCBinaryData){strlen(reduce->path), (uint8_t *)reduce->path};
+    done.part_path = bytes_of(reduce->path);
     done.part_size = part->size;
     done.part_checksum = part->checksum;
     done.part_records = reduce->records;

@@ -1,0 +1,23 @@
+/* The `bytes` fields of messages as text and back. */
+#ifndef WIRE_BYTES_H
+#define WIRE_BYTES_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* A field that borrows a text, which must outlive the message. */
+static inline ProtobufCBinaryData bytes_of(const char *text)
+{
+    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+}
+
+/* A field as a text of its own; caller frees. A NUL byte in it ends the text. */
+static inline char *bytes_text(ProtobufCBinaryData bytes)
+{
+    return memory_format("%.*s", (int)bytes.len, (const char *)bytes.data);
+}
+
+#endif
