@@ -1,5 +1,10 @@
-/* Unsorted segments on their way into a merge: loaded into memory and sorted; what does not fit
- * is spilled as sorted runs. Also the spills of merge passes. One thread owns a load. */
+/* Segments in order of emission on their way into a merge: read into memory as they are,
+ * checked there, and sorted by 16-byte entries that point at their records (sort.h).
+ *
+ *     space:  | payloads, block headers included | entries | as many, for sorting |
+ *
+ * How the space is shared follows from what the segments' indexes promise, so that all of them
+ * fit if they can at all. One thread owns a load and its space. */
 #ifndef FLOW_LOAD_H
 #define FLOW_LOAD_H
 
@@ -8,49 +13,50 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "flow/merge.h"
+#include "flow/sort.h"
 #include "record/run.h"
 
-/* Sorted records in memory, handed out one by one. */
-struct load_list;
+/* Memory that a thread keeps from merge to merge, because touching it first is dear. Zeroed to
+ * begin with. */
+struct load_space {
+    char *bytes;
+    size_t size;
+};
+void load_space_free(struct load_space *space);
 
 struct load {
-    const char *scratch; /* path prefix of spills */
-    uint32_t spill_count;
-    uint64_t spilled_bytes;
-    struct run_file **runs; /* spills, open; their files are removed at the end */
-    size_t run_count, run_capacity;
-    struct merge_source *spilled; /* what load_sources spilled, in input order */
-    size_t spilled_count, spilled_capacity;
-    struct load_list *list; /* what it kept in memory, if it spilled nothing */
+    struct load_space *space;
+    uint32_t value_width;
+    size_t payload_size, used; /* bytes: of the payloads' share, and of whole blocks in it */
+    size_t tail;               /* bytes behind these, of a block that is not read to its end */
+    struct sort_entry *entries;
+    size_t capacity, count;
 };
 
-void load_init(struct load *load, const char *scratch);
-void load_done(struct load *load);
+/* Shares out the space for segments of `bytes` and `records` in all, or for as much of them as
+ * `memory` bytes take. ERROR_MEMORY. */
+int load_open(struct load *load, struct load_space *space, uint64_t bytes, uint64_t records,
+              size_t memory, uint32_t value_width, struct error *err);
 
-/* Reads and sorts the n sources: all of them in load->list if they fit into `memory` bytes,
- * else all in load->spilled. */
-int load_sources(struct load *load, const struct merge_source *sources, size_t n, size_t memory,
-                 struct error *err);
-
-/* 1 with the next record, 0 at the end. */
-int load_list_next(struct load_list *list, struct mr_bytes *ret_key,
-                   struct mr_bytes *ret_value);
-uint64_t load_list_records(const struct load_list *list);
-
-/* A sorted run being spilled. */
-struct load_spill {
-    struct run_writer *writer;
-    struct run_builder *builder;
-    char *path;
-    uint64_t id;
+/* A segment being loaded. */
+struct load_reader {
+    const struct run_file *run;
+    const struct run_segment *segment;
+    struct run_audit *audit;
+    uint64_t fed;
 };
-int load_spill_open(struct load *load, uint32_t value_width, struct load_spill *spill,
-                    struct error *err);
-int load_spill_add(struct load_spill *spill, struct mr_bytes key, struct mr_bytes value,
-                   struct error *err);
-/* With `good`, finishes the run and opens it as *ret; without, removes it and returns -1. */
-int load_spill_close(struct load *load, struct load_spill *spill, bool good,
-                     struct merge_source *ret, struct error *err);
+void load_reader_open(struct load_reader *reader, const struct run_file *run,
+                      const struct run_segment *segment);
+void load_reader_close(struct load_reader *reader);
+
+/* Appends blocks of the segment and entries for their records: 0 at the segment's end, checked
+ * as a cursor checks it, 1 when the space is full. -1: ERROR_DAMAGE names the file. */
+int load_read(struct load *load, struct load_reader *reader, struct error *err);
+
+/* Forgets all records, and makes room for the block that did not fit. */
+int load_empty(struct load *load, struct error *err);
+
+/* Sorts `count` entries from `first` on. */
+void load_sort(struct load *load, size_t first, size_t count);
 
 #endif

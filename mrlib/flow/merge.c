@@ -1,337 +1,380 @@
-/* Merging sorted streams with a loser tree; unsorted segments become streams in load.c first.
- */
+/* A merge is planned when it is opened: what must be sorted is sorted, what does not fit is
+ * spilled, and passes are made until what is left can be merged at once. */
 #include "flow/merge.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "flow/load.h"
-#include "flow/sort.h"
+#include "flow/spill.h"
 
-enum { FAN_MIN = 2, FAN_MAX = 1024 };
-
-/* One sorted input and its current record. */
-struct stream {
-    struct run_cursor *cursor; /* or NULL and `list` */
-    struct load_list *list;
-    struct mr_bytes key, value;
-    uint64_t prefix;
-    bool done;
+enum {
+    FAN_MIN = 2,
+    FAN_MAX = 1024,
+    FOLDED_BATCH = 32,
 };
 
-struct merge {
+/* One stream of the last pass, in the order of the input: a sorted segment, or a stretch of the
+ * entries that were loaded. */
+struct item {
+    bool loaded;
+    struct merge_source source;
+    size_t first, count; /* entries */
+};
+
+struct plan {
+    struct merge head;       /* first: it is what the caller sees */
     const struct fold *fold; /* NULL: keep every record */
-    struct stream *streams;
-    size_t stream_count;
-    size_t n;       /* streams being merged; 0 at the end */
-    size_t *losers; /* losers[0] is the winner */
-    bool started;
-    struct load load; /* unsorted sources, and what was spilled */
+    uint32_t value_width;
+    struct load load;
+    struct load_space own; /* where the caller has no space to lend */
+    struct spills spills;
+    struct item *items;
+    size_t count, capacity;
+    struct tournament *tournament;
     struct merge_totals totals;
     uint64_t received, expected; /* records, of the last pass */
-    char *key;                   /* the current record, with a fold */
-    size_t key_capacity;
-    char value[8 * MR_LANES_MAX];
+    /* With a fold: records that are joined, the keys in a buffer of their own. */
+    const struct tournament_record *raw, *raw_end;
+    struct tournament_record folded[FOLDED_BATCH];
+    char values[FOLDED_BATCH][8 * MR_LANES_MAX];
+    char *keys;
+    size_t keys_capacity;
 };
 
-static int advance(struct stream *stream, struct error *err)
+static struct plan *plan_of(struct merge *merge)
 {
-    int result = stream->cursor ? run_next(stream->cursor, &stream->key, &stream->value, err)
-                                : load_list_next(stream->list, &stream->key, &stream->value);
-
-    if (result < 0)
-        return -1;
-    stream->done = !result;
-    if (result)
-        stream->prefix = sort_prefix(stream->key);
-    return 0;
+    return (struct plan *)merge;
 }
 
-/* Whether stream a's record comes before stream b's: by key, then by the order of the streams.
+/* ---- Loading what is not sorted -----------------------------------------------------------
  */
-static bool before(const struct merge *merge, size_t a, size_t b)
-{
-    const struct stream *x = &merge->streams[a], *y = &merge->streams[b];
-    int order;
 
-    if (x->done || y->done)
-        return x->done == y->done ? a < b : y->done;
-    if (x->prefix != y->prefix)
-        return x->prefix < y->prefix;
-    order = sort_compare(x->key, y->key);
-    return order ? order < 0 : a < b;
+static struct item *add_item(struct plan *plan, struct item item)
+{
+    memory_reserve(&plan->items, &plan->capacity, plan->count + 1, sizeof *plan->items);
+    plan->items[plan->count] = item;
+    return &plan->items[plan->count++];
 }
 
-/* Plays the matches below `node`, leaves at n .. 2n-1; returns the winner. */
-static size_t play(struct merge *merge, size_t node)
+/* Sorts the stretch that was being loaded, if the last item is one. */
+static void end_stretch(struct plan *plan)
 {
-    size_t left, right;
+    struct item *last = plan->count ? &plan->items[plan->count - 1] : NULL;
 
-    if (node >= merge->n)
-        return node - merge->n;
-    left = play(merge, 2 * node);
-    right = play(merge, 2 * node + 1);
-    if (before(merge, left, right)) {
-        merge->losers[node] = right;
-        return left;
+    if (last && last->loaded && !last->count) {
+        last->count = plan->load.count - last->first;
+        load_sort(&plan->load, last->first, last->count);
+        if (!last->count)
+            plan->count--;
     }
-    merge->losers[node] = left;
-    return right;
 }
 
-/* The stream `winner` has a new record: replays its matches up to the root. */
-static void replay(struct merge *merge, size_t winner)
+/* Writes the records of the open spill from a tournament, joined by the plan's fold. */
+static int spill_all(struct plan *plan, struct spill *spill, struct error *err)
 {
-    for (size_t node = (winner + merge->n) / 2; node; node /= 2)
-        if (before(merge, merge->losers[node], winner)) {
-            size_t loser = winner;
-
-            winner = merge->losers[node];
-            merge->losers[node] = loser;
-        }
-    merge->losers[0] = winner;
-}
-
-static int start(struct merge *merge, struct error *err)
-{
-    for (size_t i = 0; i < merge->n; i++)
-        if (advance(&merge->streams[i], err))
-            return -1;
-    merge->losers[0] = merge->n > 1 ? play(merge, 1) : 0;
-    merge->started = true;
-    return 0;
-}
-
-/* Moves the winner's stream on, and finds the next winner. */
-static int step(struct merge *merge, struct error *err)
-{
-    size_t winner = merge->losers[0];
-
-    if (advance(&merge->streams[winner], err))
-        return -1;
-    if (merge->n > 1)
-        replay(merge, winner);
-    return 0;
-}
-
-static int finish(const struct merge *merge, struct error *err)
-{
-    if (merge->received != merge->expected)
-        return error_set(err, ERROR_DAMAGE,
-                         "the merge received %" PRIu64
-                         " records, the runs' indexes promise %" PRIu64,
-                         merge->received, merge->expected);
-    return 0;
-}
-
-/* The raw order: one record of one stream. */
-static int next_record(struct merge *merge, struct mr_bytes *ret_key,
-                       struct mr_bytes *ret_value, struct error *err)
-{
-    const struct stream *top;
-
-    if (!merge->n)
-        return finish(merge, err);
-    if (merge->started ? step(merge, err) : start(merge, err))
-        return -1;
-    top = &merge->streams[merge->losers[0]];
-    if (top->done) {
-        merge->n = 0;
-        return finish(merge, err);
-    }
-    *ret_key = top->key;
-    *ret_value = top->value;
-    merge->received++;
-    return 1;
-}
-
-/* With a fold: the winner's record is kept aside, and all others of its key are joined to it.
- */
-static int next_folded(struct merge *merge, struct mr_bytes *ret_key,
-                       struct mr_bytes *ret_value, struct error *err)
-{
-    size_t width = 8 * (size_t)merge->fold->lanes;
-    const struct stream *top;
-    uint64_t prefix;
-
-    if (!merge->n)
-        return 0;
-    if (!merge->started && start(merge, err))
-        return -1;
-    top = &merge->streams[merge->losers[0]];
-    if (top->done) {
-        merge->n = 0;
-        return finish(merge, err);
-    }
-    memory_reserve(&merge->key, &merge->key_capacity, top->key.len + 1, 1);
-    if (top->key.len)
-        memcpy(merge->key, top->key.ptr, top->key.len);
-    *ret_key = (struct mr_bytes){merge->key, top->key.len};
-    prefix = top->prefix;
-    check(top->value.len == width);
-    memcpy(merge->value, top->value.ptr, width);
-    merge->received++;
-    for (;;) {
-        if (step(merge, err))
-            return -1;
-        top = &merge->streams[merge->losers[0]];
-        if (top->done || top->prefix != prefix || sort_compare(top->key, *ret_key))
-            break;
-        fold_join(merge->fold, merge->value, top->value.ptr);
-        merge->received++;
-    }
-    *ret_value = (struct mr_bytes){merge->value, width};
-    return 1;
-}
-
-int merge_next(struct merge *merge, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
-               struct error *err)
-{
-    return merge->fold ? next_folded(merge, ret_key, ret_value, err)
-                       : next_record(merge, ret_key, ret_value, err);
-}
-
-static void free_streams(struct merge *merge)
-{
-    for (size_t i = 0; i < merge->stream_count; i++)
-        run_cursor_free(merge->streams[i].cursor);
-    free(merge->streams);
-    free(merge->losers);
-    free(merge->key);
-}
-
-static void add_stream(struct merge *merge, struct run_cursor *cursor, struct load_list *list)
-{
-    merge->streams[merge->n++] = (struct stream){.cursor = cursor, .list = list};
-    merge->stream_count = merge->n;
-}
-
-static void make_streams(struct merge *merge, const struct merge_source *sources, size_t n)
-{
-    size_t count = n + (merge->load.list ? 1 : 0);
-
-    merge->streams = memory_zeroed(count, sizeof *merge->streams);
-    merge->losers = memory_zeroed(count + 1, sizeof *merge->losers);
-    for (size_t i = 0; i < n; i++)
-        add_stream(merge, run_cursor_new(sources[i].run, sources[i].segment), NULL);
-    /* What is still in memory came last in the input. */
-    if (merge->load.list)
-        add_stream(merge, NULL, merge->load.list);
-}
-
-/* Merges `n` neighbouring sources into one spilled run, which takes their place. */
-static int merge_some(const struct merge_source *sources, size_t n,
-                      const struct merge_options *options, struct load *load,
-                      struct merge_source *ret, struct error *err)
-{
-    struct merge merge = {.fold = options->fold && options->fold->lanes ? options->fold : NULL};
-    struct load_spill spill;
     struct mr_bytes key, value;
-    int result, more = 0;
+    int result;
 
-    for (size_t i = 0; i < n; i++)
-        merge.expected += sources[i].segment->records;
-    make_streams(&merge, sources, n);
-    result = load_spill_open(load, run_shape(sources[0].run)->value_width, &spill, err);
-    while (!result && (more = merge_next(&merge, &key, &value, err)) > 0)
-        result = load_spill_add(&spill, key, value, err);
-    result = load_spill_close(load, &spill, !result && !more, ret, err);
-    free_streams(&merge);
+    while ((result = merge_next(&plan->head, &key, &value, err)) > 0)
+        if (spill_add(spill, key, value, err))
+            return -1;
     return result;
 }
 
-/* Reduces *n sources to at most `fan`, pass by pass, keeping their order. */
-static int merge_passes(struct merge_source *sources, size_t *n, size_t fan,
-                        const struct merge_options *options, struct load *load,
-                        struct error *err)
+/* Merges some neighbouring items into one spilled run. */
+static int spill_items(struct plan *plan, const struct item *items, size_t n,
+                       struct merge_source *ret, struct error *err)
 {
-    while (*n > fan) {
-        size_t out = 0;
+    struct plan pass = {.fold = plan->fold, .value_width = plan->value_width};
+    struct spill spill;
+    int result;
 
-        for (size_t i = 0; i < *n; i += fan) {
-            size_t count = *n - i < fan ? *n - i : fan;
-
-            if (count == 1)
-                sources[out++] = sources[i];
-            else if (merge_some(&sources[i], count, options, load, &sources[out], err))
-                return -1;
-            else
-                out++;
+    pass.tournament = tournament_new(n, plan->value_width);
+    for (size_t i = 0; i < n; i++)
+        if (items[i].loaded) {
+            tournament_add_list(pass.tournament, plan->load.entries + items[i].first,
+                                items[i].count);
+            pass.expected += items[i].count;
+        } else {
+            tournament_add_run(pass.tournament, items[i].source.run, items[i].source.segment);
+            pass.expected += items[i].source.segment->records;
         }
-        *n = out;
-    }
-    return 0;
+    result = spill_open(&plan->spills, plan->value_width, &spill, err);
+    if (!result)
+        result = spill_all(&pass, &spill, err);
+    result = spill_close(&plan->spills, &spill, !result, ret, err);
+    tournament_free(pass.tournament);
+    free(pass.keys);
+    return result;
 }
 
-static size_t fan_in(const struct merge_options *options)
+/* Turns everything that was loaded into spilled runs, and makes the space free. */
+static int spill_loaded(struct plan *plan, struct error *err)
 {
-    size_t fan = options->memory / (2 * LIMIT_BLOCK);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct merge_source source;
+
+        if (!plan->items[i].loaded)
+            continue;
+        if (spill_items(plan, &plan->items[i], 1, &source, err))
+            return -1;
+        plan->items[i] = (struct item){.source = source};
+    }
+    return load_empty(&plan->load, err);
+}
+
+static int load_source(struct plan *plan, const struct merge_source *source, struct error *err)
+{
+    struct load_reader reader;
+    int result;
+
+    load_reader_open(&reader, source->run, source->segment);
+    for (;;) {
+        struct item *last = plan->count ? &plan->items[plan->count - 1] : NULL;
+
+        if (!last || !last->loaded || last->count)
+            add_item(plan, (struct item){.loaded = true, .first = plan->load.count});
+        result = load_read(&plan->load, &reader, err);
+        if (result <= 0)
+            break;
+        end_stretch(plan);
+        result = spill_loaded(plan, err);
+        if (result)
+            break;
+    }
+    load_reader_close(&reader);
+    return result;
+}
+
+/* ---- Passes -------------------------------------------------------------------------------
+ */
+
+static size_t fan_in(size_t memory)
+{
+    size_t fan = memory / (2 * LIMIT_BLOCK);
 
     return fan < FAN_MIN ? FAN_MIN : fan > FAN_MAX ? FAN_MAX : fan;
 }
 
-static int open_sources(struct merge *merge, struct merge_source *sources, size_t n,
-                        bool sorted, const struct merge_options *options, struct error *err)
+/* Where the `n` neighbours begin that are the least to merge. */
+static size_t smallest_window(const struct plan *plan, size_t n)
 {
-    if (!sorted) {
-        if (load_sources(&merge->load, sources, n, options->memory, err))
-            return -1;
-        sources = merge->load.spilled;
-        n = merge->load.spilled_count;
-    }
-    if (merge_passes(sources, &n, fan_in(options), options, &merge->load, err))
-        return -1;
-    /* From here on the streams are what must be received: passes with a fold join records. */
+    uint64_t bytes = 0, least;
+    size_t best = 0;
+
     for (size_t i = 0; i < n; i++)
-        merge->expected += sources[i].segment->records;
-    if (merge->load.list)
-        merge->expected += load_list_records(merge->load.list);
-    make_streams(merge, sources, n);
+        bytes += plan->items[i].source.segment->size;
+    least = bytes;
+    for (size_t i = n; i < plan->count; i++) {
+        bytes += plan->items[i].source.segment->size;
+        bytes -= plan->items[i - n].source.segment->size;
+        if (bytes < least) {
+            least = bytes;
+            best = i - n + 1;
+        }
+    }
+    return best;
+}
+
+/* Merges neighbours until at most `fan` items are left: no more at a time than is needed for
+ * that. */
+static int make_passes(struct plan *plan, size_t fan, struct error *err)
+{
+    if (plan->count > fan && spill_loaded(plan, err))
+        return -1;
+    while (plan->count > fan) {
+        size_t excess = plan->count - fan + 1, n = excess < fan ? excess : fan, first;
+        struct merge_source source;
+
+        first = smallest_window(plan, n);
+        if (spill_items(plan, &plan->items[first], n, &source, err))
+            return -1;
+        plan->items[first] = (struct item){.source = source};
+        memmove(&plan->items[first + 1], &plan->items[first + n],
+                (plan->count - first - n) * sizeof *plan->items);
+        plan->count -= n - 1;
+    }
     return 0;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------
+ */
+
+static int bring_in(struct plan *plan, const struct merge_source *sources, size_t n,
+                    const struct merge_options *options, struct error *err)
+{
+    uint64_t bytes = 0, records = 0;
+    size_t streams = 0, memory = options->memory;
+    struct load_space *space = options->space ? options->space : &plan->own;
+
+    for (size_t i = 0; i < n; i++)
+        if (sources[i].segment->flags & RUN_SORTED) {
+            streams++;
+        } else {
+            bytes += sources[i].segment->size;
+            records += sources[i].segment->records;
+        }
+    /* Half of the memory, at least, is for loading. */
+    memory -= streams < memory / 2 / LIMIT_BLOCK ? streams * LIMIT_BLOCK : memory / 2;
+    if (load_open(&plan->load, space, bytes, records, memory, plan->value_width, err))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (sources[i].segment->flags & RUN_SORTED) {
+            end_stretch(plan);
+            if (sources[i].segment->records)
+                add_item(plan, (struct item){.source = sources[i]});
+        } else if (load_source(plan, &sources[i], err)) {
+            return -1;
+        }
+    end_stretch(plan);
+    return make_passes(plan, fan_in(options->memory), err);
+}
+
+static void begin(struct plan *plan)
+{
+    plan->tournament = tournament_new(plan->count, plan->value_width);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct item *item = &plan->items[i];
+
+        if (item->loaded) {
+            tournament_add_list(plan->tournament, plan->load.entries + item->first,
+                                item->count);
+            plan->expected += item->count;
+        } else {
+            tournament_add_run(plan->tournament, item->source.run, item->source.segment);
+            plan->expected += item->source.segment->records;
+        }
+    }
 }
 
 int merge_open(const struct merge_source *sources, size_t n,
                const struct merge_options *options, struct merge **ret, struct error *err)
 {
-    struct merge *merge = memory_zeroed(1, sizeof *merge);
-    cleanup_free struct merge_source *copy = memory_new((n + 1) * sizeof *copy);
-    bool sorted = true;
+    struct plan *plan = memory_zeroed(1, sizeof *plan);
 
-    if (n)
-        memcpy(copy, sources, n * sizeof *copy);
-    merge->fold = options->fold && options->fold->lanes ? options->fold : NULL;
-    load_init(&merge->load, options->scratch);
+    plan->fold = options->fold && options->fold->lanes ? options->fold : NULL;
+    plan->value_width = n ? run_shape(sources[0].run)->value_width : 0;
+    plan->spills.scratch = options->scratch;
     for (size_t i = 0; i < n; i++) {
-        merge->totals.pairs += sources[i].segment->pairs;
-        merge->totals.records += sources[i].segment->records;
-        sorted = sorted && sources[i].segment->flags & RUN_SORTED;
+        plan->totals.pairs += sources[i].segment->pairs;
+        plan->totals.records += sources[i].segment->records;
     }
-    if (open_sources(merge, copy, n, sorted, options, err)) {
-        merge_close(merge);
+    if (bring_in(plan, sources, n, options, err)) {
+        merge_close(&plan->head);
         return -1;
     }
-    *ret = merge;
+    begin(plan);
+    *ret = &plan->head;
     return 0;
 }
 
 struct merge_totals merge_totals(const struct merge *merge)
 {
-    struct merge_totals totals = merge->totals;
+    const struct plan *plan = (const struct plan *)merge;
+    struct merge_totals totals = plan->totals;
 
-    totals.spilled_bytes = merge->load.spilled_bytes;
+    totals.spilled_bytes = plan->spills.bytes;
     return totals;
 }
 
 void merge_close(struct merge *merge)
 {
+    struct plan *plan = plan_of(merge);
+
     if (!merge)
         return;
-    free_streams(merge);
-    load_done(&merge->load);
-    free(merge);
+    tournament_free(plan->tournament);
+    spills_done(&plan->spills);
+    load_space_free(&plan->own);
+    free(plan->items);
+    free(plan->keys);
+    free(plan);
+}
+
+/* ---- Records ------------------------------------------------------------------------------
+ */
+
+static int end(const struct plan *plan, struct error *err)
+{
+    if (plan->received != plan->expected)
+        return error_set(err, ERROR_DAMAGE,
+                         "the merge received %" PRIu64
+                         " records, the runs' indexes promise %" PRIu64,
+                         plan->received, plan->expected);
+    return 0;
+}
+
+static int refill_raw(struct plan *plan, const struct tournament_record **ret_next,
+                      const struct tournament_record **ret_end, struct error *err)
+{
+    const struct tournament_record *batch;
+    int n = tournament_next(plan->tournament, &batch, err);
+
+    if (n <= 0)
+        return n < 0 ? -1 : end(plan, err);
+    *ret_next = batch;
+    *ret_end = batch + n;
+    plan->received += (uint64_t)n;
+    return 1;
+}
+
+/* Opens a joined record with the raw one at hand. */
+static void begin_folded(struct plan *plan, size_t at, size_t *keys_used)
+{
+    const struct tournament_record *raw = plan->raw++;
+    size_t width = 8 * (size_t)plan->fold->lanes;
+    struct mr_bytes key = raw->key;
+
+    check(raw->value.len == width);
+    memory_reserve(&plan->keys, &plan->keys_capacity, *keys_used + key.len + 1, 1);
+    if (key.len)
+        memcpy(plan->keys + *keys_used, key.ptr, key.len);
+    memcpy(plan->values[at], raw->value.ptr, width);
+    /* The buffer may still move: the pointer is set when the batch is whole. */
+    plan->folded[at] =
+        (struct tournament_record){{NULL, key.len}, {plan->values[at], width}, false};
+    *keys_used += key.len;
+}
+
+/* A batch of joined records. The last one is whole when a raw one with another key is there. */
+static int refill_folded(struct plan *plan, struct error *err)
+{
+    size_t n = 0, used = 0;
+
+    for (;;) {
+        if (plan->raw == plan->raw_end) {
+            int result = refill_raw(plan, &plan->raw, &plan->raw_end, err);
+
+            if (result < 0)
+                return -1;
+            if (!result)
+                break;
+        }
+        if (n && plan->raw->same)
+            fold_join(plan->fold, plan->values[n - 1], plan->raw++->value.ptr);
+        else if (n == FOLDED_BATCH)
+            break;
+        else
+            begin_folded(plan, n++, &used);
+    }
+    used = 0;
+    for (size_t i = 0; i < n; i++) {
+        plan->folded[i].key.ptr = plan->keys + used;
+        used += plan->folded[i].key.len;
+    }
+    plan->head.next = plan->folded;
+    plan->head.end = plan->folded + n;
+    return n > 0;
+}
+
+int merge_refill(struct merge *merge, struct error *err)
+{
+    struct plan *plan = plan_of(merge);
+
+    return plan->fold ? refill_folded(plan, err)
+                      : refill_raw(plan, &merge->next, &merge->end, err);
 }

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "flow/sort.h"
+#include "record/run_record.h"
 
 enum {
     BLOCK_MIN = 256,       /* a part's first arena block: with many parts most stay small */

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "record/run.h"
+#include "record/run_record.h"
 
 enum { SMALL = 32, DIGITS = 10 };
 

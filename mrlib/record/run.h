@@ -19,9 +19,8 @@
  *
  * Each segment says whether it is sorted; the header has the flags that all segments have.
  *
- * A record in a block: varint key_length, [varint value_length if value_width is 0], key,
- * value. Varints are LEB128. The digest of a segment is the XXH3 of its blocks' checksums in
- * order.
+ * A record in a block: see run_record.h. The digest of a segment is the XXH3 of its blocks'
+ * checksums in order.
  *
  * Writers append; one thread at a time may append to a run_writer, but several threads may each
  * build blocks of their own with a run_block and hand them over under the caller's lock.
@@ -106,6 +105,8 @@ int run_open_segments(int fd, const char *path, const struct run_shape *shape,
                       const struct run_segment *segments, size_t count, struct run_file **ret,
                       struct error *err);
 void run_close(struct run_file *run);
+/* For errors. */
+const char *run_file_path(const struct run_file *run);
 const struct run_shape *run_shape(const struct run_file *run);
 /* The segments, sorted by (part, round). *ret_count may be 0. Owned by the run. */
 const struct run_segment *run_segments(const struct run_file *run, size_t *ret_count);
@@ -138,12 +139,11 @@ void run_cursor_free(struct run_cursor *cursor);
  * end, -1. */
 int run_next(struct run_cursor *cursor, struct mr_bytes *ret_key, struct mr_bytes *ret_value,
              struct error *err);
-/* 1 with all of the next block's payload (undecoded records; valid until the next call), 0, -1.
- */
+/* 1 with all of the next block's payload (records to be taken off with run_record.h; valid
+ * until the next call), 0, -1. */
 int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
                    uint32_t *ret_records, struct error *err);
-/* Takes one record off a block's payload: 1, 0 at its end, -1 if the bytes make no sense. */
-int run_decode(struct mr_bytes *payload, uint32_t value_width, struct mr_bytes *ret_key,
-               struct mr_bytes *ret_value);
+/* For who decodes blocks himself: ERROR_DAMAGE that names file and offset. */
+int run_cursor_damaged(const struct run_cursor *cursor, const char *what, struct error *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "record/run_format.h"
+#include "record/run_record.h"
 
 struct run_file {
     char *path;
@@ -212,6 +213,11 @@ void run_close(struct run_file *run)
     free(run);
 }
 
+const char *run_file_path(const struct run_file *run)
+{
+    return run->path;
+}
+
 const struct run_shape *run_shape(const struct run_file *run)
 {
     return &run->shape;
@@ -294,7 +300,7 @@ static int fill(struct run_cursor *cursor, size_t size, struct error *err)
     return 0;
 }
 
-static int damaged(const struct run_cursor *cursor, const char *what, struct error *err)
+int run_cursor_damaged(const struct run_cursor *cursor, const char *what, struct error *err)
 {
     return error_set(err, ERROR_DAMAGE, "run '%s' is damaged at offset %" PRIu64 ": %s",
                      cursor->run->path, cursor->next, what);
@@ -303,10 +309,10 @@ static int damaged(const struct run_cursor *cursor, const char *what, struct err
 static int check_end(struct run_cursor *cursor, struct error *err)
 {
     if (cursor->records != cursor->segment.records)
-        return damaged(cursor,
-                       "the segment holds another number of records than its index says", err);
+        return run_cursor_damaged(
+            cursor, "the segment holds another number of records than its index says", err);
     if (XXH3_64bits_digest(cursor->digest) != cursor->segment.digest)
-        return damaged(cursor, "the segment's digest differs", err);
+        return run_cursor_damaged(cursor, "the segment's digest differs", err);
     return 0;
 }
 
@@ -321,14 +327,14 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
     if (!left)
         return check_end(cursor, err);
     if (left < sizeof header)
-        return damaged(cursor, "the last block is cut", err);
+        return run_cursor_damaged(cursor, "the last block is cut", err);
     if (fill(cursor, sizeof header, err))
         return -1;
     memcpy(&header, cursor->bytes + (cursor->next - cursor->offset), sizeof header);
     if (header.magic != RUN_BLOCK_MAGIC || header.stored_size > left - sizeof header)
-        return damaged(cursor, "this is not a block", err);
+        return run_cursor_damaged(cursor, "this is not a block", err);
     if (header.codec || header.zero || header.raw_size != header.stored_size)
-        return damaged(cursor, "a block of an unknown codec", err);
+        return run_cursor_damaged(cursor, "a block of an unknown codec", err);
     if (fill(cursor, sizeof header + header.stored_size, err))
         return -1;
     place = cursor->bytes + (cursor->next - cursor->offset);
@@ -336,49 +342,14 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
     XXH3_64bits_update(&state, place, offsetof(struct run_block, checksum));
     XXH3_64bits_update(&state, place + sizeof header, header.stored_size);
     if (header.checksum != XXH3_64bits_digest(&state))
-        return damaged(cursor, "the checksum differs", err);
+        return run_cursor_damaged(cursor, "the checksum differs", err);
     if (header.part != cursor->segment.part || header.round != cursor->segment.round)
-        return damaged(cursor, "a block of another segment", err);
+        return run_cursor_damaged(cursor, "a block of another segment", err);
     XXH3_64bits_update(cursor->digest, &header.checksum, sizeof header.checksum);
     cursor->records += header.records;
     cursor->next += sizeof header + header.stored_size;
     *ret_payload = (struct mr_bytes){place + sizeof header, header.stored_size};
     *ret_records = header.records;
-    return 1;
-}
-
-/* A LEB128 number; false when the bytes end first or it is too large. */
-static bool take_varint(struct mr_bytes *bytes, size_t *ret)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 35 && bytes->len; shift += 7) {
-        uint8_t byte = (uint8_t)*bytes->ptr++;
-
-        bytes->len--;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-int run_decode(struct mr_bytes *payload, uint32_t value_width, struct mr_bytes *ret_key,
-               struct mr_bytes *ret_value)
-{
-    size_t key, value = value_width;
-
-    if (!payload->len)
-        return 0;
-    if (!take_varint(payload, &key) || (!value_width && !take_varint(payload, &value)) ||
-        key > payload->len || value > payload->len - key)
-        return -1;
-    *ret_key = (struct mr_bytes){payload->ptr, key};
-    *ret_value = (struct mr_bytes){payload->ptr + key, value};
-    payload->ptr += key + value;
-    payload->len -= key + value;
     return 1;
 }
 
@@ -389,14 +360,14 @@ int run_next(struct run_cursor *cursor, struct mr_bytes *ret_key, struct mr_byte
 
     while (!cursor->payload.len) {
         if (cursor->block_records)
-            return damaged(cursor, "a block holds fewer records than it says", err);
+            return run_cursor_damaged(cursor, "a block holds fewer records than it says", err);
         result = run_next_block(cursor, &cursor->payload, &cursor->block_records, err);
         if (result <= 0)
             return result;
     }
     if (!cursor->block_records ||
         run_decode(&cursor->payload, cursor->run->shape.value_width, ret_key, ret_value) != 1)
-        return damaged(cursor, "a record makes no sense", err);
+        return run_cursor_damaged(cursor, "a record makes no sense", err);
     cursor->block_records--;
     return 1;
 }

@@ -49,6 +49,20 @@ struct slot {
 
 enum { SLOT_EXITED = 0x1000 };
 
+/* One more record or value is finished. Only the slot's own thread writes: no locked addition
+ * is needed. */
+static inline void slot_tick(struct slot *slot)
+{
+    atomic_store_explicit(&slot->ticks,
+                          atomic_load_explicit(&slot->ticks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static inline void slot_set_phase(struct slot *slot, enum slot_phase phase)
+{
+    atomic_store_explicit(&slot->phase, phase, memory_order_relaxed);
+}
+
 struct slots {
     uint32_t version; /* SLOTS_VERSION */
     uint32_t count;

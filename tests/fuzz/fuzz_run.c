@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "record/run_format.h"
+#include "record/run_record.h"
 
 enum { ID = 0x5eed };
 

@@ -77,21 +77,25 @@ static int files_left(const struct input *input)
     return n;
 }
 
-/* Merges everything within `memory`, and returns what came out. */
-static struct records merged(const struct input *input, size_t memory, const struct fold *fold,
-                             struct merge_totals *ret_totals)
+/* Merges everything, and returns what came out. */
+static struct records merged_with(const struct input *input,
+                                  const struct merge_options *options,
+                                  struct merge_totals *ret_totals)
 {
-    struct merge_options options = {memory, input->scratch, fold};
     struct records found = {0};
     struct mr_bytes key, value;
     struct merge *merge;
     struct error err;
     int result;
 
-    if (merge_open(input->sources, input->n, &options, &merge, &err))
+    if (merge_open(input->sources, input->n, options, &merge, &err))
         fail_msg("%s", err.text);
-    while ((result = merge_next(merge, &key, &value, &err)) > 0)
+    while ((result = merge_next(merge, &key, &value, &err)) > 0) {
+        const struct record *last = found.count ? &found.items[found.count - 1] : NULL;
+
+        assert_int_equal(merge_same(merge), last && !bytes_order(last->key, key));
         records_add(&found, key, value);
+    }
     if (result)
         fail_msg("%s", err.text);
     assert_int_equal(merge_next(merge, &key, &value, &err), 0);
@@ -101,6 +105,14 @@ static struct records merged(const struct input *input, size_t memory, const str
     merge_close(merge);
     assert_int_equal(files_left(input), 0);
     return found;
+}
+
+static struct records merged(const struct input *input, size_t memory, const struct fold *fold,
+                             struct merge_totals *ret_totals)
+{
+    struct merge_options options = {memory, input->scratch, fold, NULL};
+
+    return merged_with(input, &options, ret_totals);
 }
 
 static void expect_merged(struct input *input, size_t memory, bool spills)
@@ -183,6 +195,66 @@ static void with_little_memory_passes_and_spills_give_the_same(void **state)
         expect_merged(&input, 1, true);
         input_close(&input);
     }
+}
+
+/* Sorted and unsorted segments in turns, with memory for all, for some, for next to nothing;
+ * one space lent to all of the merges, whatever the last one left in it. */
+static void sorted_and_unsorted_in_turns_give_the_same_with_any_memory(void **state)
+{
+    struct load_space space = {NULL, 0};
+    struct rng rng = {82};
+
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        size_t n = 2 + rng_below(&rng, 20);
+        struct input input;
+
+        input_open(&input);
+        for (size_t i = 0; i < n; i++)
+            add_random(&input, &rng, rng_below(&rng, 3) ? rng_below(&rng, 400) : 0,
+                       rng_below(&rng, 2) ? RUN_SORTED : 0);
+        records_sort(&input.all);
+        for (size_t memory = 1; memory < LARGE; memory *= 8) {
+            struct merge_options options = {memory, input.scratch, NULL, &space};
+            struct merge_totals totals;
+            struct records found = merged_with(&input, &options, &totals);
+
+            expect_records(&found, &input.all);
+            records_done(&found);
+        }
+        input_close(&input);
+    }
+    load_space_free(&space);
+}
+
+/* Records that fill many blocks, and some that are larger than blocks and than the memory. */
+static void records_larger_than_the_memory_are_merged(void **state)
+{
+    enum { GIANT = 3 << 20 };
+    cleanup_free char *value = memory_zeroed(GIANT, 1);
+    struct rng rng = {83};
+    struct input input;
+
+    (void)state;
+    input_open(&input);
+    for (size_t i = 0; i < 5; i++) {
+        struct records records = {0};
+
+        for (uint32_t k = 0; k < 60; k++) {
+            char key[16];
+            int n = snprintf(key, sizeof key, "%llu", (unsigned long long)rng_below(&rng, 40));
+
+            memcpy(value, &k, sizeof k);
+            records_add(&records, (struct mr_bytes){key, (size_t)n},
+                        (struct mr_bytes){value, k % 29 ? 5000 : GIANT});
+        }
+        input_add(&input, &records, i == 3 ? RUN_SORTED : 0, 0);
+        records_done(&records);
+    }
+    expect_merged(&input, 1, true);
+    expect_merged(&input, 1 << 20, true);
+    expect_merged(&input, LARGE, false);
+    input_close(&input);
 }
 
 /* Larger than blocks, spills of several blocks, and a third of the memory that all would need.
@@ -328,7 +400,7 @@ static void a_fold_joins_equal_keys_within_and_across_runs(void **state)
 static bool merges(const struct input *input, size_t memory, const char *scratch,
                    struct error *err)
 {
-    struct merge_options options = {memory, scratch, NULL};
+    struct merge_options options = {memory, scratch, NULL, NULL};
     struct mr_bytes key, value;
     struct merge *merge;
     int result;
@@ -482,6 +554,8 @@ int main(void)
         cmocka_unit_test(merging_sorted_runs_equals_sorting_them_together),
         cmocka_unit_test(runs_in_order_of_emission_are_sorted_on_the_way),
         cmocka_unit_test(with_little_memory_passes_and_spills_give_the_same),
+        cmocka_unit_test(sorted_and_unsorted_in_turns_give_the_same_with_any_memory),
+        cmocka_unit_test(records_larger_than_the_memory_are_merged),
         cmocka_unit_test(megabytes_of_records_are_spilled_and_merged),
         cmocka_unit_test(equal_keys_keep_run_order),
         cmocka_unit_test(nothing_merged_with_nothing_is_nothing),

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "record/run_format.h"
+#include "record/run_record.h"
 #include "tests/lib/folder.h"
 #include "tests/lib/records.h"
 

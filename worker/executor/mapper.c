@@ -107,16 +107,6 @@ static void show_place(struct thread *thread, uint64_t offset, size_t length, bo
     thread->source.offset = offset;
 }
 
-static void tick(struct thread *thread)
-{
-    struct slot *slot = thread->slot;
-
-    /* Only this thread writes: no locked addition is needed. */
-    atomic_store_explicit(&slot->ticks,
-                          atomic_load_explicit(&slot->ticks, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-}
-
 /* Feeds lines one by one; `whole` with their newline, as a block of one record. */
 static void map_lines(struct thread *thread, struct mr_bytes text, uint64_t offset, bool whole)
 {
@@ -130,7 +120,7 @@ static void map_lines(struct thread *thread, struct mr_bytes text, uint64_t offs
             line.len = (size_t)(rest.ptr - line.ptr);
         thread->host->job.map(&thread->task, line);
         thread->input_records++;
-        tick(thread);
+        slot_tick(thread->slot);
     }
 }
 
@@ -145,7 +135,7 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
         show_place(thread, offset, text.len, false);
         thread->host->job.map(&thread->task, text);
         thread->input_records += lines_count(text);
-        tick(thread);
+        slot_tick(thread->slot);
     } else {
         map_lines(thread, text, offset, blocks);
     }
@@ -230,7 +220,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     memcpy(slot->key, key.ptr, key.len < SLOT_TEXT ? key.len : SLOT_TEXT);
     thread_phase(thread, SLOT_COMBINE);
     map->host->job.combine(&thread->task, key, &values);
-    tick(thread);
+    slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
     thread->values = NULL;
     if (!thread->failed)
@@ -325,6 +315,7 @@ static void begin_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
+        load_space_free(&thread->space);
         thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
         if (host->fold.lanes)
             thread->table = aggregate_new(&host->fold);
@@ -362,7 +353,7 @@ static void finish_states(struct map_task *map)
         if (into && job->merge) {
             thread_phase(into, SLOT_MERGE);
             job->merge(&into->task, &thread->task);
-            tick(into);
+            slot_tick(into->slot);
         }
         into = into ? into : thread;
     }

@@ -248,8 +248,7 @@ static bool next_of_merge(struct mr_values *values, struct mr_bytes *ret_value)
     struct error err;
     int result = merge_next(thread->merge, &key, ret_value, &err);
 
-    if (result > 0 && key.len == values->key.len &&
-        (!key.len || !memcmp(key.ptr, values->key.ptr, key.len)))
+    if (result > 0 && merge_same(thread->merge))
         return true;
     values->ended = true;
     thread->has_next = result > 0;
@@ -264,7 +263,7 @@ static bool op_next(struct mr_values *values, struct mr_bytes *ret_value)
 {
     if (values->ended)
         return false;
-    values->thread->slot->ticks++;
+    slot_tick(values->thread->slot);
     if (values->group)
         return pairs_group_next(values->group, ret_value);
     if (values->has_first) {
@@ -375,7 +374,7 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
 void thread_phase(struct thread *thread, enum slot_phase phase)
 {
     fault_watch(thread->slot);
-    atomic_store_explicit(&thread->slot->phase, phase, memory_order_relaxed);
+    slot_set_phase(thread->slot, phase);
 }
 
 void thread_set_up(struct thread *thread)

@@ -60,7 +60,8 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
     struct merge_options options = {
         .memory = (size_t)(open->memory / 10 * 6 / (uint64_t)reduce->executor->thread_count),
         .scratch = scratch,
-        .fold = &reduce->host->fold};
+        .fold = &reduce->host->fold,
+        .space = &reduce->thread->space};
 
     return merge_open(reduce->sources.items, reduce->sources.count, &options,
                       &reduce->thread->merge, err);
@@ -106,11 +107,10 @@ static void reduce_group(struct reduce_task *reduce)
     values.key = keep_key(thread, thread->next_key);
     thread->has_next = false;
     thread->groups++;
-    thread->sink = SINK_PART;
-    thread_phase(thread, SLOT_REDUCE);
+    slot_set_phase(thread->slot, SLOT_REDUCE);
     reduce->host->job.reduce(&thread->task, values.key, &values);
-    thread_phase(thread, SLOT_HOST);
-    thread->slot->ticks++;
+    slot_set_phase(thread->slot, SLOT_HOST);
+    slot_tick(thread->slot);
     /* What the job did not read is skipped: the next group begins behind it. */
     while (!values.ended && !thread->failed)
         thread->task.ops->next(&values, &value);
@@ -124,6 +124,7 @@ static int reduce_groups(struct reduce_task *reduce, struct error *err)
     thread_set_up(thread);
     result = merge_next(thread->merge, &thread->next_key, &thread->next_value, err);
     thread->has_next = result > 0;
+    thread->sink = SINK_PART;
     while (thread->has_next && !thread->failed)
         reduce_group(reduce);
     thread_tear_down(thread);

@@ -61,6 +61,7 @@ struct thread {
     struct mr_values *values; /* SINK_COMBINE: of the key being combined */
     /* reduce */
     struct merge *merge;
+    struct load_space space; /* of merges, kept from part to part until maps need the memory */
     struct mr_bytes next_key, next_value; /* of the next group, already read */
     bool has_next;
     struct part *part;
