@@ -24,6 +24,8 @@ static int lay_out(struct load *load, size_t payloads, size_t entries, struct er
            size = aligned + 2 * entries * sizeof *load->entries;
 
     if (size > load->space->size) {
+        /* The next part may be a little larger. */
+        size += size / 8;
         load_space_free(load->space);
         load->space->bytes = memory_map(size);
         if (!load->space->bytes)
