@@ -309,7 +309,7 @@ int merge_open(const struct merge_source *sources, size_t n,
     for (size_t i = 0; i < n; i++) {
         merge->totals.pairs += sources[i].segment->pairs;
         merge->totals.records += sources[i].segment->records;
-        sorted = sorted && run_shape(sources[i].run)->flags & RUN_SORTED;
+        sorted = sorted && sources[i].segment->flags & RUN_SORTED;
     }
     if (open_sources(merge, copy, n, sorted, options, err)) {
         merge_close(merge);

@@ -5,15 +5,15 @@
  * segments fill the file between header and index without gaps, in the order of the index; no
  * two are of the same map task and round. All integers are little-endian.
  *
- *   header   "MRBNDL\0\1"  u32 part  u32 0  u64 id
+ *   header   "MRBNDL\0\2"  u32 part  u32 0  u64 id
  *   blocks   as in record/run.h
  *   index    segment[count]: u32 task  u32 round  u64 offset  u64 size  u64 records  u64 pairs
- *            u64 digest
+ *            u64 digest  u32 flags  u32 0
  *   trailer  u64 index_offset  u64 count  u32 value_width  u32 flags
  *            u64 xxh3(header, index and the four words before)  "MRBNDEND"
  *
- * value_width and flags are those of the runs; a bundle is RUN_SORTED if all of them are. The
- * id says which runs the bundle was made of (bundle_id).
+ * value_width is that of the runs; the trailer has the flags that all segments have. The id
+ * says which runs the bundle was made of (bundle_id).
  *
  * One thread owns a writer. A bundle that was opened is read by any number of threads. */
 #ifndef RECORD_BUNDLE_H
@@ -37,8 +37,8 @@ int bundle_create(const char *path, uint32_t part, uint64_t id, struct bundle_wr
 /* Announces a segment of a map task: all but part and offset of `segment` are used; room for
  * its bytes is kept in the file, so that several may come in turns. *ret_index names it from
  * now on. A segment of the same task and round as one before it is that one, and begins anew;
- * it must be described alike. `shape` says value_width and flags of the run; the first must be
- * the same for all. Otherwise -1 and ERROR_DAMAGE. */
+ * it must be described alike, its flags must be known, and the value_width of `shape`, its
+ * run's, must be the same for all. Otherwise -1 and ERROR_DAMAGE. */
 int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_segment *segment,
                const struct run_shape *shape, size_t *ret_index, struct error *err);
 /* Writes the next bytes of a segment; ERROR_DAMAGE when it has no room for them. */

@@ -77,6 +77,18 @@ static bool fill_the_file(const struct image *image)
     return at == image->trailer.index_offset;
 }
 
+static bool flags_make_sense(const struct image *image)
+{
+    for (uint64_t i = 0; i < image->trailer.count; i++) {
+        const struct bundle_entry *entry = &image->entries[i];
+
+        if (entry->flags & ~(uint32_t)RUN_SORTED || image->trailer.flags & ~entry->flags ||
+            entry->zero)
+            return false;
+    }
+    return true;
+}
+
 static int sort_entries(struct image *image, struct error *err)
 {
     if (!image->trailer.count)
@@ -115,7 +127,7 @@ static int read_image(struct image *image, struct error *err)
                 trailer->index_offset, err))
         return -1;
     if (trailer->checksum != bundle_checksum(&image->header, image->entries, trailer) ||
-        !fill_the_file(image))
+        !fill_the_file(image) || !flags_make_sense(image))
         return damaged(image, "its index is damaged", err);
     return sort_entries(image, err);
 }
@@ -135,9 +147,9 @@ static int open_image(const struct image *image, struct bundle **ret, struct err
         const struct bundle_entry *entry = &image->entries[i];
 
         bundle->tasks[i] = entry->task;
-        segments[i] =
-            (struct run_segment){entry->round,   image->header.part, entry->offset, entry->size,
-                                 entry->records, entry->pairs,       entry->digest};
+        segments[i] = (struct run_segment){entry->round,  image->header.part, entry->offset,
+                                           entry->size,   entry->records,     entry->pairs,
+                                           entry->digest, entry->flags};
     }
     if (run_open_segments(image->fd, image->path, &shape, segments, count, &bundle->run, err)) {
         bundle_close(bundle);

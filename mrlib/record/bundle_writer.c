@@ -93,7 +93,8 @@ static int add_again(struct bundle_writer *writer, size_t index,
     const struct bundle_entry *entry = &writer->entries[index];
 
     if (segment->size != entry->size || segment->records != entry->records ||
-        segment->pairs != entry->pairs || segment->digest != entry->digest)
+        segment->pairs != entry->pairs || segment->digest != entry->digest ||
+        segment->flags != entry->flags)
         return error_set(err, ERROR_DAMAGE,
                          "round %u of map task %u is not what it was a moment ago",
                          entry->round, entry->task);
@@ -109,7 +110,7 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
 
     if (!writer->count) {
         writer->value_width = shape->value_width;
-        writer->flags = shape->flags;
+        writer->flags = RUN_SORTED;
     }
     if (shape->value_width != writer->value_width)
         return error_set(err, ERROR_DAMAGE, "map task %u has values of %u bytes, others of %u",
@@ -117,7 +118,10 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
     if (segment->size > size_max - writer->end)
         return error_set(err, ERROR_DAMAGE, "map task %u claims more bytes than there can be",
                          task);
-    writer->flags &= shape->flags;
+    if (segment->flags & ~(uint32_t)RUN_SORTED)
+        return error_set(err, ERROR_DAMAGE, "map task %u has segments of unknown flags 0x%x",
+                         task, segment->flags);
+    writer->flags &= segment->flags;
     if (known) {
         *ret_index = known - 1;
         return add_again(writer, known - 1, segment, err);
@@ -134,6 +138,7 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
         .records = segment->records,
         .pairs = segment->pairs,
         .digest = segment->digest,
+        .flags = segment->flags,
     };
     writer->written[writer->count] = 0;
     writer->end += segment->size;

@@ -7,12 +7,17 @@
  * segment, where it is, how many records it holds and how many emitted pairs these represent.
  * All integers are little-endian.
  *
- *   header   "MRRUN\0\0\1"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id  u64 xxh3(all
- * before) block    u32 'BLK1'  u32 part  u32 round  u32 records  u64 raw_size  u64 stored_size
- * u32 codec  u32 0 u64 xxh3(of these 40 bytes and the payload)            payload[stored_size]
+ *   header   "MRRUN\0\0\2"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id
+ *            u64 xxh3(all before)
+ *   block    u32 'BLK1'  u32 part  u32 round  u32 records  u64 raw_size  u64 stored_size
+ *            u32 codec  u32 0  u64 xxh3(of these 40 bytes and the payload)
+ *            payload[stored_size]
  *   index    segment[count]: u32 round  u32 part  u64 offset  u64 size  u64 records  u64 pairs
- * u64 digest trailer  u64 index_offset  u64 count  u64 id  u64 xxh3(index and the three words
- * before)  "MRRUNEND"
+ *            u64 digest  u32 flags  u32 0
+ *   trailer  u64 index_offset  u64 count  u64 id  u64 xxh3(index and the three words before)
+ *            "MRRUNEND"
+ *
+ * Each segment says whether it is sorted; the header has the flags that all segments have.
  *
  * A record in a block: varint key_length, [varint value_length if value_width is 0], key,
  * value. Varints are LEB128. The digest of a segment is the XXH3 of its blocks' checksums in
@@ -31,13 +36,15 @@
 
 #include "base/error.h"
 
+/* Flags of a segment. */
 enum {
-    RUN_SORTED = 1
-}; /* flags: segments are in bytewise key order, else in order of emission */
+    RUN_SORTED =
+        1 /* in bytewise key order, equal keys in order of emission; else in that order */
+};
 
 struct run_shape {
     uint32_t parts;
-    uint32_t flags;
+    uint32_t flags;       /* that all segments have */
     uint32_t value_width; /* bytes of each value, or 0: each value carries its length */
     uint64_t id;          /* says whose run it is: checked when the run is opened */
 };
@@ -48,6 +55,7 @@ struct run_segment {
     uint64_t records;      /* held */
     uint64_t pairs;        /* that these represent, before folding and combining */
     uint64_t digest;
+    uint32_t flags, zero;
 };
 
 /* ---- Writing ---- */
@@ -71,7 +79,8 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
                struct error *err);
 /* Appends what `builder` holds so far as blocks of (round, part) and empties it. May be called
  * several times for one segment as long as no other segment of this run comes in between;
- * `last` closes the segment. Segments may come in any order of (round, part). */
+ * `last` closes the segment, whose flags are those of the run's shape. Segments may come in any
+ * order of (round, part). */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
 /* Bytes written so far. */

@@ -31,10 +31,10 @@ struct run_trailer {
 };
 
 _Static_assert(sizeof(struct run_header) == 40 && sizeof(struct run_block) == 48 &&
-                   sizeof(struct run_trailer) == 40 && sizeof(struct run_segment) == 48,
+                   sizeof(struct run_trailer) == 40 && sizeof(struct run_segment) == 56,
                "the structs of a run file have no holes");
 
-static const char run_header_magic[8] = {'M', 'R', 'R', 'U', 'N', '\0', '\0', '\1'};
+static const char run_header_magic[8] = {'M', 'R', 'R', 'U', 'N', '\0', '\0', '\2'};
 static const char run_trailer_magic[8] = {'M', 'R', 'R', 'U', 'N', 'E', 'N', 'D'};
 
 #endif

@@ -82,7 +82,9 @@ static bool index_makes_sense(const struct run_file *run, uint64_t index_offset)
         const struct run_segment *segment = &run->segments[i];
 
         if (segment->part >= run->shape.parts || segment->offset < sizeof(struct run_header) ||
-            segment->offset > index_offset || segment->size > index_offset - segment->offset)
+            segment->offset > index_offset || segment->size > index_offset - segment->offset ||
+            segment->flags & ~(uint32_t)RUN_SORTED || run->shape.flags & ~segment->flags ||
+            segment->zero)
             return false;
     }
     return true;

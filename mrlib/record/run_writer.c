@@ -193,8 +193,10 @@ int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
     if (!writer->open) {
         memory_reserve(&writer->segments, &writer->capacity, writer->count + 1,
                        sizeof *writer->segments);
-        writer->segments[writer->count++] =
-            (struct run_segment){.round = round, .part = part, .offset = writer->offset};
+        writer->segments[writer->count++] = (struct run_segment){.round = round,
+                                                                 .part = part,
+                                                                 .offset = writer->offset,
+                                                                 .flags = writer->shape.flags};
         XXH3_64bits_reset(writer->digest);
     }
     segment = &writer->segments[writer->count - 1];

@@ -167,6 +167,7 @@ static void segments_come_out_in_the_order_of_the_input(void **state)
             assert_int_equal(segments[round].round, round);
             assert_int_equal(segments[round].part, PART);
             assert_int_equal(segments[round].pairs, expected.pairs);
+            assert_int_equal(segments[round].flags, expected.flags);
             expect_same(bundle_run(bundle), &segments[round], run, &expected);
         }
         run_close(run);
@@ -176,6 +177,37 @@ static void segments_come_out_in_the_order_of_the_input(void **state)
     bundle_segments(bundle, UINT32_MAX, &count);
     assert_int_equal(count, 0);
     bundle_close(bundle);
+    folder_remove(folder);
+}
+
+static void each_segment_says_whether_it_is_sorted(void **state)
+{
+    char *folder = folder_new();
+    cleanup_free char *path = folder_path(folder, "bundle");
+    struct run_file *run = open_run(folder, 0, 10);
+    struct run_segment segment = segment_of(run, 0);
+    cleanup_free char *bytes = raw_bytes(run, &segment);
+    struct bundle_writer *writer = create(path);
+    struct bundle *bundle;
+    struct error err;
+    size_t count;
+
+    (void)state;
+    for (uint32_t task = 0; task < 4; task++) {
+        size_t index;
+
+        segment.flags = task % 2 ? RUN_SORTED : 0;
+        index = announce(writer, run, task, &segment);
+        assert_int_equal(bundle_write(writer, index, bytes, segment.size, &err), 0);
+    }
+    assert_int_equal(bundle_finish(writer, &err), 0);
+    assert_int_equal(bundle_open(path, PART, ID, &bundle, &err), 0);
+    assert_int_equal(run_shape(bundle_run(bundle))->flags, 0);
+    for (uint32_t task = 0; task < 4; task++)
+        assert_int_equal(bundle_segments(bundle, task, &count)->flags,
+                         task % 2 ? RUN_SORTED : 0);
+    bundle_close(bundle);
+    run_close(run);
     folder_remove(folder);
 }
 
@@ -281,6 +313,13 @@ static void a_segment_that_is_described_otherwise_is_refused(void **state)
     (void)state;
     other.digest ^= 1;
     assert_int_equal(bundle_add(writer, 0, &other, &shape, &index, &err), -1);
+    assert_int_equal(err.code, ERROR_DAMAGE);
+    other = segment;
+    other.flags = 0;
+    assert_int_equal(bundle_add(writer, 0, &other, &shape, &index, &err), -1);
+    assert_int_equal(err.code, ERROR_DAMAGE);
+    other.flags = 2;
+    assert_int_equal(bundle_add(writer, 1, &other, &shape, &index, &err), -1);
     assert_int_equal(err.code, ERROR_DAMAGE);
     shape.value_width = 0;
     assert_int_equal(bundle_add(writer, 1, &segment, &shape, &index, &err), -1);
@@ -544,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segments_come_out_in_the_order_of_the_input),
+        cmocka_unit_test(each_segment_says_whether_it_is_sorted),
         cmocka_unit_test(segments_may_come_in_turns_and_again),
         cmocka_unit_test(an_empty_bundle_is_one),
         cmocka_unit_test(many_segments_are_found_by_their_task),

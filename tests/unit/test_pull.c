@@ -111,6 +111,7 @@ static Mr__Segment whole(const struct fixture *fixture)
     segment.records = fixture->segment.records;
     segment.pairs = fixture->segment.pairs;
     segment.digest = fixture->segment.digest;
+    segment.flags = fixture->segment.flags;
     segment.size = fixture->segment.size;
     segment.data =
         (ProtobufCBinaryData){fixture->segment.size, (uint8_t *)(uintptr_t)fixture->bytes};
@@ -127,7 +128,6 @@ static void reply(struct fixture *fixture, uint64_t peer, uint64_t request,
     message.n_segments = 1;
     message.last = last;
     message.value_width = fixture->shape.value_width;
-    message.flags = fixture->shape.flags;
     link_send(fixture->source, peer, FRAME_FETCHED, &message.base);
     link_tend(fixture->source);
 }

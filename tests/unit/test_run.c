@@ -138,6 +138,7 @@ static void what_is_written_is_read_back_whatever_the_order_of_segments(void **s
                 assert_int_equal(segments[at].part, part);
                 assert_int_equal(segments[at].round, r);
                 assert_int_equal(segments[at].pairs, segment->pairs);
+                assert_int_equal(segments[at].flags, shape.flags);
                 expect_segment(run, &segments[at++], &segment->records);
                 records_done(&segment->records);
             }

@@ -23,7 +23,7 @@ struct foreign {
     struct run_trailer trailer;
 };
 
-_Static_assert(sizeof(struct foreign) == 40 + 48 + 32 + 48 + 40, "the file has no holes");
+_Static_assert(sizeof(struct foreign) == 40 + 48 + 32 + 56 + 40, "the file has no holes");
 
 /* One record: key "key", value "value". */
 static struct foreign sample(void)
@@ -226,6 +226,15 @@ static void an_index_that_points_outside_is_damage(void **state)
     run = sample();
     run.trailer.index_offset = UINT64_MAX;
     expect_closed(run, "its end is damaged");
+    run = sample();
+    run.segment.flags = 2;
+    expect_closed(run, "index is damaged");
+    run = sample();
+    run.segment.zero = 1;
+    expect_closed(run, "index is damaged");
+    run = sample();
+    run.header.flags = RUN_SORTED; /* of all segments, but this one is not */
+    expect_closed(run, "index is damaged");
     run = sample();
     run.trailer.id = 8;
     expect_closed(run, "its end is damaged");

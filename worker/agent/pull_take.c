@@ -36,7 +36,8 @@ static int find_segment(struct request *request, const Mr__Segment *in,
                                   .size = in->size,
                                   .records = in->records,
                                   .pairs = in->pairs,
-                                  .digest = in->digest};
+                                  .digest = in->digest,
+                                  .flags = in->flags};
 
     if (request->in_segment) {
         if (in->task != request->task || in->round != request->round)
@@ -81,7 +82,7 @@ static int take_segment(struct request *request, const Mr__Segment *in,
 
 static int take_segments(struct request *request, const Mr__Fetched *message, struct error *err)
 {
-    struct run_shape shape = {.flags = message->flags, .value_width = message->value_width};
+    struct run_shape shape = {.value_width = message->value_width};
 
     for (size_t i = 0; i < message->n_segments; i++)
         if (take_segment(request, message->segments[i], &shape, err))

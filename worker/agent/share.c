@@ -217,6 +217,7 @@ static void put_segment(struct reply *reply, uint32_t task, const struct run_seg
     out->records = segment->records;
     out->pairs = segment->pairs;
     out->digest = segment->digest;
+    out->flags = segment->flags;
     out->size = segment->size;
     out->data = (ProtobufCBinaryData){size, reply->bytes + reply->used};
     reply->pointers[index] = out;
@@ -272,16 +273,14 @@ static int send_run(struct request *request, struct run_file *run, struct reply 
     return 1;
 }
 
-/* Whether segments of this run may travel in the reply: a message has one shape. */
+/* Whether segments of this run may travel in the reply: a message has one width. */
 static bool fits(struct reply *reply, const struct run_file *run)
 {
     const struct run_shape *shape = run_shape(run);
 
-    if (reply->message.n_segments && (reply->message.value_width != shape->value_width ||
-                                      reply->message.flags != shape->flags))
+    if (reply->message.n_segments && reply->message.value_width != shape->value_width)
         return false;
     reply->message.value_width = shape->value_width;
-    reply->message.flags = shape->flags;
     return true;
 }
 
