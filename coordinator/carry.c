@@ -68,6 +68,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
         message.extents = pointers;
         message.n_extents = split->count;
         message.part = split->part;
+        message.input_size = job->plan.bytes;
     } else if (action->attempt.kind == SCHED_REDUCE) {
         announce_all(coordinator, job, action->worker);
         message.maps = job->map_count;
