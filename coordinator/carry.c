@@ -87,6 +87,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
     message.n_extents = n;
     if (action->attempt.kind == SCHED_MAP) {
         message.part = job->plan.splits[action->attempt.task].part;
+        message.input_size = job->plan.bytes;
     } else if (action->attempt.kind == SCHED_REDUCE) {
         announce_all(coordinator, job, action->worker);
         message.maps = job->map_count;

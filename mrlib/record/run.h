@@ -22,8 +22,8 @@
  * A record in a block: see run_record.h. The digest of a segment is the XXH3 of its blocks'
  * checksums in order.
  *
- * Writers append; one thread at a time may append to a run_writer, but several threads may each
- * build blocks of their own with a run_block and hand them over under the caller's lock.
+ * Several threads may write segments of one run at once: each has its place in the file before
+ * its bytes are written. Between segments there may be bytes that belong to none.
  * Readers use pread and share a run_file freely between threads. */
 #ifndef RECORD_RUN_H
 #define RECORD_RUN_H
@@ -59,15 +59,35 @@ struct run_segment {
 
 /* ---- Writing ---- */
 
-/* One segment in the making: blocks are filled in memory and kept until the segment is
- * appended. Owned by one thread. Memory use is that of the segment, in chunks;
- * run_segment_bytes tells. */
+/* A run being written to `path` (created, must not exist). The calls that append segments may
+ * come from several threads at once; a failed one leaves a run that can only be abandoned.
+ * Segments may come in any order of (round, part), each once. */
+struct run_writer;
+int run_create(const char *path, const struct run_shape *shape, struct run_writer **ret,
+               struct error *err);
+
+/* Whole records in memory, one behind the other, in the encoding of runs (run_record.h): at
+ * most LIMIT_BLOCK bytes, or a single record. */
+struct run_range {
+    const char *bytes;
+    uint32_t size, records;
+    uint64_t pairs; /* that these represent */
+};
+/* Writes `count` ranges as the segment (round, part), with the flags of the run's shape. */
+int run_append_ranges(struct run_writer *writer, uint32_t round, uint32_t part,
+                      const struct run_range *ranges, size_t count, struct error *err);
+
+/* A segment in the making, record by record: blocks are filled in memory and kept until they
+ * are appended. Owned by one thread; for one segment at a time. Its memory grows to what it
+ * held at most, and goes with it. */
 struct run_builder;
 struct run_builder *run_builder_new(uint32_t value_width);
 void run_builder_free(struct run_builder *builder);
 /* Adds a record. Fails only on a key or value above LIMIT_RECORD. */
 int run_builder_add(struct run_builder *builder, struct mr_bytes key, struct mr_bytes value,
                     struct error *err);
+/* Adds a record that is encoded already. */
+void run_builder_copy(struct run_builder *builder, struct mr_bytes record);
 /* Adds to the number of pairs that the segment represents. */
 void run_builder_pairs(struct run_builder *builder, uint64_t pairs);
 size_t run_builder_bytes(const struct run_builder *builder);
@@ -76,13 +96,17 @@ size_t run_builder_bytes(const struct run_builder *builder);
 struct run_writer;
 int run_create(const char *path, const struct run_shape *shape, struct run_writer **ret,
                struct error *err);
-/* Appends what `builder` holds so far as blocks of (round, part) and empties it. May be called
- * several times for one segment as long as no other segment of this run comes in between;
- * `last` closes the segment, whose flags are those of the run's shape. Segments may come in any
- * order of (round, part). */
+/* Keeps a place for the builder's next segment, which may then be appended in pieces whatever
+ * other threads append meanwhile: records of `payload` bytes in all, encoded, and each piece
+ * but the last of at least LIMIT_BLOCK bytes. `flags` are added to those of the run's shape. */
+void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_t round,
+                 uint32_t part, uint32_t flags, uint64_t payload);
+/* Appends what `builder` holds so far as blocks of (round, part) and empties it; `last` closes
+ * the segment. A segment without a reserved place has the flags of the run's shape, and may
+ * come in several pieces only if no other segment of this run is appended in between. */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
-/* Bytes written so far. */
+/* Bytes written so far, places kept included. */
 uint64_t run_written(const struct run_writer *writer);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On
  * failure the file is removed. *ret_size is the file's size in bytes. */

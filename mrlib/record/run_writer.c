@@ -1,133 +1,58 @@
-/* Writing run files: blocks are built in memory, checked and appended; the index comes last. */
+/* Writing run files. Each segment gets its place in the file from one atomic counter, and is
+ * written there by its own thread; the writer is locked only while the index grows. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "record/run_builder.h"
 #include "record/run_format.h"
 
-/* Blocks lie one behind the other in `bytes`, each with room for its header in front. */
-struct run_builder {
-    uint32_t value_width;
-    char *bytes;
-    size_t used, capacity;
-    size_t block; /* where the open block begins */
-    uint32_t block_records;
-    uint64_t records, pairs;
-};
+enum { IOVECS = 512 }; /* a call of pwritev: below IOV_MAX */
 
 struct run_writer {
     char *path;
     int fd;
     struct run_shape shape;
-    uint64_t offset;
+    _Atomic uint64_t offset; /* what lies before it is written, or has its writer */
+    pthread_mutex_t lock;    /* of the index: */
     struct run_segment *segments;
     size_t count, capacity;
-    bool open; /* the last segment may grow */
-    XXH3_state_t *digest;
 };
 
-struct run_builder *run_builder_new(uint32_t value_width)
+/* Writes all of the `count` pieces; they are changed on the way. */
+static int write_pieces(struct run_writer *writer, struct iovec *pieces, int count,
+                        uint64_t offset, struct error *err)
 {
-    struct run_builder *builder = memory_zeroed(1, sizeof *builder);
-
-    builder->value_width = value_width;
-    return builder;
-}
-
-void run_builder_free(struct run_builder *builder)
-{
-    if (!builder)
-        return;
-    free(builder->bytes);
-    free(builder);
-}
-
-void run_builder_pairs(struct run_builder *builder, uint64_t pairs)
-{
-    builder->pairs += pairs;
-}
-
-size_t run_builder_bytes(const struct run_builder *builder)
-{
-    return builder->used;
-}
-
-static void close_block(struct run_builder *builder)
-{
-    struct run_block header = {.magic = RUN_BLOCK_MAGIC, .records = builder->block_records};
-
-    if (!builder->block_records)
-        return;
-    header.raw_size = header.stored_size = builder->used - builder->block - sizeof header;
-    memcpy(builder->bytes + builder->block, &header, sizeof header);
-    builder->block = builder->used;
-    builder->block_records = 0;
-}
-
-static char *put_varint(char *at, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *at++ = (char)(value | 0x80);
-    *at++ = (char)value;
-    return at;
-}
-
-int run_builder_add(struct run_builder *builder, struct mr_bytes key, struct mr_bytes value,
-                    struct error *err)
-{
-    size_t need = key.len + value.len + 20;
-    char *at;
-
-    if (key.len > LIMIT_RECORD || value.len > LIMIT_RECORD)
-        return error_set(err, ERROR_JOB, "a %s of %zu bytes is above the limit of 1 GiB",
-                         key.len > LIMIT_RECORD ? "key" : "value",
-                         key.len > LIMIT_RECORD ? key.len : value.len);
-    check(!builder->value_width || value.len == builder->value_width);
-    if (builder->block_records &&
-        builder->used - builder->block - sizeof(struct run_block) + need > LIMIT_BLOCK)
-        close_block(builder);
-    if (builder->used + sizeof(struct run_block) + need > builder->capacity)
-        memory_reserve(&builder->bytes, &builder->capacity,
-                       builder->used + sizeof(struct run_block) + need, 1);
-    if (!builder->block_records)
-        builder->used = builder->block + sizeof(struct run_block);
-    at = put_varint(builder->bytes + builder->used, key.len);
-    if (!builder->value_width)
-        at = put_varint(at, value.len);
-    if (key.len)
-        memcpy(at, key.ptr, key.len);
-    if (value.len)
-        memcpy(at + key.len, value.ptr, value.len);
-    builder->used = (size_t)(at - builder->bytes) + key.len + value.len;
-    builder->block_records++;
-    builder->records++;
-    return 0;
-}
-
-static int write_all(struct run_writer *writer, const void *bytes, size_t size,
-                     struct error *err)
-{
-    const char *at = bytes;
-
-    while (size) {
-        ssize_t n = write(writer->fd, at, size);
+    while (count) {
+        ssize_t n = pwritev(writer->fd, pieces, count, (off_t)offset);
 
         if (n < 0 && errno != EINTR)
             return error_errno(err, ERROR_IO, "write '%s'", writer->path);
-        if (n > 0) {
-            at += n;
-            size -= (size_t)n;
-            writer->offset += (uint64_t)n;
+        offset += n > 0 ? (uint64_t)n : 0;
+        for (; count && n >= (ssize_t)pieces->iov_len; pieces++, count--)
+            n -= (ssize_t)pieces->iov_len;
+        if (count && n > 0) {
+            pieces->iov_base = (char *)pieces->iov_base + n;
+            pieces->iov_len -= (size_t)n;
         }
     }
     return 0;
+}
+
+static int write_at(struct run_writer *writer, const void *bytes, size_t size, uint64_t offset,
+                    struct error *err)
+{
+    struct iovec piece = {(void *)(uintptr_t)bytes, size};
+
+    return size ? write_pieces(writer, &piece, 1, offset, err) : 0;
 }
 
 int run_create(const char *path, const struct run_shape *shape, struct run_writer **ret,
@@ -141,19 +66,19 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
 
     writer->path = memory_text(path);
     writer->shape = *shape;
-    writer->digest = XXH3_createState();
-    check(writer->digest);
+    atomic_init(&writer->offset, sizeof header);
+    pthread_mutex_init(&writer->lock, NULL);
     memcpy(header.magic, run_header_magic, sizeof header.magic);
     header.checksum = XXH3_64bits(&header, offsetof(struct run_header, checksum));
     writer->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (writer->fd < 0) {
         error_errno(err, ERROR_IO, "create '%s'", path);
+        pthread_mutex_destroy(&writer->lock);
         free(writer->path);
-        XXH3_freeState(writer->digest);
         free(writer);
         return -1;
     }
-    if (write_all(writer, &header, sizeof header, err)) {
+    if (write_at(writer, &header, sizeof header, 0, err)) {
         run_abandon(writer);
         return -1;
     }
@@ -161,69 +86,183 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
     return 0;
 }
 
-/* Completes the headers of all blocks: where they belong, and their checksums. */
-static void seal_blocks(struct run_builder *builder, uint32_t round, uint32_t part,
-                        XXH3_state_t *digest)
+static uint64_t take_place(struct run_writer *writer, uint64_t size)
 {
-    for (size_t at = 0; at < builder->used;) {
-        char *place = builder->bytes + at;
-        struct run_block header;
-        XXH3_state_t state;
+    return atomic_fetch_add(&writer->offset, size);
+}
 
-        memcpy(&header, place, sizeof header);
-        header.part = part;
-        header.round = round;
-        XXH3_64bits_reset(&state);
-        XXH3_64bits_update(&state, &header, offsetof(struct run_block, checksum));
-        XXH3_64bits_update(&state, place + sizeof header, header.stored_size);
-        header.checksum = XXH3_64bits_digest(&state);
-        XXH3_64bits_update(digest, &header.checksum, sizeof header.checksum);
-        memcpy(place, &header, sizeof header);
-        at += sizeof header + header.stored_size;
+/* Enters a segment that is written into the index. */
+static void enter(struct run_writer *writer, const struct run_segment *segment)
+{
+    pthread_mutex_lock(&writer->lock);
+    memory_reserve(&writer->segments, &writer->capacity, writer->count + 1,
+                   sizeof *writer->segments);
+    writer->segments[writer->count++] = *segment;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* ---- From builders ---- */
+
+static void open_segment(struct run_writer *writer, struct run_builder *builder, uint32_t round,
+                         uint32_t part, uint32_t flags)
+{
+    check(part < writer->shape.parts && builder->value_width == writer->shape.value_width &&
+          !builder->open);
+    builder->segment = (struct run_segment){.round = round, .part = part, .flags = flags};
+    builder->open = true;
+    builder->room = 0;
+    XXH3_64bits_reset(builder->digest);
+}
+
+void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_t round,
+                 uint32_t part, uint32_t flags, uint64_t payload)
+{
+    /* Of two blocks that follow each other, one is more than half full, but for those that an
+     * append cuts short. */
+    uint64_t blocks = 4 * (payload / LIMIT_BLOCK) + 8;
+
+    open_segment(writer, builder, round, part, flags | writer->shape.flags);
+    builder->room = payload + blocks * sizeof(struct run_block);
+    builder->segment.offset = take_place(writer, builder->room);
+}
+
+/* Where the next `size` bytes of the builder's segment go. */
+static uint64_t place_of(struct run_writer *writer, struct run_builder *builder, uint64_t size)
+{
+    struct run_segment *segment = &builder->segment;
+    uint64_t end = segment->offset + segment->size, place;
+
+    if (builder->room) {
+        check(segment->size + size <= builder->room);
+        return end;
     }
+    place = take_place(writer, size);
+    if (!segment->offset)
+        segment->offset = end = place;
+    check(place == end); /* or another's segment came in between */
+    return place;
 }
 
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err)
 {
-    struct run_segment *segment;
+    struct run_segment *segment = &builder->segment;
     int result;
 
-    check(part < writer->shape.parts && builder->value_width == writer->shape.value_width);
-    if (!writer->open) {
-        memory_reserve(&writer->segments, &writer->capacity, writer->count + 1,
-                       sizeof *writer->segments);
-        writer->segments[writer->count++] = (struct run_segment){.round = round,
-                                                                 .part = part,
-                                                                 .offset = writer->offset,
-                                                                 .flags = writer->shape.flags};
-        XXH3_64bits_reset(writer->digest);
-    }
-    segment = &writer->segments[writer->count - 1];
+    if (!builder->open)
+        open_segment(writer, builder, round, part, writer->shape.flags);
     check(segment->round == round && segment->part == part);
-    close_block(builder);
-    seal_blocks(builder, round, part, writer->digest);
-    result = write_all(writer, builder->bytes, builder->used, err);
+    run_builder_seal(builder);
+    result = write_at(writer, builder->bytes, builder->used,
+                      place_of(writer, builder, builder->used), err);
+    segment->size += builder->used;
     segment->records += builder->records;
     segment->pairs += builder->pairs;
-    segment->size = writer->offset - segment->offset;
-    segment->digest = XXH3_64bits_digest(writer->digest);
-    writer->open = !last;
-    builder->used = builder->block = 0;
-    builder->records = builder->pairs = 0;
+    run_builder_empty(builder);
+    if (last && !result) {
+        segment->digest = XXH3_64bits_digest(builder->digest);
+        enter(writer, segment);
+    }
+    builder->open = !last && !result;
     return result;
 }
 
+/* ---- From where records lie ---- */
+
+/* How many of the ranges make one block. */
+static size_t cut_block(const struct run_range *ranges, size_t count, struct run_block *ret)
+{
+    size_t n = 0;
+
+    *ret = (struct run_block){.magic = RUN_BLOCK_MAGIC};
+    for (; n < count && (!n || ret->raw_size + ranges[n].size <= LIMIT_BLOCK); n++) {
+        ret->raw_size += ranges[n].size;
+        ret->records += ranges[n].records;
+    }
+    ret->stored_size = ret->raw_size;
+    return n;
+}
+
+static void seal_block(struct run_block *header, const struct run_range *ranges, size_t n)
+{
+    XXH3_state_t state;
+
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, header, offsetof(struct run_block, checksum));
+    for (size_t i = 0; i < n; i++)
+        XXH3_64bits_update(&state, ranges[i].bytes, ranges[i].size);
+    header->checksum = XXH3_64bits_digest(&state);
+}
+
+/* While what the checksum read is still in the caches. */
+static int write_block(struct run_writer *writer, struct run_block *header,
+                       const struct run_range *ranges, size_t n, uint64_t offset,
+                       struct error *err)
+{
+    struct iovec pieces[IOVECS];
+    int used = 1;
+    uint64_t size = sizeof *header;
+
+    pieces[0] = (struct iovec){header, sizeof *header};
+    for (size_t i = 0; i < n; i++) {
+        if (used == IOVECS) {
+            if (write_pieces(writer, pieces, used, offset, err))
+                return -1;
+            offset += size;
+            size = 0;
+            used = 0;
+        }
+        pieces[used++] = (struct iovec){(void *)(uintptr_t)ranges[i].bytes, ranges[i].size};
+        size += ranges[i].size;
+    }
+    return write_pieces(writer, pieces, used, offset, err);
+}
+
+int run_append_ranges(struct run_writer *writer, uint32_t round, uint32_t part,
+                      const struct run_range *ranges, size_t count, struct error *err)
+{
+    struct run_segment segment = {.round = round, .part = part, .flags = writer->shape.flags};
+    struct run_block header;
+    XXH3_state_t digest;
+    uint64_t at;
+
+    check(part < writer->shape.parts);
+    for (size_t i = 0; i < count; i += cut_block(ranges + i, count - i, &header))
+        segment.size += sizeof header;
+    for (size_t i = 0; i < count; i++) {
+        segment.size += ranges[i].size;
+        segment.records += ranges[i].records;
+        segment.pairs += ranges[i].pairs;
+    }
+    segment.offset = at = take_place(writer, segment.size);
+    XXH3_64bits_reset(&digest);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = cut_block(ranges + i, count - i, &header);
+        header.part = part;
+        header.round = round;
+        seal_block(&header, ranges + i, n);
+        XXH3_64bits_update(&digest, &header.checksum, sizeof header.checksum);
+        if (write_block(writer, &header, ranges + i, n, at, err))
+            return -1;
+        at += sizeof header + header.stored_size;
+    }
+    segment.digest = XXH3_64bits_digest(&digest);
+    enter(writer, &segment);
+    return 0;
+}
+
+/* ---- The end ---- */
+
 uint64_t run_written(const struct run_writer *writer)
 {
-    return writer->offset;
+    return atomic_load(&writer->offset);
 }
 
 static void writer_free(struct run_writer *writer)
 {
     if (writer->fd >= 0)
         close(writer->fd);
-    XXH3_freeState(writer->digest);
+    pthread_mutex_destroy(&writer->lock);
     free(writer->segments);
     free(writer->path);
     free(writer);
@@ -231,22 +270,24 @@ static void writer_free(struct run_writer *writer)
 
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err)
 {
+    uint64_t offset = atomic_load(&writer->offset);
+    size_t index = writer->count * sizeof *writer->segments;
     struct run_trailer trailer = {
-        .index_offset = writer->offset, .count = writer->count, .id = writer->shape.id};
+        .index_offset = offset, .count = writer->count, .id = writer->shape.id};
     XXH3_state_t state;
     int fd;
 
     XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, writer->segments, writer->count * sizeof *writer->segments);
+    XXH3_64bits_update(&state, writer->segments, index);
     XXH3_64bits_update(&state, &trailer, offsetof(struct run_trailer, checksum));
     trailer.checksum = XXH3_64bits_digest(&state);
     memcpy(trailer.magic, run_trailer_magic, sizeof trailer.magic);
-    if (write_all(writer, writer->segments, writer->count * sizeof *writer->segments, err) ||
-        write_all(writer, &trailer, sizeof trailer, err)) {
+    if (write_at(writer, writer->segments, index, offset, err) ||
+        write_at(writer, &trailer, sizeof trailer, offset + index, err)) {
         run_abandon(writer);
         return -1;
     }
-    *ret_size = writer->offset;
+    *ret_size = offset + index + sizeof trailer;
     fd = writer->fd;
     writer->fd = -1;
     if ((sync && fsync(fd)) || close(fd)) {

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
+#include "worker/executor/budget.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/mapper.h"
 #include "worker/executor/work.h"
@@ -39,6 +40,7 @@ struct map_task {
     char *path;
     uint64_t run_id;
     uint32_t round;
+    uint64_t flushed; /* bytes of input whose pairs are written */
     uint64_t emitted, combined_in, combined_out, spilled;
 };
 
@@ -187,7 +189,8 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct open_f
 /* One thread's part in a round. */
 static void map_chunks(struct map_task *map, struct thread *thread)
 {
-    size_t limit = map->host->open->memory / 2;
+    uint64_t memory = map->host->open->memory;
+    size_t limit = thread->pairs ? budget_pairs(memory, map->n) : memory / 2;
     struct open_file file = {.fd = -1};
 
     while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
@@ -256,16 +259,35 @@ static int flush_tables(struct map_task *map, struct error *err)
     return 0;
 }
 
+/* How large a part of this round may be if all rounds of all maps give it as much for their
+ * input, and one reducer shall be able to sort it all; 0: of any size. */
+static uint64_t sort_above(struct map_task *map)
+{
+    uint64_t before = map->flushed, whole = map->assign->input_size;
+    size_t most = budget_reduce(map->host->open->memory, map->n);
+
+    map->flushed = 0;
+    for (int i = 0; i < map->n; i++)
+        map->flushed += map->executor->threads[i].input_bytes;
+    if (map->host->map_only || map->flushed == before || whole < map->flushed - before)
+        return 0;
+    return (uint64_t)((double)most * (double)(map->flushed - before) / (double)whole) + 1;
+}
+
 static int flush_pairs(struct map_task *map, struct error *err)
 {
     struct pairs_combiner combiner = {map, combine_one};
+    struct pairs_options options = {
+        .combiner = map->host->job.combine ? &combiner : NULL,
+        .sort_above = sort_above(map),
+        .scratch = budget_sort(map->host->open->memory, map->n),
+    };
     cleanup_free struct pairs **all = memory_new((size_t)map->n * sizeof *all);
     uint64_t in = 0, out = 0;
 
     for (int i = 0; i < map->n; i++)
         all[i] = map->executor->threads[i].pairs;
-    if (pairs_flush(all, map->n, map->host->job.combine ? &combiner : NULL, map->round,
-                    map->run, &in, &out, err))
+    if (pairs_flush(all, map->n, &options, map->round, map->run, &in, &out, err))
         return -1;
     if (map->host->job.combine) {
         map->combined_in += in;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
+#include "worker/executor/budget.h"
 #include "worker/executor/work.h"
 
 struct reduce_task {
@@ -58,7 +59,7 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
         "%.*s/reduce-%05u.%u.spill", (int)open->scratch.len, (const char *)open->scratch.data,
         reduce->assign->task, reduce->assign->attempt);
     struct merge_options options = {
-        .memory = (size_t)(open->memory / 10 * 6 / (uint64_t)reduce->executor->thread_count),
+        .memory = budget_reduce(open->memory, reduce->executor->thread_count),
         .scratch = scratch,
         .fold = &reduce->host->fold,
         .space = &reduce->thread->space};
