@@ -10,6 +10,9 @@
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
 
+/* So few small parts are synced together with the manifest, in one wait instead of two. */
+enum { SYNCED_HERE_MAX = 8 };
+
 /* Announces the job to a worker, once. */
 static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
@@ -25,6 +28,8 @@ static void open_at(struct coordinator *coordinator, struct job *job, uint64_t w
     open.spec = &spec;
     open.parts = job->plan.parts;
     open.staging = bytes_of(job->output.staging);
+    if (spec.sync && job->plan.parts <= SYNCED_HERE_MAX)
+        open.syncs_on = bytes_of(coordinator->kernel);
     core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
 }
 
@@ -297,6 +302,8 @@ static void accept(struct coordinator *coordinator, struct job *job,
                member ? member->hello->data_endpoint : nowhere);
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);
+    else if (action->attempt.kind == SCHED_CHECK)
+        checked_put(&coordinator->checked, job->submit->spec, job->check->description);
 }
 
 void carry_out(struct coordinator *coordinator, const struct sched_action *action)

@@ -12,12 +12,12 @@
  * The life of a job:
  *
  *   JOB_SUBMITTED -> PERSIST -> [PERSISTED] -> ADMITTED, then its CHECK task is assigned
- *   CHECK done    -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST -> MAP tasks
- *   all maps done -> MAPS_DONE -> REDUCE tasks
- *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one
- * that counts all reduces accepted -> PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) ->
- * PERSIST -> FINISHED a failure that gives up, the last attempt blamed, or JOB_CANCELLED ->
- * REVOKE each running attempt, PERSIST -> FINISHED; RELEASE to every worker that knew the job
+ *   CHECK done (or JOB_SUBMITTED as checked) -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST
+ * -> MAP tasks all maps done -> MAPS_DONE -> REDUCE tasks a MAP or REDUCE attempt done ->
+ * PERSIST -> ACCEPTED: from now on this attempt is the one that counts all reduces accepted ->
+ * PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) -> PERSIST -> FINISHED a failure that
+ * gives up, the last attempt blamed, or JOB_CANCELLED -> REVOKE each running attempt, PERSIST
+ * -> FINISHED; RELEASE to every worker that knew the job
  *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
@@ -40,7 +40,7 @@ struct sched_attempt {
 };
 
 enum sched_event_type {
-    EVENT_JOB_SUBMITTED, /* job */
+    EVENT_JOB_SUBMITTED, /* job, checked */
     EVENT_JOB_PLANNED, /* job, maps, reduces (maps may be 0: then reduces write empty parts) */
     EVENT_JOB_BROKEN,  /* job, code: planning or committing failed */
     EVENT_JOB_COMMITTED, /* job */
@@ -57,6 +57,7 @@ struct sched_event {
     uint64_t job;
     uint64_t worker; /* an incarnation: never used twice */
     uint32_t threads;
+    bool checked; /* what its CHECK task would find is known already */
     uint32_t maps, reduces;
     struct sched_attempt attempt;
     enum error_code code;

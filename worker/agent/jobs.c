@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "store/tree.h"
 #include "wire/bytes.h"
@@ -39,6 +40,8 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
     child->job = job->id;
+    agent->bound_ms = clock_ms();
+    agent->spare_died = false;
     child->task_timeout = open.spec && open.spec->task_timeout ? open.spec->task_timeout : 600;
     if (channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err))
         return -1;

@@ -132,8 +132,17 @@ static void run_reduces(struct executor *executor, Mr__Assign *first)
     }
 }
 
+/* The threads of OpenMP's pool start before there is work for them. */
+static void warm_up(void)
+{
+#pragma omp parallel
+    {
+    }
+}
+
 static void work(struct executor *executor)
 {
+    warm_up();
     for (;;) {
         Mr__Assign *task = queue_take(&executor->queue);
         struct error err;
