@@ -328,7 +328,7 @@ spare_executor() {
     done
     await_spare w1
     kill -KILL "$(spare_of w1)"
-    await_condition '[[ -z $(spare_of w1) ]]' 'the spare lives'
+    await_condition "! spare_of w1" 'the spare lives'
     submit wordcount -i in -o out.4
     [[ $(sorted_output out.4) == $'a\t2\nb\t1' ]]
     await_spare w1

@@ -284,24 +284,6 @@ static void an_answer_is_handed_over(void **state)
     fake_close(fake);
 }
 
-static void where_connections_are_refused_nobody_is_waited_for(void **state)
-{
-    struct fake *fake = fake_open(answer_all);
-    void *context = link_context_new();
-    char endpoint[sizeof fake->endpoint];
-    struct client *client = NULL;
-    struct error err = {0};
-
-    (void)state;
-    strcpy(endpoint, fake->endpoint);
-    fake_close(fake);
-    assert_int_equal(client_open(context, endpoint, &client, &err), -1);
-    assert_null(client);
-    assert_int_equal(err.code, ERROR_UNREACHABLE);
-    assert_non_null(strstr(err.text, endpoint));
-    link_context_free(context);
-}
-
 static void say_nothing(struct fake *fake, uint64_t peer, enum frame_type type,
                         const ProtobufCMessage *message)
 {
@@ -599,7 +581,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_handed_over),
-        cmocka_unit_test(where_connections_are_refused_nobody_is_waited_for),
         cmocka_unit_test(who_says_nothing_is_no_coordinator),
         cmocka_unit_test(what_is_no_endpoint_cannot_be_opened),
         cmocka_unit_test(who_is_refused_is_told_in_the_coordinators_words),
