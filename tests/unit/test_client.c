@@ -287,10 +287,7 @@ static void an_answer_is_handed_over(void **state)
 static void say_nothing(struct fake *fake, uint64_t peer, enum frame_type type,
                         const ProtobufCMessage *message)
 {
-    (void)fake;
-    (void)peer;
-    (void)type;
-    (void)message;
+    (void)fake, (void)peer, (void)type, (void)message;
 }
 
 static void who_says_nothing_is_no_coordinator(void **state)
