@@ -146,7 +146,7 @@ help:
 	@echo 'make demo            count the words of English text (INPUT=DIR: of anything)'
 	@echo 'make test            every test that a plain machine can run'
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
-	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios'
+	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'

@@ -1,7 +1,11 @@
 #include "cli/client.h"
 
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -11,7 +15,7 @@
 
 /* Nobody answers for so long: there is nobody. Longer once there was somebody, who may be busy.
  */
-enum { FIRST_MS = 5000, LATER_MS = 30000, BEAT_MS = 1000, FDS_MAX = 8, CLOSE_MS = 1000 };
+enum { FIRST_MS = 5000, LATER_MS = 30000, BEAT_MS = 1000, FDS_MAX = 8, PROBE_MS = 1000 };
 
 struct client {
     struct link *link;
@@ -21,6 +25,34 @@ struct client {
     int64_t first_ms, later_ms; /* patience */
 };
 
+/* Whether somebody takes connections at tcp://HOST:PORT: ZeroMQ would try again and again, and
+ * not tell. Other endpoints, and addresses that cannot be read, are left to it. */
+static bool is_refused(const char *endpoint)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    const char *host = endpoint + strlen("tcp://"), *colon = strrchr(endpoint, ':');
+    cleanup_free char *name = NULL;
+    cleanup_close int fd = -1;
+    struct pollfd ready;
+    socklen_t size = sizeof(int);
+    int error = 0;
+
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) || colon < host)
+        return false;
+    name = memory_format("%.*s", (int)(colon - host), host);
+    if (getaddrinfo(name, colon + 1, &hints, &found))
+        return false;
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen))
+        error = errno;
+    freeaddrinfo(found);
+    ready = (struct pollfd){.fd = fd, .events = POLLOUT};
+    if (error == EINPROGRESS && poll(&ready, 1, PROBE_MS) == 1)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error == ECONNREFUSED;
+}
+
 int client_open(void *context, const char *endpoint, struct client **ret, struct error *err)
 {
     struct client *client = memory_zeroed(1, sizeof *client);
@@ -29,6 +61,11 @@ int client_open(void *context, const char *endpoint, struct client **ret, struct
     if (link_connect(context, endpoint, &client->link, err)) {
         free(client);
         return -1;
+    }
+    if (is_refused(endpoint)) {
+        link_close(client->link);
+        free(client);
+        return error_set(err, ERROR_UNREACHABLE, "no coordinator answers at %s", endpoint);
     }
     client->heartbeat_ms = BEAT_MS;
     client->heard_ms = clock_ms();
@@ -49,11 +86,10 @@ void client_close(struct client *client)
 {
     if (!client)
         return;
-    /* Nobody is there to be told otherwise. */
-    if (client->welcome) {
+    /* Nobody is there to be told otherwise. One that is lost costs the coordinator a lease, so
+     * nobody waits for its acknowledgement. */
+    if (client->welcome)
         link_send(client->link, 0, FRAME_GOODBYE, NULL);
-        link_drain(client->link, CLOSE_MS);
-    }
     link_close(client->link);
     free(client);
 }

@@ -9,12 +9,13 @@
 
 struct client;
 
-/* Connects and says hello; sends nothing that has to be answered yet. */
+/* Connects and says hello; sends nothing that has to be answered yet. Where connections to a
+ * TCP endpoint are refused it fails at once with ERROR_UNREACHABLE. */
 int client_open(void *context, const char *endpoint, struct client **ret, struct error *err);
 /* How long a coordinator may say nothing: before its first word, and after it. For tests; it is
  * seconds otherwise. */
 void client_set_patience(struct client *client, int64_t first_ms, int64_t later_ms);
-/* Waits up to a second for what was sent to be taken. Takes NULL. */
+/* Says goodbye, without waiting for it to be heard. Takes NULL. */
 void client_close(struct client *client);
 
 void client_send(struct client *client, enum frame_type type, const ProtobufCMessage *message);

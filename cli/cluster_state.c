@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/resources.h"
 #include "cli/locate.h"
 #include "store/tree.h"
 
@@ -74,16 +75,6 @@ int process_open(const struct process *process)
     return -1;
 }
 
-/* Start times count from the boot: after another one they mean nothing. */
-static void read_boot(char boot[64])
-{
-    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, boot, 63);
-
-    boot[n < 0 ? 0 : n] = '\0';
-    boot[strcspn(boot, "\n")] = '\0';
-}
-
 static char *file_of(const struct cluster *cluster)
 {
     return memory_format("%s/cluster.json", cluster->dir);
@@ -101,12 +92,13 @@ static int parse(struct cluster *cluster, json_t *root)
     const char *boot = json_string_value(json_object_get(root, "boot"));
     const char *endpoint = json_string_value(json_object_get(root, "endpoint"));
     json_t *list = json_object_get(root, "processes"), *item;
-    char current[64];
+    char current[RESOURCES_KERNEL];
     size_t i;
 
     if (!boot || !endpoint || !json_is_array(list))
         return -1;
-    read_boot(current);
+    /* Start times count from the boot: after another one they mean nothing. */
+    resources_kernel(current);
     snprintf(cluster->endpoint, sizeof cluster->endpoint, "%s", endpoint);
     json_array_foreach(list, i, item)
     {
@@ -190,10 +182,10 @@ int cluster_save(const struct cluster *cluster, struct error *err)
     cleanup_free char *path = file_of(cluster);
     cleanup_free char *draft = memory_format("%s.new", path);
     json_t *root = json_object(), *list = json_array();
-    char boot[64];
+    char boot[RESOURCES_KERNEL];
     int result;
 
-    read_boot(boot);
+    resources_kernel(boot);
     for (size_t i = 0; i < cluster->count; i++) {
         const struct process *process = &cluster->processes[i];
         json_t *item = json_object();

@@ -30,8 +30,10 @@ int visit_open(struct visit *visit, const char *endpoint, struct error *err)
         return error_errno(err, ERROR_IO, "set up ZeroMQ");
     if (!client_open(visit->context, endpoint, &visit->client, err))
         return 0;
-    err->code = ERROR_USAGE;
     visit_close(visit);
+    if (err->code == ERROR_UNREACHABLE)
+        return -1;
+    err->code = ERROR_USAGE;
     return error_wrap(err, "an endpoint such as " DEFAULT_COORDINATOR " is wanted");
 }
 

@@ -10,6 +10,9 @@
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
 
+/* So few small parts are synced together with the manifest, in one wait instead of two. */
+enum { SYNCED_HERE_MAX = 8 };
+
 /* Announces the job to a worker, once; and once more when its ranges are known. */
 static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
@@ -27,6 +30,8 @@ static void open_at(struct coordinator *coordinator, struct job *job, uint64_t w
     open.staging = bytes_of(job->output.staging);
     if (job->sample)
         open.ranges = job->sample->ranges;
+    if (spec.sync && job->plan.parts <= SYNCED_HERE_MAX)
+        open.syncs_on = bytes_of(coordinator->kernel);
     core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
 }
 
@@ -320,6 +325,8 @@ static void accept(struct coordinator *coordinator, struct job *job,
         announce_output(coordinator, job, &action->attempt);
     if (action->attempt.kind == SCHED_SAMPLE)
         job->worker_count = 0; /* who knows the job is told of it again, with the ranges */
+    else if (action->attempt.kind == SCHED_CHECK)
+        checked_put(&coordinator->checked, job->submit->spec, job->check->description);
 }
 
 void carry_out(struct coordinator *coordinator, const struct sched_action *action)

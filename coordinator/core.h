@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/resources.h"
+#include "coordinator/checked.h"
 #include "coordinator/job.h"
 #include "coordinator/sched/sched.h"
 #include "coordinator/serve.h"
@@ -29,6 +31,8 @@ struct coordinator {
     struct link *link;
     struct sched *sched;
     struct blobs *blobs;
+    struct checked checked;
+    char kernel[RESOURCES_KERNEL];
     struct job **jobs; /* in order of submission; finished ones until they are too many */
     size_t job_count, job_capacity;
     struct member **members;

@@ -146,9 +146,9 @@ int job_commit(struct job *job, struct error *err)
     if (tally_balance(job, err))
         return -1;
     for (uint32_t i = 0; i < job->part_count; i++)
-        parts[i] =
-            (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
-                                 job->parts[i]->part_records, job->parts[i]->part_checksum};
+        parts[i] = (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
+                                        job->parts[i]->part_records,
+                                        job->parts[i]->part_checksum, job->parts[i]->unsynced};
     manifest = tally_manifest(job);
     if (output_commit(&job->output, parts, job->part_count, manifest, err))
         return -1;

@@ -130,9 +130,42 @@ static int write_manifest(const struct output *output, const char *manifest, str
             left -= (size_t)n;
         }
     }
-    if (output->sync && fsync(fd))
-        return error_errno(err, ERROR_IO, "sync '%s'", path);
     return 0;
+}
+
+/* What must be on disk before the folder gets its name: the parts, the manifest, the staging
+ * folder that names them, and the folders above that were made for it. None of them counts
+ * before the rename, so their order does not matter. */
+static int sync_staged(const struct output *output, const struct output_part *parts, uint32_t n,
+                       struct error *err)
+{
+    char **paths = NULL;
+    size_t count = 0, capacity = 0;
+    int result;
+
+    memory_reserve(&paths, &capacity, (size_t)n + 2, sizeof *paths);
+    for (uint32_t i = 0; i < n; i++)
+        if (parts[i].unsynced)
+            paths[count++] = memory_format("%s/part-%05u", output->staging, i);
+    paths[count++] = memory_format("%s/_SUCCESS", output->staging);
+    paths[count++] = memory_text(output->staging);
+    if (output->made) {
+        cleanup_free char *folder = parent_of(output->staging);
+
+        while (strlen(folder) >= strlen(output->made) && strlen(folder) > 1) {
+            char *above = parent_of(folder);
+
+            free(folder);
+            folder = above;
+            memory_reserve(&paths, &capacity, count + 1, sizeof *paths);
+            paths[count++] = memory_text(folder);
+        }
+    }
+    result = tree_sync_all((const char *const *)paths, count, err);
+    while (count)
+        free(paths[--count]);
+    free(paths);
+    return result;
 }
 
 /* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS
@@ -145,6 +178,8 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
     struct dirent *entry;
 
     unlink(success);
+    if (output->sync && tree_sync(output->target, err))
+        return -1;
     folder = opendir(output->target);
     while (folder && (entry = readdir(folder)))
         if (!strncmp(entry->d_name, "part-", 5))
@@ -158,6 +193,8 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
         if (rename(from, to))
             return error_errno(err, ERROR_IO, "rename '%s'", from);
     }
+    if (output->sync && tree_sync(output->target, err))
+        return -1;
     if (rename(staged, success))
         return error_errno(err, ERROR_IO, "rename '%s'", staged);
     rmdir(output->staging);
@@ -196,7 +233,7 @@ int output_commit(struct output *output, const struct output_part *parts, uint32
     remove_losers(output);
     if (write_manifest(output, manifest, err))
         return -1;
-    if (output->sync && tree_sync(output->staging, err))
+    if (output->sync && sync_staged(output, parts, n, err))
         return -1;
     if (output->mounted ? commit_mounted(output, n, err) : commit_folder(output, err))
         return -1;

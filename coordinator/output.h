@@ -27,6 +27,7 @@ struct output {
 struct output_part {
     uint32_t attempt;
     uint64_t size, records, checksum;
+    bool unsynced; /* its writer left that to the commit */
 };
 
 /* Checks the target (an absolute path) and names the staging folder; touches nothing. Refuses a

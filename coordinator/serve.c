@@ -231,6 +231,7 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
     cleanup_free char *blobs = memory_format("%s/blobs", options->state);
 
     coordinator->options = *options;
+    resources_kernel(coordinator->kernel);
     coordinator->sched = sched_new();
     if (blobs_open(blobs, &coordinator->blobs, err) ||
         link_listen(options->context, options->endpoint, &coordinator->link, err)) {
@@ -288,6 +289,7 @@ void serve_close(struct coordinator *coordinator)
     free(coordinator->events);
     sched_actions_done(&coordinator->actions);
     sched_free(coordinator->sched);
+    checked_done(&coordinator->checked);
     blobs_close(coordinator->blobs);
     link_close(coordinator->link);
     free(coordinator);

@@ -102,6 +102,10 @@ static void admit(struct coordinator *coordinator, uint64_t client, struct job *
                    sizeof *coordinator->jobs);
     coordinator->jobs[coordinator->job_count++] = job;
     job->client = client;
+    /* Without a worker it waits as others do, and is planned for those that come. */
+    if (coordinator->worker_count)
+        job->check = checked_get(&coordinator->checked, job->submit->spec);
+    event.checked = job->check != NULL;
     if (!detach)
         job_watch(job, client);
     log_event(LOG_INFO, "job submitted", LOG_ID("job", job->id),

@@ -84,7 +84,7 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     sched->actions = actions;
     switch (event->type) {
     case EVENT_JOB_SUBMITTED:
-        job_submit(sched, event->job);
+        job_submit(sched, event->job, event->checked);
         break;
     case EVENT_JOB_PLANNED:
         if (job && event->reduces)

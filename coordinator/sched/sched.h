@@ -12,7 +12,8 @@
  * The life of a job:
  *
  *   JOB_SUBMITTED -> PERSIST -> [PERSISTED] -> ADMITTED, then its CHECK task is assigned
- *   CHECK done    -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST -> MAP tasks
+ *   CHECK done (or JOB_SUBMITTED as checked) -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST
+ * -> MAP tasks
  *   a plan with `sample`: a SAMPLE task first; done -> PERSIST -> ACCEPTED -> MAP tasks
  *   all maps done -> MAPS_DONE -> REDUCE tasks
  *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one
@@ -47,7 +48,7 @@ struct sched_attempt {
 };
 
 enum sched_event_type {
-    EVENT_JOB_SUBMITTED, /* job */
+    EVENT_JOB_SUBMITTED, /* job, checked */
     EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts),
                             sample */
     EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
@@ -65,6 +66,7 @@ struct sched_event {
     uint64_t job;
     uint64_t worker; /* an incarnation: never used twice */
     uint32_t threads;
+    bool checked; /* what its CHECK task would find is known already */
     uint32_t maps, reduces;
     bool sample; /* no map goes before a SAMPLE task is accepted */
     struct sched_attempt attempt;

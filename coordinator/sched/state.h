@@ -121,7 +121,7 @@ uint64_t gate_persist(struct sched *sched, enum sched_record record, uint64_t jo
 void gate_open(struct sched *sched, uint64_t sequence);
 
 /* job.c */
-void job_submit(struct sched *sched, uint64_t id);
+void job_submit(struct sched *sched, uint64_t id, bool checked);
 void job_planned(struct sched *sched, struct job *job, const struct sched_event *event);
 void job_broken(struct sched *sched, struct job *job, enum error_code code);
 void job_committed(struct sched *sched, struct job *job);

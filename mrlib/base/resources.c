@@ -59,3 +59,13 @@ uint64_t resources_memory(void)
     }
     return memory;
 }
+
+void resources_kernel(char text[RESOURCES_KERNEL])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!file || fscanf(file, "%36s", text) != 1)
+        *text = '\0';
+    if (file)
+        fclose(file);
+}

@@ -11,4 +11,10 @@ int resources_threads(void);
 /* Bytes of memory. */
 uint64_t resources_memory(void);
 
+enum { RESOURCES_KERNEL = 37 };
+
+/* Names the running kernel: the same text in two processes says that they share its page cache.
+ * "" where it has no name. */
+void resources_kernel(char text[RESOURCES_KERNEL]);
+
 #endif

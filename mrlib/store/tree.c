@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,4 +108,50 @@ int tree_sync(const char *path, struct error *err)
     if (fd < 0 || fsync(fd))
         return error_errno(err, ERROR_IO, "sync '%s'", path);
     return 0;
+}
+
+enum { SYNCS_AT_ONCE = 16 };
+
+struct syncing {
+    const char *path;
+    struct error error;
+    int result;
+    pthread_t thread;
+    bool started;
+};
+
+static void *sync_one(void *context)
+{
+    struct syncing *syncing = context;
+
+    syncing->result = tree_sync(syncing->path, &syncing->error);
+    return NULL;
+}
+
+int tree_sync_all(const char *const *paths, size_t n, struct error *err)
+{
+    struct syncing all[SYNCS_AT_ONCE] = {0};
+    int result = 0;
+
+    for (size_t first = 0; first < n; first += SYNCS_AT_ONCE) {
+        size_t count = n - first < SYNCS_AT_ONCE ? n - first : SYNCS_AT_ONCE;
+
+        for (size_t i = 0; i < count; i++) {
+            all[i].path = paths[first + i];
+            /* The last one is ours; so is one that gets no thread. */
+            all[i].started =
+                i + 1 < count && !pthread_create(&all[i].thread, NULL, sync_one, &all[i]);
+            if (!all[i].started)
+                sync_one(&all[i]);
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (all[i].started)
+                pthread_join(all[i].thread, NULL);
+            if (all[i].result && !result) {
+                result = -1;
+                *err = all[i].error;
+            }
+        }
+    }
+    return result;
 }

@@ -3,6 +3,7 @@
 #define STORE_TREE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -21,5 +22,9 @@ int tree_empty(const char *path);
 
 /* fsync of a file or folder by path. */
 int tree_sync(const char *path, struct error *err);
+
+/* The same for `n` of them, at once: a journal takes what waits for it in one commit, so all
+ * cost about as much as one. In which order they become durable is not said. */
+int tree_sync_all(const char *const *paths, size_t n, struct error *err);
 
 #endif

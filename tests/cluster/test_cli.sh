@@ -329,18 +329,27 @@ END
 }
 blocks_int() {
     local mask
+    # A shell that is about to become it blocks signals too.
+    [[ $(cat "/proc/$1/comm") == marram ]] || return
     mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' "/proc/$1/status")
     ((16#$mask & 2))
 }
 unanswered() {
-    local status=0
+    local status=0 silent
     echo a >in
-    # Nothing listens on port 1.
-    env --default-signal=INT "$marram" submit wordcount --coordinator tcp://127.0.0.1:1 -i in -o out 2>stderr &
+    # One that was stopped takes connections and says nothing.
+    "$marram" coordinator --listen tcp://127.0.0.1:0 --state "$PWD/silent" 2>/dev/null &
+    silent=$!
+    await test -s silent/endpoint
+    kill -STOP $silent
+    env --default-signal=INT "$marram" submit wordcount --coordinator "$(cat silent/endpoint)" -i in -o out 2>stderr &
     pid=$!
     await blocks_int $pid
     kill -INT $pid
     wait $pid || status=$?
+    kill -CONT $silent
+    kill $silent
+    wait $silent
     ((status == 130)) || die "status $status: $(cat stderr)"
     grep -q 'before there was an answer' stderr
 }

@@ -298,8 +298,10 @@ thousand_jobs() {
     echo 'a b a' >in
     COORDINATOR_OPTIONS='--retain 10' cluster_up 1
     for ((i = 0; i < 20; i++)); do submit wordcount -i in -o "out.$i"; done
+    await_spare w1
     before="$(usage "$coordinator_pid") $(usage "${worker_pid[w1]}")"
     for ((i = 20; i < n; i++)); do submit wordcount -i in -o "out.$i"; done
+    await_spare w1
     after="$(usage "$coordinator_pid") $(usage "${worker_pid[w1]}")"
     awk -v before="$before" -v after="$after" 'BEGIN {
         split(before, b); split(after, a)
@@ -308,6 +310,30 @@ thousand_jobs() {
     cluster_down
 }
 usage() { echo "$(awk '/^VmRSS/ { print $2 }' "/proc/$1/status") $(find "/proc/$1/fd" -mindepth 1 | wc -l)"; }
+
+# The only executor of a worker without work.
+spare_of() { pgrep -P "${worker_pid[$1]}" -x marram-executor; }
+await_spare() { await_condition "[[ \$(spare_of $1 | wc -l) == 1 ]]" "worker $1 has no spare executor"; }
+
+# The next job runs in the executor that stood ready; without one it starts its own.
+spare_executor() {
+    local spare
+    echo 'a b a' >in
+    cluster_up 1
+    for i in 1 2 3; do
+        await_spare w1
+        spare=$(spare_of w1)
+        submit "$testjobs/state_job.so" -i in -o "out.$i"
+        await_condition "! kill -0 $spare 2>/dev/null" "executor $spare was not used"
+    done
+    await_spare w1
+    kill -KILL "$(spare_of w1)"
+    await_condition "! spare_of w1" 'the spare lives'
+    submit wordcount -i in -o out.4
+    [[ $(sorted_output out.4) == $'a\t2\nb\t1' ]]
+    await_spare w1
+    cluster_down
+}
 
 claim 'clusters of 1, 2, 3 and 5 workers give the bytes of run' same_bytes_on_clusters
 claim 'so they do when all runs travel over the wire' same_bytes_over_the_wire
@@ -324,5 +350,6 @@ claim 'a job without workers waits, says why, and goes on' no_worker
 claim 'an input that changes fails the job by name' input_changes
 claim 'a full disk of a worker is named' full_scratch
 claim 'garbage at every port harms nothing' garbage
+claim 'an executor stands ready for the next job' spare_executor
 claim 'small jobs leave nothing in memory' thousand_jobs
 totals

@@ -26,6 +26,24 @@ static void nothing_leaves_before_it_is_persisted(void **state)
     stage_close(&s);
 }
 
+static void what_was_checked_before_is_planned_at_once(void **state)
+{
+    struct sched_event known = submitted(7);
+    struct stage s;
+
+    (void)state;
+    known.checked = true;
+    stage_open(&s, false);
+    stage_tell(&s, joined(1, 1));
+    follows(&s, known, "persist 1 submitted 7");
+    /* An answer to a question that nobody asked. */
+    follows(&s, done(1, check_of(7, 1)), "refuse w1 7/check0.1");
+    follows(&s, persisted(1), "admitted 7; plan 7");
+    follows(&s, planned(7, 1, 1), "persist 2 planned 7");
+    follows(&s, persisted(2), "assign w1 7/map0.1");
+    stage_close(&s);
+}
+
 static void one_word_of_the_disk_may_stand_for_many_records(void **state)
 {
     struct stage s;
@@ -243,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_leaves_before_it_is_persisted),
+        cmocka_unit_test(what_was_checked_before_is_planned_at_once),
         cmocka_unit_test(one_word_of_the_disk_may_stand_for_many_records),
         cmocka_unit_test(the_disk_is_not_believed_about_records_it_was_never_given),
         cmocka_unit_test(a_job_without_maps_still_writes_its_parts),

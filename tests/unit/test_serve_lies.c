@@ -548,7 +548,7 @@ static void long_paths_of_map_outputs_travel_in_several_messages(void **state)
     folder_write(s->house->folder, "input", bytes, sizeof bytes);
     s->order.spec.split_size = 1;
     s->job = peer_submits(s->client, &s->order);
-    do_next(s, MR__TASK_KIND__CHECK);
+    /* Whose object was checked for the first one. */
     for (int i = 0; i < MAPS; i++) {
         Mr__Assign *map = peer_task(s->worker, MR__TASK_KIND__MAP);
         struct answer answer;

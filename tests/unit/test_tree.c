@@ -242,6 +242,35 @@ static void syncing_takes_files_and_folders(void **state)
     folder_remove(folder);
 }
 
+static void syncing_many_at_once_names_one_that_failed(void **state)
+{
+    enum { FILES = 40 };
+    char *folder = folder_new(), *paths[FILES];
+    cleanup_free char *none = folder_path(folder, "none");
+    struct error err = {0};
+
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        cleanup_free char *name = memory_format("file-%d", i);
+
+        folder_text(folder, name, "x");
+        paths[i] = folder_path(folder, name);
+    }
+    for (size_t n = 0; n <= FILES; n++)
+        assert_int_equal(tree_sync_all((const char *const *)paths, n, &err), 0);
+    for (int i = 0; i < FILES; i += 13) {
+        char *path = paths[i];
+
+        paths[i] = none;
+        assert_int_equal(tree_sync_all((const char *const *)paths, FILES, &err), -1);
+        assert_non_null(strstr(err.text, none));
+        paths[i] = path;
+    }
+    for (int i = 0; i < FILES; i++)
+        free(paths[i]);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +286,7 @@ int main(void)
         cmocka_unit_test(unmaking_stops_at_the_top_and_at_the_first_folder_in_use),
         cmocka_unit_test(emptiness_counts_hidden_names),
         cmocka_unit_test(syncing_takes_files_and_folders),
+        cmocka_unit_test(syncing_many_at_once_names_one_that_failed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

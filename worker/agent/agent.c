@@ -117,6 +117,7 @@ static int serve_once(struct agent *agent, int stop_fd, struct error *err)
     while (!agent->lost && link_receive(agent->link, &peer, &type, &message))
         from_coordinator(agent, type, message);
     children_watch(agent);
+    children_keep_spare(agent);
     return lease_keep(agent, err) ? -1 : 1;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
@@ -29,6 +30,18 @@ struct child *children_start(struct agent *agent, struct error *err)
         return NULL;
     agent->children[agent->child_count++] = child;
     return child;
+}
+
+void children_keep_spare(struct agent *agent)
+{
+    struct error ignored;
+
+    if (!agent->options.keep_spare || agent->spare_died || agent->child_count == CHILDREN_MAX ||
+        children_find(agent, 0) ||
+        (agent->job_count && clock_ms() - agent->bound_ms < WATCH_MS))
+        return;
+    /* Without one the next job starts its own, and says why if it cannot. */
+    agent->spare_died = !children_start(agent, &ignored);
 }
 
 void children_forget(struct agent *agent, struct child *child)
@@ -208,6 +221,7 @@ void children_bury(struct agent *agent, struct child *child)
     cleanup_free char *log = NULL;
     int status = 0;
 
+    agent->spare_died = agent->spare_died || !child->job;
     child_kill(child, &status);
     listen_to(agent, child);
     tail_drain(&child->tail, child->output);

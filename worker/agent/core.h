@@ -53,6 +53,8 @@ struct agent {
     int64_t confirmed_ms; /* when the last one was sent that was answered */
     struct child *children[CHILDREN_MAX];
     int child_count;
+    int64_t bound_ms; /* when an executor was given a job last */
+    bool spare_died;  /* before it was given one: no other until then */
     struct known_job *jobs;
     size_t job_count, job_capacity;
 };
@@ -60,6 +62,9 @@ struct agent {
 /* children.c */
 struct child *children_find(const struct agent *agent, uint64_t job); /* job 0: a spare */
 struct child *children_start(struct agent *agent, struct error *err);
+/* Starts a spare executor if there is none, once that is in nobody's way: between jobs, or when
+ * the last job that took one has run for a while. */
+void children_keep_spare(struct agent *agent);
 /* Frees it; it is dead. */
 void children_forget(struct agent *agent, struct child *child);
 /* Reports a failed attempt; `log` may be NULL. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "store/tree.h"
 #include "wire/bytes.h"
@@ -49,6 +50,8 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     if (mkdir(folder, 0700) && errno != EEXIST)
         return error_errno(err, ERROR_IO, "make folder '%s'", folder);
     child->job = job->id;
+    agent->bound_ms = clock_ms();
+    agent->spare_died = false;
     child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : 600;
     if (open_at(agent, child, job, err))
         return -1;

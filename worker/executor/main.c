@@ -144,8 +144,17 @@ static int check_ranges(const struct host *host, struct error *err)
     return 0;
 }
 
+/* The threads of OpenMP's pool start before there is work for them. */
+static void warm_up(void)
+{
+#pragma omp parallel
+    {
+    }
+}
+
 static void work(struct executor *executor)
 {
+    warm_up();
     for (;;) {
         Mr__Assign *task = queue_take(&executor->queue);
         struct error err;

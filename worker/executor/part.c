@@ -94,6 +94,11 @@ int part_bytes(struct part *part, struct mr_bytes bytes, struct error *err)
     return 0;
 }
 
+uint64_t part_size(const struct part *part)
+{
+    return part->size + part->used;
+}
+
 static void part_free(struct part *part)
 {
     if (part->fd >= 0)

@@ -23,6 +23,9 @@ struct part_result {
     uint64_t size, checksum; /* XXH3 of the file */
 };
 
+/* Bytes so far. */
+uint64_t part_size(const struct part *part);
+
 /* Flushes (to disk, with `sync`) and closes; on failure the file is removed. Frees the part
  * either way. */
 int part_finish(struct part *part, bool sync, struct part_result *ret, struct error *err);

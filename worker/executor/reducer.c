@@ -7,9 +7,12 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/resources.h"
 #include "wire/bytes.h"
 #include "worker/executor/budget.h"
 #include "worker/executor/work.h"
+
+enum { SYNCED_LATER_MAX = 1 << 20 }; /* bytes of a part */
 
 struct reduce_task {
     struct executor *executor;
@@ -21,6 +24,7 @@ struct reduce_task {
     char *path;
     struct merge_totals totals;
     uint64_t records; /* written */
+    bool unsynced;    /* left to the coordinator */
 };
 
 /* ---- Map-only: the pieces of text, one behind the other
@@ -174,6 +178,19 @@ static int reduce_merged(struct reduce_task *reduce, struct error *err)
 /* ---- The attempt
  * ---------------------------------------------------------------------------------- */
 
+/* Whether the coordinator syncs the part: it runs on our kernel, whose cache holds what we
+ * wrote, and the part is too small to be worth beginning with it now. */
+static bool is_synced_later(const struct thread *thread, const Mr__JobOpen *open)
+{
+    char kernel[RESOURCES_KERNEL];
+
+    if (!open->spec->sync || !open->syncs_on.len || part_size(thread->part) > SYNCED_LATER_MAX)
+        return false;
+    resources_kernel(kernel);
+    return strlen(kernel) == open->syncs_on.len &&
+           !memcmp(kernel, open->syncs_on.data, open->syncs_on.len);
+}
+
 static void report(struct reduce_task *reduce, const struct part_result *part)
 {
     const struct host *host = reduce->host;
@@ -196,6 +213,7 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
     done.part_size = part->size;
     done.part_checksum = part->checksum;
     done.part_records = reduce->records;
+    done.unsynced = reduce->unsynced;
     work_done(reduce->executor, &done, reduce->assign);
 }
 
@@ -219,10 +237,11 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
+    reduce.unsynced = !result && is_synced_later(thread, open);
     if (result)
         part_abandon(thread->part);
     else
-        result = part_finish(thread->part, open->spec->sync, &part, &err);
+        result = part_finish(thread->part, open->spec->sync && !reduce.unsynced, &part, &err);
     thread->part = NULL;
     thread_phase(thread, SLOT_IDLE);
     if (result)
