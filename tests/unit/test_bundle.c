@@ -190,12 +190,10 @@ static void each_segment_says_whether_it_is_sorted(void **state)
     struct bundle_writer *writer = create(path);
     struct bundle *bundle;
     struct error err;
-    size_t count;
+    size_t count, index;
 
     (void)state;
     for (uint32_t task = 0; task < 4; task++) {
-        size_t index;
-
         segment.flags = task % 2 ? RUN_SORTED : 0;
         index = announce(writer, run, task, &segment);
         assert_int_equal(bundle_write(writer, index, bytes, segment.size, &err), 0);
