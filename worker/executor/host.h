@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "flow/fold.h"
+#include "record/format.h"
 #include "wire/mr.pb-c.h"
 
 struct host {
@@ -18,6 +19,8 @@ struct host {
     struct mr_job job; /* a copy, zero-filled where the object's is shorter */
     struct fold fold;  /* lanes 0: none */
     enum mr_type value, output;
+    struct input_format input_format;
+    enum output_format output_format;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     uint32_t counter_count;
