@@ -6,6 +6,7 @@ static const char *kind_of(Mr__TaskKind kind)
 {
     return kind == MR__TASK_KIND__MAP      ? "map"
            : kind == MR__TASK_KIND__REDUCE ? "reduce"
+           : kind == MR__TASK_KIND__SAMPLE ? "sample"
                                            : "check";
 }
 

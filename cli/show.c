@@ -47,6 +47,8 @@ const char *show_task(Mr__TaskKind kind, uint32_t task, char buffer[SHOW_NAME])
 {
     if (kind == MR__TASK_KIND__CHECK)
         snprintf(buffer, SHOW_NAME, "check");
+    else if (kind == MR__TASK_KIND__SAMPLE)
+        snprintf(buffer, SHOW_NAME, "sample");
     else
         snprintf(buffer, SHOW_NAME, "%s %u", kind == MR__TASK_KIND__MAP ? "map" : "reduce",
                  task);

@@ -10,7 +10,7 @@
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
 
-/* Announces the job to a worker, once. */
+/* Announces the job to a worker, once; and once more when its ranges are known. */
 static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
     Mr__JobSpec spec = *job->submit->spec;
@@ -25,6 +25,8 @@ static void open_at(struct coordinator *coordinator, struct job *job, uint64_t w
     open.spec = &spec;
     open.parts = job->plan.parts;
     open.staging = bytes_of(job->output.staging);
+    if (job->sample)
+        open.ranges = job->sample->ranges;
     core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
 }
 
@@ -42,12 +44,33 @@ static void describe_extent(const struct job *job, const struct extent *extent,
     message->file_mtime_ns = file->mtime_ns;
 }
 
+/* What the attempt reads. */
+static const struct extent *extents_of(const struct job *job,
+                                       const struct sched_attempt *attempt, size_t *ret_count)
+{
+    const struct split *split;
+
+    if (attempt->kind == SCHED_SAMPLE) {
+        *ret_count = job->plan.sample_count;
+        return job->plan.sample;
+    }
+    if (attempt->kind != SCHED_MAP) {
+        *ret_count = 0;
+        return NULL;
+    }
+    split = &job->plan.splits[attempt->task];
+    *ret_count = split->count;
+    return &job->plan.extents[split->first];
+}
+
 static void assign(struct coordinator *coordinator, struct job *job,
                    const struct sched_action *action)
 {
     Mr__Assign message = MR__ASSIGN__INIT;
-    cleanup_free Mr__Extent *extents = NULL;
-    cleanup_free Mr__Extent **pointers = NULL;
+    size_t n;
+    const struct extent *read = extents_of(job, &action->attempt, &n);
+    cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
+    cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
 
     open_at(coordinator, job, action->worker);
     message.job = job->id;
@@ -56,18 +79,14 @@ static void assign(struct coordinator *coordinator, struct job *job,
     message.attempt = action->attempt.attempt;
     message.alone = action->alone;
     message.single = action->single;
+    for (size_t i = 0; i < n; i++) {
+        describe_extent(job, &read[i], &extents[i]);
+        pointers[i] = &extents[i];
+    }
+    message.extents = pointers;
+    message.n_extents = n;
     if (action->attempt.kind == SCHED_MAP) {
-        const struct split *split = &job->plan.splits[action->attempt.task];
-
-        extents = memory_new(split->count * sizeof *extents);
-        pointers = memory_new(split->count * sizeof *pointers);
-        for (uint32_t i = 0; i < split->count; i++) {
-            describe_extent(job, &job->plan.extents[split->first + i], &extents[i]);
-            pointers[i] = &extents[i];
-        }
-        message.extents = pointers;
-        message.n_extents = split->count;
-        message.part = split->part;
+        message.part = job->plan.splits[action->attempt.task].part;
     } else if (action->attempt.kind == SCHED_REDUCE) {
         announce_all(coordinator, job, action->worker);
         message.maps = job->map_count;
@@ -105,6 +124,7 @@ static void plan(struct coordinator *coordinator, struct job *job)
         event.type = EVENT_JOB_PLANNED;
         event.maps = job->map_count;
         event.reduces = job->part_count;
+        event.sample = job->plan.sample_count > 0;
         log_event(LOG_INFO, "job planned", LOG_ID("job", job->id),
                   LOG_NUMBER("maps", event.maps), LOG_NUMBER("reduces", event.reduces));
     }
@@ -297,6 +317,8 @@ static void accept(struct coordinator *coordinator, struct job *job,
                member ? member->hello->data_endpoint : nowhere);
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);
+    if (action->attempt.kind == SCHED_SAMPLE)
+        job->worker_count = 0; /* who knows the job is told of it again, with the ranges */
 }
 
 void carry_out(struct coordinator *coordinator, const struct sched_action *action)

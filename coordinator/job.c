@@ -12,6 +12,8 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/tally.h"
+#include "flow/sample.h"
+#include "flow/sort.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 
@@ -81,7 +83,9 @@ void job_shrink(struct job *job)
     job->submit = NULL;
     if (job->check)
         frame_free(&job->check->base);
-    job->check = NULL;
+    if (job->sample)
+        frame_free(&job->sample->base);
+    job->check = job->sample = NULL;
     free_messages(job->maps, job->map_count);
     free_messages(job->parts, job->part_count);
     job->maps = job->parts = NULL;
@@ -128,6 +132,8 @@ int job_plan(struct job *job, uint32_t workers, struct error *err)
     if (plan_format(&job->plan, format, err))
         return -1;
     plan_splits(&job->plan, job->submit->spec->split_size, workers, description->map_only);
+    if (description->total_order && job->plan.parts > 1)
+        plan_sample(&job->plan);
     job->map_count = (uint32_t)job->plan.split_count;
     job->part_count = job->plan.parts;
     job->maps = memory_zeroed(job->map_count, sizeof *job->maps);
@@ -181,9 +187,28 @@ static Mr__TaskDone **place_of(struct job *job, const struct sched_attempt *atte
 {
     if (attempt->kind == SCHED_CHECK)
         return &job->check;
+    if (attempt->kind == SCHED_SAMPLE)
+        return &job->sample;
     if (attempt->kind == SCHED_MAP)
         return attempt->task < job->map_count ? &job->maps[attempt->task] : NULL;
     return attempt->task < job->part_count ? &job->parts[attempt->task] : NULL;
+}
+
+bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges)
+{
+    struct mr_bytes before = {0};
+
+    if (!ranges || ranges->n_points + 1 != job->plan.parts ||
+        mr__ranges__get_packed_size(ranges) > SAMPLE_RANGES_MAX)
+        return false;
+    for (size_t i = 0; i < ranges->n_points; i++) {
+        struct mr_bytes point = {(const char *)ranges->points[i].data, ranges->points[i].len};
+
+        if (i && sort_compare(before, point) > 0)
+            return false;
+        before = point;
+    }
+    return true;
 }
 
 static void set_endpoint(Mr__TaskDone *done, ProtobufCBinaryData endpoint)
@@ -253,8 +278,10 @@ static struct job_failure *new_failure(struct job *job, const char *worker,
 struct job_failure *job_failed(struct job *job, const struct sched_attempt *attempt,
                                const char *worker, const Mr__TaskFailed *failed)
 {
-    static const char *const kinds[] = {
-        [SCHED_CHECK] = "check", [SCHED_MAP] = "map", [SCHED_REDUCE] = "reduce"};
+    static const char *const kinds[] = {[SCHED_CHECK] = "check",
+                                        [SCHED_MAP] = "map",
+                                        [SCHED_REDUCE] = "reduce",
+                                        [SCHED_SAMPLE] = "sample"};
     struct job_failure *failure = new_failure(job, worker, &failed->log_tail);
     enum error_code code = (enum error_code)failed->error->code;
 
@@ -263,8 +290,7 @@ struct job_failure *job_failed(struct job *job, const struct sched_attempt *atte
         code = ERROR_INTERNAL;
     failure->attempt = *attempt;
     snprintf(failure->task, sizeof failure->task, "%s-%" PRIu32,
-             (unsigned)attempt->kind <= SCHED_REDUCE ? kinds[attempt->kind] : "?",
-             attempt->task);
+             (unsigned)attempt->kind < SCHED_KINDS ? kinds[attempt->kind] : "?", attempt->task);
     error_set(&failure->error, code, "%.*s", (int)failed->error->text.len,
               (const char *)failed->error->text.data);
     return failure;
@@ -326,26 +352,35 @@ static bool sees(const struct input_file *file)
            !access(file->path, R_OK);
 }
 
-static bool sees_split(const struct job *job, uint32_t task)
+static bool sees_extents(const struct job *job, const struct extent *extents, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((!i || extents[i].file != extents[i - 1].file) &&
+            !sees(&job->plan.files.items[extents[i].file]))
+            return false;
+    return true;
+}
+
+/* Whether it does so with all files of a task. */
+static bool sees_input(const struct job *job, const struct sched_attempt *attempt)
 {
     const struct split *split;
 
-    if (task >= job->plan.split_count)
+    if (attempt->kind == SCHED_SAMPLE)
+        return sees_extents(job, job->plan.sample, job->plan.sample_count);
+    if (attempt->kind != SCHED_MAP || attempt->task >= job->plan.split_count)
         return false;
-    split = &job->plan.splits[task];
-    for (uint32_t i = 0; i < split->count; i++)
-        if (!sees(&job->plan.files.items[job->plan.extents[split->first + i].file]))
-            return false;
-    return true;
+    split = &job->plan.splits[attempt->task];
+    return sees_extents(job, &job->plan.extents[split->first], split->count);
 }
 
 void job_judge_sight(struct job *job, const struct sched_attempt *attempt,
                      struct job_failure *failure)
 {
-    bool input = failure->error.code == ERROR_INPUT && attempt->kind == SCHED_MAP;
+    bool input = failure->error.code == ERROR_INPUT;
     bool output = failure->error.code == ERROR_OUTPUT && attempt->kind == SCHED_REDUCE;
 
-    if ((input && sees_split(job, attempt->task)) ||
+    if ((input && sees_input(job, attempt)) ||
         (output && !access(job->output.staging, W_OK | X_OK))) {
         failure->error.code = ERROR_UNSEEN;
         job->unseen = failure->error;

@@ -43,6 +43,9 @@ struct job {
     int64_t started_ms, ended_ms;
 
     Mr__TaskDone *check; /* owned; carries the description */
+    Mr__TaskDone
+        *sample;         /* owned; carries where the parts begin; NULL: nobody asked, or not yet
+                          */
     Mr__TaskDone **maps; /* accepted ones by task, owned; NULL: not yet */
     Mr__TaskDone **parts;
     uint32_t map_count, part_count;
@@ -88,8 +91,11 @@ int job_commit(struct job *job, struct error *err);
 
 /* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over. */
 void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done);
-/* The attempt counts: its message moves to check, maps or parts. `endpoint` is where the worker
- * serves its runs. */
+/* Whether these can be where the parts of the job begin: as many as it takes, in order, and
+ * small enough to be told to workers. */
+bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges);
+/* The attempt counts: its message moves to check, sample, maps or parts. `endpoint` is where
+ * the worker serves its runs. */
 void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
                 ProtobufCBinaryData endpoint);
 /* The attempt does not count, or no longer does. */

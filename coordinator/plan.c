@@ -16,7 +16,11 @@ enum {
     PARTS_DEFAULT_MAX = 1024,
     SPLITS_A_WORKER = 4,    /* so that a slow worker leaves little for the others to wait for */
     EXTENTS_A_SPLIT = 4096, /* a split's extents travel in one message ... */
-    PATHS_A_SPLIT = 512 << 10 /* ... and so do their paths: bytes */
+    PATHS_A_SPLIT = 512 << 10, /* ... and so do their paths: bytes */
+    SAMPLE_PIECE = 16 << 10,
+    SAMPLE_PIECES_A_PART = 16,
+    SAMPLE_PIECES_MIN = 64,
+    SAMPLE_PIECES_MAX = 2048
 };
 
 int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t reducers,
@@ -66,6 +70,12 @@ static uint64_t adaptive_size(uint64_t bytes, uint32_t workers)
     return size < SPLIT_MIN ? SPLIT_MIN : size;
 }
 
+/* Bytes that a file's path takes in a message. */
+static size_t path_size(const struct plan *plan, uint32_t file)
+{
+    return strlen(plan->files.items[file].path) + 32;
+}
+
 /* The split in the making: room is counted down in bytes of input, of paths, and in extents. */
 struct cutter {
     struct plan *plan;
@@ -91,7 +101,7 @@ static void open_split(struct cutter *cutter)
 static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uint64_t length)
 {
     struct plan *plan = cutter->plan;
-    size_t path = strlen(plan->files.items[file].path) + 32;
+    size_t path = path_size(plan, file);
 
     while (length) {
         uint64_t take;
@@ -111,10 +121,16 @@ static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uin
     }
 }
 
-/* First byte of part k of the whole input: floor(bytes * k / parts) without overflow. */
+/* floor(bytes * k / n) without overflow. */
+static uint64_t share(uint64_t bytes, uint64_t k, uint64_t n)
+{
+    return bytes / n * k + bytes % n * k / n;
+}
+
+/* First byte of part k of the whole input. */
 static uint64_t part_start(const struct plan *plan, uint32_t k)
 {
-    return plan->bytes / plan->parts * k + plan->bytes % plan->parts * k / plan->parts;
+    return share(plan->bytes, k, plan->parts);
 }
 
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only)
@@ -145,10 +161,72 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
     }
 }
 
+/* So many that each may have an extent, whatever its file's path. */
+static uint64_t sample_pieces(const struct plan *plan)
+{
+    uint64_t pieces = (uint64_t)plan->parts * SAMPLE_PIECES_A_PART, most;
+    size_t longest = 1;
+
+    for (uint32_t file = 0; file < plan->files.count; file++)
+        if (path_size(plan, file) > longest)
+            longest = path_size(plan, file);
+    most = PATHS_A_SPLIT / longest;
+    if (pieces < SAMPLE_PIECES_MIN)
+        pieces = SAMPLE_PIECES_MIN;
+    if (pieces > SAMPLE_PIECES_MAX)
+        pieces = SAMPLE_PIECES_MAX;
+    return pieces < most ? pieces : most ? most : 1;
+}
+
+/* Adds one piece: bytes [position, position + length) of the whole input, of which the given
+ * file begins at *start; moves on to the file where it ends. */
+static void sample_piece(struct plan *plan, uint32_t *file, uint64_t *start, uint64_t position,
+                         uint64_t length, uint64_t pieces)
+{
+    size_t extents = EXTENTS_A_SPLIT / pieces, paths = PATHS_A_SPLIT / pieces;
+
+    while (length) {
+        uint64_t size = plan->files.items[*file].size, offset = position - *start, take;
+
+        if (offset >= size) {
+            *start += size;
+            ++*file;
+            continue;
+        }
+        take = length < size - offset ? length : size - offset;
+        if (extents && paths >= path_size(plan, *file)) {
+            plan->sample[plan->sample_count++] = (struct extent){*file, offset, take};
+            paths -= path_size(plan, *file);
+            extents--;
+        }
+        position += take;
+        length -= take;
+    }
+}
+
+void plan_sample(struct plan *plan)
+{
+    uint64_t pieces = sample_pieces(plan), start = 0;
+    bool whole = plan->bytes < 2 * pieces * SAMPLE_PIECE;
+    uint32_t file = 0;
+
+    check(!plan->sample);
+    plan->sample = memory_zeroed(EXTENTS_A_SPLIT, sizeof *plan->sample);
+    for (uint64_t k = 0; k < pieces; k++) {
+        uint64_t position = share(plan->bytes, k, pieces);
+        uint64_t length = share(plan->bytes, k + 1, pieces) - position;
+
+        if (!whole && length > SAMPLE_PIECE)
+            length = SAMPLE_PIECE;
+        sample_piece(plan, &file, &start, position, length, pieces);
+    }
+}
+
 void plan_done(struct plan *plan)
 {
     input_files_done(&plan->files);
     free(plan->extents);
     free(plan->splits);
+    free(plan->sample);
     *plan = (struct plan){0};
 }

@@ -30,6 +30,8 @@ struct plan {
     size_t extent_count, extent_capacity;
     struct split *splits;
     size_t split_count, split_capacity;
+    struct extent *sample; /* of a job whose parts are cut by a sample: what to look at */
+    size_t sample_count;
 };
 
 /* Expands the inputs and settles the number of parts: `reducers`, or one for each 64 MiB of
@@ -45,6 +47,14 @@ int plan_format(const struct plan *plan, const char *format, struct error *err);
  * map-only job never crosses from one of `parts` equal byte ranges into the next. Small files
  * share splits. */
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only);
+
+/* Chooses what a sample of the input looks at: pieces of 16 KiB, 16 for each part but between
+ * 64 and 2048, evenly spread over all files one behind the other; the whole input where that is
+ * less than twice as much. One extent for each piece of each file, at most 4096 of them, and no
+ * more than fits into one message with their paths: of a piece that lies in many small files
+ * the first ones. Depends on files and number of parts alone, for so do the ranges of the
+ * parts. */
+void plan_sample(struct plan *plan);
 
 void plan_done(struct plan *plan);
 

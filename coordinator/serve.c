@@ -41,12 +41,14 @@ void core_error(Mr__Error *message, const struct error *error)
 }
 
 /* What others are told of an answer must be there, and fit into messages. */
-static bool makes_sense(const Mr__TaskDone *done)
+static bool makes_sense(const struct job *job, const Mr__TaskDone *done)
 {
     if (done->kind == MR__TASK_KIND__CHECK)
         return done->description && done->description->n_counters <= LIMIT_COUNTERS;
     if (done->kind == MR__TASK_KIND__MAP)
         return done->output && done->output->path.len < PATH_MAX;
+    if (done->kind == MR__TASK_KIND__SAMPLE)
+        return job_takes_ranges(job, done->ranges);
     return true;
 }
 
@@ -59,7 +61,7 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
         .attempt = {done->job, (enum sched_kind)done->kind, done->task, done->attempt}};
     struct job *job = core_job(coordinator, done->job);
 
-    if (!job || job->result || !makes_sense(done)) {
+    if (!job || job->result || !makes_sense(job, done)) {
         frame_free(&done->base);
         return;
     }

@@ -22,6 +22,7 @@ void job_submit(struct sched *sched, uint64_t id)
     job = memory_zeroed(1, sizeof *job);
     job->id = id;
     job->check = (struct task){.job = job, .kind = SCHED_CHECK};
+    job->sample = (struct task){.job = job, .kind = SCHED_SAMPLE};
     job->prev = sched->last;
     if (sched->last)
         sched->last->next = job;
@@ -44,19 +45,20 @@ static struct task *make_tasks(struct job *job, enum sched_kind kind, uint32_t c
     return tasks;
 }
 
-void job_planned(struct sched *sched, struct job *job, uint32_t maps, uint32_t reduces)
+void job_planned(struct sched *sched, struct job *job, const struct sched_event *event)
 {
     if (job->phase != JOB_PLANNING)
         return;
-    job->maps = make_tasks(job, SCHED_MAP, maps);
-    job->reduces = make_tasks(job, SCHED_REDUCE, reduces);
-    job->map_count = maps;
-    job->reduce_count = reduces;
-    job->phase = JOB_MAPPING;
+    job->maps = make_tasks(job, SCHED_MAP, event->maps);
+    job->reduces = make_tasks(job, SCHED_REDUCE, event->reduces);
+    job->map_count = event->maps;
+    job->reduce_count = event->reduces;
+    job->sampled = event->sample;
+    job->phase = JOB_SAMPLING;
     place_homes(sched, job);
     job->gate = gate_persist(sched, SCHED_RECORD_PLANNED, job->id, NULL, 0);
-    for (uint32_t i = 0; i < maps; i++)
-        task_ready(&job->maps[i]);
+    if (job->sampled)
+        task_ready(&job->sample);
     job_advance(sched, job);
 }
 
@@ -65,6 +67,11 @@ void job_advance(struct sched *sched, struct job *job)
     if (job->phase == JOB_CHECKING && job->check.state == TASK_DONE) {
         job->phase = JOB_PLANNING;
         hold(sched, job, job->gate, ACTION_PLAN);
+    }
+    if (job->phase == JOB_SAMPLING && (!job->sampled || job->sample.state == TASK_DONE)) {
+        job->phase = JOB_MAPPING;
+        for (uint32_t i = 0; i < job->map_count; i++)
+            task_ready(&job->maps[i]);
     }
     if (job->phase == JOB_MAPPING && job->maps_done == job->map_count) {
         job->phase = JOB_REDUCING;
@@ -93,10 +100,10 @@ void job_advance(struct sched *sched, struct job *job)
 /* Stops every attempt that runs. */
 static void revoke_all(struct sched *sched, struct job *job)
 {
-    struct task *lists[3] = {&job->check, job->maps, job->reduces};
-    uint32_t counts[3] = {1, job->map_count, job->reduce_count};
+    struct task *lists[] = {&job->check, &job->sample, job->maps, job->reduces};
+    uint32_t counts[] = {1, 1, job->map_count, job->reduce_count};
 
-    for (int k = 0; k < 3; k++)
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
         for (uint32_t i = 0; i < counts[k] && job->running; i++) {
             struct task *task = &lists[k][i];
 
@@ -136,7 +143,7 @@ void job_end(struct sched *sched, struct job *job, enum sched_state state, enum 
     revoke_all(sched, job);
     for (uint32_t i = 0; i < job->map_count; i++)
         task_forget_output(&job->maps[i]);
-    job->check_pending = false;
+    job->prelude = NULL;
     for (int i = 0; i < 2; i++) {
         heap_done(&job->pending[i]);
         heap_done(&job->lonely[i]);

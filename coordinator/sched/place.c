@@ -1,9 +1,9 @@
 /* Placement: jobs in order of submission, tasks by number, workers that hold nothing first.
  *
- * A CHECK or MAP attempt takes a whole worker, a REDUCE attempt one of its threads. Beyond what
- * it runs a worker holds one task more in hand, so that it need not wait for the next; but only
- * while more tasks are pending than there are workers that may have them, so that at the end
- * none waits in one hand while others are empty.
+ * A CHECK, SAMPLE or MAP attempt takes a whole worker, a REDUCE attempt one of its threads.
+ * Beyond what it runs a worker holds one task more in hand, so that it need not wait for the
+ * next; but only while more tasks are pending than there are workers that may have them, so
+ * that at the end none waits in one hand while others are empty.
  *
  * Each part has a home, a worker that may have fetched for it while the maps ran. A worker
  * takes the parts whose home it is first, but none waits for its home while another worker has
@@ -115,14 +115,15 @@ static void start_top(struct sched *sched, struct heap *heap, struct task *tasks
     task_start(sched, &tasks[heap_pop(heap)], worker);
 }
 
-static void place_check(struct sched *sched, struct job *job, struct row *idle)
+static void place_prelude(struct sched *sched, struct job *job, struct row *idle)
 {
+    struct task *task = job->prelude;
     struct worker *worker;
 
-    if (!job->check_pending || !(worker = take(idle, &job->check)))
+    if (!task || !(worker = take(idle, task)))
         return;
-    job->check_pending = false;
-    task_start(sched, &job->check, worker);
+    job->prelude = NULL;
+    task_start(sched, task, worker);
 }
 
 /* Tasks that must be alone, and maps: a worker that holds nothing, each. */
@@ -260,7 +261,7 @@ void place_all(struct sched *sched)
         if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)
             continue;
         idle = row_of(job, &sched->idle);
-        place_check(sched, job, &idle);
+        place_prelude(sched, job, &idle);
         place_whole(sched, &idle, &job->lonely[0], job->maps);
         place_whole(sched, &idle, &job->pending[0], job->maps);
         place_in_hands(sched, job, &job->pending[0], job->maps, SCHED_MAP);

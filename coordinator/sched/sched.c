@@ -88,7 +88,7 @@ void sched_step(struct sched *sched, const struct sched_event *event,
         break;
     case EVENT_JOB_PLANNED:
         if (job && event->reduces)
-            job_planned(sched, job, event->maps, event->reduces);
+            job_planned(sched, job, event);
         break;
     case EVENT_JOB_BROKEN:
         if (job)

@@ -13,6 +13,7 @@
  *
  *   JOB_SUBMITTED -> PERSIST -> [PERSISTED] -> ADMITTED, then its CHECK task is assigned
  *   CHECK done    -> PLAN -> JOB_PLANNED (or JOB_BROKEN) -> PERSIST -> MAP tasks
+ *   a plan with `sample`: a SAMPLE task first; done -> PERSIST -> ACCEPTED -> MAP tasks
  *   all maps done -> MAPS_DONE -> REDUCE tasks
  *   a MAP or REDUCE attempt done -> PERSIST -> ACCEPTED: from now on this attempt is the one
  * that counts all reduces accepted -> PERSIST -> COMMIT -> JOB_COMMITTED (or JOB_BROKEN) ->
@@ -29,7 +30,13 @@
 
 #include "base/error.h"
 
-enum sched_kind { SCHED_CHECK, SCHED_MAP, SCHED_REDUCE }; /* as TaskKind on the wire */
+enum sched_kind { /* as TaskKind on the wire */
+                  SCHED_CHECK,
+                  SCHED_MAP,
+                  SCHED_REDUCE,
+                  SCHED_SAMPLE, /* once, before the maps, where the plan asks for it */
+                  SCHED_KINDS
+};
 
 /* An attempt of a task: what every message about work is keyed by. Attempts count from 1. */
 struct sched_attempt {
@@ -41,8 +48,9 @@ struct sched_attempt {
 
 enum sched_event_type {
     EVENT_JOB_SUBMITTED, /* job */
-    EVENT_JOB_PLANNED, /* job, maps, reduces (maps may be 0: then reduces write empty parts) */
-    EVENT_JOB_BROKEN,  /* job, code: planning or committing failed */
+    EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts),
+                            sample */
+    EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
     EVENT_JOB_COMMITTED, /* job */
     EVENT_JOB_CANCELLED, /* job */
     EVENT_WORKER_JOINED, /* worker, threads */
@@ -58,6 +66,7 @@ struct sched_event {
     uint64_t worker; /* an incarnation: never used twice */
     uint32_t threads;
     uint32_t maps, reduces;
+    bool sample; /* no map goes before a SAMPLE task is accepted */
     struct sched_attempt attempt;
     enum error_code code;
     bool blamed;       /* the task is the cause of the failure */

@@ -41,6 +41,7 @@ enum job_phase {
     JOB_SUBMITTING, /* until it is persisted */
     JOB_CHECKING,
     JOB_PLANNING,
+    JOB_SAMPLING,
     JOB_MAPPING,  /* maps_left > 0 */
     JOB_REDUCING, /* maps may be made again in between */
     JOB_COMMITTING,
@@ -59,12 +60,13 @@ struct job {
     enum job_phase phase;
     enum sched_state state;
     uint64_t gate; /* nothing of the job is assigned before this sequence is persisted */
-    struct task check;
+    struct task check, sample;
+    bool sampled; /* the plan asks for a sample */
     struct task *maps, *reduces;
     uint32_t map_count, reduce_count, maps_done, reduces_done;
     struct heap pending[2]; /* maps; reduces */
     struct heap lonely[2];  /* those that must run alone */
-    bool check_pending;
+    struct task *prelude;   /* CHECK or SAMPLE, while it is pending; NULL: neither is */
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
     uint64_t age;        /* counts accepted maps, those made again too */
@@ -79,9 +81,9 @@ struct job {
 struct worker {
     uint64_t id;
     uint32_t threads;
-    uint32_t whole;                 /* CHECK and MAP attempts held: each takes all threads */
-    uint32_t single;                /* REDUCE attempts held: each takes one */
-    bool alone;                     /* holds an attempt that must be alone */
+    uint32_t whole;  /* CHECK, SAMPLE and MAP attempts held: each takes all threads */
+    uint32_t single; /* REDUCE attempts held: each takes one */
+    bool alone;      /* holds an attempt that must be alone */
     struct task *running, *outputs; /* lists of attempts held, of accepted maps */
     struct worker *prev, *next;     /* in `list` */
     struct worker_list *list;
@@ -120,7 +122,7 @@ void gate_open(struct sched *sched, uint64_t sequence);
 
 /* job.c */
 void job_submit(struct sched *sched, uint64_t id);
-void job_planned(struct sched *sched, struct job *job, uint32_t maps, uint32_t reduces);
+void job_planned(struct sched *sched, struct job *job, const struct sched_event *event);
 void job_broken(struct sched *sched, struct job *job, enum error_code code);
 void job_committed(struct sched *sched, struct job *job);
 void job_cancelled(struct sched *sched, struct job *job);

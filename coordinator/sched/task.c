@@ -21,6 +21,8 @@ struct task *task_find(const struct sched *sched, const struct sched_attempt *at
         return NULL;
     if (attempt->kind == SCHED_CHECK)
         return attempt->task ? NULL : &job->check;
+    if (attempt->kind == SCHED_SAMPLE)
+        return attempt->task || !job->sampled ? NULL : &job->sample;
     if (attempt->kind == SCHED_MAP)
         return attempt->task < job->map_count ? &job->maps[attempt->task] : NULL;
     if (attempt->kind == SCHED_REDUCE)
@@ -54,8 +56,8 @@ void task_ready(struct task *task)
     struct job *job = task->job;
 
     task->state = TASK_PENDING;
-    if (task->kind == SCHED_CHECK)
-        job->check_pending = true;
+    if (task->kind == SCHED_CHECK || task->kind == SCHED_SAMPLE)
+        job->prelude = task;
     else
         heap_push(task->alone ? &job->lonely[task->kind == SCHED_REDUCE]
                               : &job->pending[task->kind == SCHED_REDUCE],
@@ -183,6 +185,9 @@ void task_done(struct sched *sched, const struct sched_event *event)
             task->job->gate = sequence;
     } else if (task->kind == SCHED_REDUCE) {
         task->job->reduces_done++;
+    } else if (task->kind == SCHED_SAMPLE) {
+        /* Parts are cut where it says: no map may go by it before it is sure to count. */
+        task->job->gate = sequence;
     }
     job_advance(sched, task->job);
 }

@@ -20,6 +20,8 @@ uint32_t partition_of(struct mr_bytes key, uint32_t parts)
 
 uint32_t partitioner_pick(const struct partitioner *partitioner, struct mr_bytes key)
 {
+    if (partitioner->range)
+        return range_pick(partitioner->range, key);
     if (partitioner->custom)
         return partitioner->custom(partitioner->task, key, partitioner->parts);
     return partition_of(key, partitioner->parts);

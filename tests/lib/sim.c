@@ -249,6 +249,10 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         if (action->attempt.kind == SCHED_MAP) {
             sim->jobs[action->job].holders[action->attempt.task] = action->worker;
             sim->jobs[action->job].versions[action->attempt.task]++;
+        } else if (action->attempt.kind == SCHED_SAMPLE) {
+            sim_count(sim, SIM_SAMPLES);
+            if (action->attempt.attempt > 1)
+                sim_count(sim, SIM_SAMPLES_AGAIN);
         }
         break;
     case ACTION_MAP_AGAIN:
@@ -350,8 +354,8 @@ static void done(struct sim *sim)
     for (uint64_t i = 1; i <= sim->worker_count; i++)
         free(sim->workers[i].attempts);
     for (uint64_t i = 1; i <= sim->job_count; i++) {
-        free(sim->jobs[i].failures_left[SCHED_MAP]);
-        free(sim->jobs[i].failures_left[SCHED_REDUCE]);
+        for (int kind = 0; kind < SCHED_KINDS; kind++)
+            free(sim->jobs[i].failures_left[kind]);
         free(sim->jobs[i].holders);
         free(sim->jobs[i].versions);
         free(sim->jobs[i].complained);

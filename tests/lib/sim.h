@@ -47,6 +47,8 @@
     X(WAITS_WORKER, "waits for a worker")                           \
     X(WAITS_SIGHT, "waits for a worker that sees")                  \
     X(WAITS_TURN, "waits for a turn")                               \
+    X(SAMPLES, "samples accepted")                                  \
+    X(SAMPLES_AGAIN, "of them later attempts")                      \
     X(MAPS_AGAIN, "maps made again")                                \
     X(CANCELS, "cancels")                                           \
     X(PLANS_BROKEN, "plans broken")                                 \

@@ -204,7 +204,8 @@ static void submit(struct sim *sim, uint64_t id)
 
     if (one_in(sim, 4))
         job->badness = (enum sim_badness)sim_between(sim, BAD_BLAMED, BAD_OUTPUT);
-    job->bad.kind = (enum sched_kind)rng_below(&sim->rng, 3);
+    job->bad.kind = (enum sched_kind)rng_below(&sim->rng, SCHED_KINDS);
+    job->sampled = one_in(sim, 3);
     job->plan_breaks = one_in(sim, 20);
     job->commit_breaks = one_in(sim, 20);
     if (one_in(sim, 2))
@@ -262,17 +263,21 @@ static void size_job(struct sim *sim, struct sim_job *job)
         job->badness = NOT_BAD;
     else if (job->badness == BAD_OUTPUT)
         job->bad.kind = SCHED_MAP;
+    if (job->bad.kind == SCHED_SAMPLE && !job->sampled)
+        job->bad.kind = SCHED_MAP;
     if (job->bad.kind == SCHED_MAP && !job->maps)
         job->bad.kind = SCHED_REDUCE;
-    if (job->bad.kind != SCHED_CHECK)
+    if (job->bad.kind == SCHED_MAP || job->bad.kind == SCHED_REDUCE)
         job->bad.task = (uint32_t)rng_below(
             &sim->rng, job->bad.kind == SCHED_MAP ? job->maps : job->reduces);
     job->holders = memory_zeroed(job->maps, sizeof *job->holders);
     job->versions = memory_zeroed(job->maps, sizeof *job->versions);
     job->complained = memory_zeroed(job->maps, sizeof *job->complained);
     job->last_complained = memory_zeroed(job->maps, sizeof *job->last_complained);
-    for (int kind = SCHED_MAP; kind <= SCHED_REDUCE; kind++) {
-        uint32_t count = kind == SCHED_MAP ? job->maps : job->reduces;
+    for (int kind = SCHED_MAP; kind < SCHED_KINDS; kind++) {
+        uint32_t count = kind == SCHED_MAP      ? job->maps
+                         : kind == SCHED_REDUCE ? job->reduces
+                                                : 1;
 
         job->failures_left[kind] = memory_zeroed(count, 1);
         for (uint32_t i = 0; i < count; i++)
@@ -294,6 +299,7 @@ void sim_plan(struct sim *sim, uint64_t id)
         size_job(sim, job);
         event.maps = job->maps;
         event.reduces = job->reduces;
+        event.sample = job->sampled;
     }
     sim_event_later(sim, sim_between(sim, 0, 50 * MS), &event);
 }

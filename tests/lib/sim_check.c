@@ -51,7 +51,7 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
         break;
     case SCHED_RECORD_PLANNED:
         job->planned_at = job->barrier = after;
-        if (job->counts[SCHED_MAP])
+        if (job->counts[SCHED_MAP] || job->counts[SCHED_SAMPLE])
             return;
         job->said_maps_done = true;
         action.type = ACTION_MAPS_DONE;
@@ -62,8 +62,9 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
         action.worker = record->worker;
         action.attempt = record->attempt;
         model_owe(model, after, &action);
-        if (record->attempt.kind == SCHED_MAP &&
-            job->accepted[SCHED_MAP] == job->counts[SCHED_MAP])
+        if (record->attempt.kind == SCHED_SAMPLE ||
+            (record->attempt.kind == SCHED_MAP &&
+             job->accepted[SCHED_MAP] == job->counts[SCHED_MAP]))
             job->barrier = after;
         if (job->said_maps_done || job->accepted[SCHED_MAP] < job->counts[SCHED_MAP])
             return;
@@ -157,6 +158,12 @@ static const char *not_yet(struct model *model, const struct model_job *job,
         return "the plan is not on disk";
     if (task->lost > model->persisted)
         return "the loss of its output is not on disk";
+    if (kind == SCHED_SAMPLE)
+        return NULL;
+    if (job->counts[SCHED_SAMPLE] && !job->sample.answered)
+        return "the sample is missing";
+    if (job->sample.sequence > model->persisted)
+        return "the acceptance of the sample is not on disk";
     if (kind == SCHED_MAP)
         return NULL;
     for (uint32_t i = 0; i < job->counts[SCHED_MAP]; i++) {
@@ -183,7 +190,7 @@ static const char *no_room(const struct model *model, const struct model_worker 
         return "what must be alone is not";
     if (kind == SCHED_REDUCE ? worker->whole > 0 : worker->single > 0)
         return "the worker does something of another kind";
-    if (kind == SCHED_CHECK && held)
+    if ((kind == SCHED_CHECK || kind == SCHED_SAMPLE) && held)
         return "the worker is busy";
     if (kind == SCHED_REDUCE ? worker->single > worker->threads : worker->whole > 1)
         return "the worker has one in hand already";

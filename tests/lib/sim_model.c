@@ -72,7 +72,7 @@ struct model_task *model_task(struct model *model, const struct sched_attempt *a
 {
     struct model_job *job = model_job(model, attempt->job);
 
-    if (!job || (unsigned)attempt->kind > SCHED_REDUCE ||
+    if (!job || (unsigned)attempt->kind >= SCHED_KINDS ||
         attempt->task >= job->counts[attempt->kind])
         return NULL;
     return &job->tasks[attempt->kind][attempt->task];
@@ -188,6 +188,8 @@ static void planned(struct model *model, const struct sched_event *event)
     job->counts[SCHED_REDUCE] = job->waiting[SCHED_REDUCE] = event->reduces;
     job->tasks[SCHED_MAP] = memory_zeroed(event->maps, sizeof(struct model_task));
     job->tasks[SCHED_REDUCE] = memory_zeroed(event->reduces, sizeof(struct model_task));
+    job->tasks[SCHED_SAMPLE] = &job->sample;
+    job->counts[SCHED_SAMPLE] = job->waiting[SCHED_SAMPLE] = event->sample;
     want_record(model, SCHED_RECORD_PLANNED, event->job, NULL, 0);
 }
 
@@ -313,7 +315,7 @@ static void exclude(struct model *model, const struct sched_event *event)
     job->blind[event->worker] = true;
     job->blind_count++;
     model->tally.excluded++;
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < SCHED_KINDS; kind++)
         for (uint32_t i = 0; i < job->counts[kind]; i++)
             model->tally.held += job->tasks[kind][i].runs_on == event->worker;
 }
@@ -382,7 +384,7 @@ static void lost(struct model *model, uint64_t id)
     for (uint64_t j = 0; j < MODEL_JOBS; j++) {
         struct model_job *job = model->jobs[j];
 
-        for (int kind = 0; job && kind < 3; kind++)
+        for (int kind = 0; job && kind < SCHED_KINDS; kind++)
             for (uint32_t i = 0; i < job->counts[kind]; i++) {
                 struct sched_attempt attempt = {j, (enum sched_kind)kind, i, 0};
                 struct model_task *task = &job->tasks[kind][i];
@@ -450,13 +452,14 @@ static void understand(struct model *model, const struct sched_event *event)
 /* No worker may stand idle while there is something that it could do. */
 static void check_nobody_idles(struct model *model, uint64_t id, const struct model_job *job)
 {
-    bool maps_done = job->planned && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP];
+    bool sampled = job->planned && job->accepted[SCHED_SAMPLE] == job->counts[SCHED_SAMPLE];
+    bool maps_done = sampled && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP];
 
     if (job->ended || job->committing || job->barrier > model->persisted)
         return;
     if (model->idle &&
-        (job->waiting[SCHED_CHECK] || job->waiting[SCHED_MAP] ||
-         (maps_done && job->waiting[SCHED_REDUCE])) &&
+        (job->waiting[SCHED_CHECK] || job->waiting[SCHED_SAMPLE] ||
+         (sampled && job->waiting[SCHED_MAP]) || (maps_done && job->waiting[SCHED_REDUCE])) &&
         model_seeing(model, job, model_is_idle))
         model_complain(model, "workers idle while tasks of job %" PRIu64 " wait", id);
     if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely &&

@@ -23,8 +23,8 @@ struct model_job {
     enum sched_state state;
     enum error_code code;
     struct sched_attempt cause;
-    struct model_task check, *tasks[3]; /* by kind */
-    uint32_t counts[3], accepted[3], waiting[3];
+    struct model_task check, sample, *tasks[SCHED_KINDS]; /* by kind */
+    uint32_t counts[SCHED_KINDS], accepted[SCHED_KINDS], waiting[SCHED_KINDS];
     uint32_t lonely; /* of the waiting reduces, those that must be alone */
     uint32_t running;
     uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */

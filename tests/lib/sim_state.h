@@ -58,11 +58,11 @@ enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT, BAD_OUTPUT };
 struct sim_job {
     enum sim_badness badness;
     struct sched_attempt bad; /* which task */
-    bool plan_breaks, commit_breaks, cancelled, finished;
+    bool plan_breaks, commit_breaks, cancelled, finished, sampled;
     uint32_t hidden; /* from so many workers in a thousand */
     uint32_t maps, reduces;
-    uint8_t *failures_left[3]; /* by kind and task: blamed failures still to come */
-    uint64_t *holders;         /* by map: who holds the output */
+    uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
+    uint64_t *holders;                   /* by map: who holds the output */
     uint32_t *versions,
         *complained; /* by map: accepted so often; complained of so many versions */
     uint32_t *last_complained;

@@ -51,6 +51,16 @@ static inline struct sched_event planned(uint64_t job, uint32_t maps, uint32_t r
         .type = EVENT_JOB_PLANNED, .job = job, .maps = maps, .reduces = reduces};
 }
 
+/* A plan that asks for a sample first. */
+static inline struct sched_event planned_with_sample(uint64_t job, uint32_t maps,
+                                                     uint32_t reduces)
+{
+    struct sched_event event = planned(job, maps, reduces);
+
+    event.sample = true;
+    return event;
+}
+
 static inline struct sched_event broken(uint64_t job, enum error_code code)
 {
     return (struct sched_event){.type = EVENT_JOB_BROKEN, .job = job, .code = code};
@@ -85,6 +95,11 @@ static inline struct sched_event persisted(uint64_t sequence)
 static inline struct sched_attempt check_of(uint64_t job, uint32_t attempt)
 {
     return (struct sched_attempt){job, SCHED_CHECK, 0, attempt};
+}
+
+static inline struct sched_attempt sample_of(uint64_t job, uint32_t attempt)
+{
+    return (struct sched_attempt){job, SCHED_SAMPLE, 0, attempt};
 }
 
 static inline struct sched_attempt map_of(uint64_t job, uint32_t task, uint32_t attempt)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const kinds[] = {"check", "map", "reduce"};
+static const char *const kinds[SCHED_KINDS] = {"check", "map", "reduce", "sample"};
 static const char *const states[] = {"running", "done", "failed", "cancelled"};
 static const char *const records[] = {"submitted", "planned",    "accepted",
                                       "lost",      "committing", "finished"};
@@ -15,7 +15,8 @@ struct attempt_text {
 static struct attempt_text words(const struct sched_attempt *attempt)
 {
     struct attempt_text out;
-    const char *kind = (unsigned)attempt->kind < 3 ? kinds[attempt->kind] : "nonsense";
+    const char *kind =
+        (unsigned)attempt->kind < SCHED_KINDS ? kinds[attempt->kind] : "nonsense";
 
     snprintf(out.text, sizeof out.text, "%" PRIu64 "/%s%" PRIu32 ".%" PRIu32, attempt->job,
              kind, attempt->task, attempt->attempt);
@@ -98,8 +99,8 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         snprintf(text, size, "submitted %" PRIu64, event->job);
         break;
     case EVENT_JOB_PLANNED:
-        snprintf(text, size, "planned %" PRIu64 ": %" PRIu32 " maps, %" PRIu32 " reduces",
-                 event->job, event->maps, event->reduces);
+        snprintf(text, size, "planned %" PRIu64 ": %s%" PRIu32 " maps, %" PRIu32 " reduces",
+                 event->job, event->sample ? "a sample, " : "", event->maps, event->reduces);
         break;
     case EVENT_JOB_BROKEN:
         snprintf(text, size, "broken %" PRIu64 " %s", event->job, error_name(event->code));

@@ -100,6 +100,16 @@ static bool is_map(const struct sched_action *action)
     return action->attempt.kind == SCHED_MAP;
 }
 
+static bool is_sample(const struct sched_action *action)
+{
+    return action->attempt.kind == SCHED_SAMPLE;
+}
+
+static bool is_sampled(const struct sched_action *action)
+{
+    return action->record == SCHED_RECORD_ACCEPTED && is_sample(action);
+}
+
 static bool is_first_map(const struct sched_action *action)
 {
     return is_map(action) && action->attempt.attempt == 1;
@@ -169,6 +179,14 @@ static void to_first_check(struct sched_action *action)
 {
     *action = (struct sched_action){
         .type = ACTION_ASSIGN, .job = action->job, .attempt = {action->job, SCHED_CHECK, 0, 1}};
+}
+
+static void to_first_map(struct sched_action *action)
+{
+    *action = (struct sched_action){.type = ACTION_ASSIGN,
+                                    .job = action->job,
+                                    .worker = action->worker,
+                                    .attempt = {action->job, SCHED_MAP, 0, 1}};
 }
 
 static void to_reduce(struct sched_action *action)
@@ -347,6 +365,10 @@ static void the_model_sees_through_false_assignments(void **state)
         {"the submission is not on disk: assign", ACTION_PERSIST, is_submission, ADD,
          to_first_check},
         {"the plan is not on disk: assign", ACTION_PERSIST, is_plan, ADD, to_first_reduce},
+        {"the sample is missing: assign", ACTION_ASSIGN, is_sample, CHANGE, to_first_map},
+        {"the acceptance of the sample is not on disk: assign", ACTION_PERSIST, is_sampled, ADD,
+         to_first_map},
+        {"the task runs already: assign", ACTION_ASSIGN, is_sample, REPEAT, NULL},
         {"assign w", ACTION_FINISHED, is_done, ADD, to_first_check},
         {"the worker has one in hand already: assign", ACTION_ASSIGN, is_map, HEAP, NULL},
         {"the worker does not see the job's files: assign", ACTION_ASSIGN, NULL, BLIND, NULL},
@@ -398,6 +420,7 @@ static void the_model_misses_what_was_left_out(void **state)
         {"missing: accepted", ACTION_ACCEPTED, NULL, DROP, NULL},
         {"missing: failure", ACTION_FAILURE, NULL, DROP, NULL},
         {"missing: map again", ACTION_MAP_AGAIN, NULL, DROP, NULL},
+        {"missing: accepted", ACTION_ACCEPTED, is_sample, DROP, NULL},
         {"missing: maps done", ACTION_MAPS_DONE, NULL, DROP, NULL},
         {"missing: commit", ACTION_COMMIT, NULL, DROP, NULL},
         {"missing: finished", ACTION_FINISHED, NULL, DROP, NULL},

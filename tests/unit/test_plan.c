@@ -192,6 +192,115 @@ static void ten_thousand_small_files_share_splits(void **state)
     free(sizes);
 }
 
+/* What a sample looks at: in order, within the files, no byte twice, no more than a message
+ * holds. */
+static void expect_sample(const struct plan *plan)
+{
+    uint64_t position = 0, end = 0, start = 0;
+    size_t paths = 0;
+    uint32_t file = 0;
+
+    assert_in_range(plan->sample_count, 1, 4096);
+    for (size_t i = 0; i < plan->sample_count; i++) {
+        const struct extent *extent = &plan->sample[i];
+
+        for (; file < extent->file; file++)
+            start += plan->files.items[file].size;
+        assert_int_equal(file, extent->file);
+        assert_true(extent->length > 0);
+        assert_true(extent->offset + extent->length <= plan->files.items[file].size);
+        position = start + extent->offset;
+        assert_true(position >= end);
+        end = position + extent->length;
+        paths += strlen(plan->files.items[file].path) + 32;
+    }
+    assert_true(paths <= 512 << 10);
+}
+
+static uint64_t sampled(const struct plan *plan)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < plan->sample_count; i++)
+        bytes += plan->sample[i].length;
+    return bytes;
+}
+
+static void a_sample_is_spread_over_all_files_whatever_their_sizes(void **state)
+{
+    struct rng rng = {12};
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        uint64_t sizes[40], unit = UINT64_C(1) << rng_below(&rng, 34);
+        size_t n = 1 + rng_below(&rng, 39);
+        struct plan plan;
+
+        for (size_t i = 0; i < n; i++)
+            sizes[i] = rng_below(&rng, 3) ? 1 + rng_below(&rng, unit) : 0;
+        sizes[rng_below(&rng, n)] = unit;
+        plan = plan_of(sizes, n, 2 + (uint32_t)rng_below(&rng, 3000));
+        plan_sample(&plan);
+        expect_sample(&plan);
+        /* 64 pieces at least, and of a small input all. */
+        if (plan.bytes < UINT64_C(2) << 20)
+            assert_int_equal(sampled(&plan), plan.bytes);
+        else
+            assert_in_range(sampled(&plan), UINT64_C(1) << 20, UINT64_C(64) << 20);
+        plan_done(&plan);
+    }
+}
+
+static void a_sample_of_a_hundred_thousand_small_files_fits_into_a_message(void **state)
+{
+    enum { FILES = 100000 };
+    uint64_t *sizes = memory_new(FILES * sizeof *sizes);
+    struct plan plan;
+
+    (void)state;
+    for (int i = 0; i < FILES; i++)
+        sizes[i] = 100;
+    plan = plan_of(sizes, FILES, 8);
+    plan_sample(&plan);
+    expect_sample(&plan);
+    assert_true(plan.sample_count > 2000);
+    assert_true(plan.sample[plan.sample_count - 1].file > FILES / 100 * 98);
+    plan_done(&plan);
+    free(sizes);
+}
+
+/* Paths of 4 KiB leave room for few pieces, which are spread as well. */
+static void a_sample_of_files_with_long_paths_fits_into_a_message(void **state)
+{
+    uint64_t sizes[500];
+    struct plan plan;
+
+    (void)state;
+    for (int i = 0; i < 500; i++)
+        sizes[i] = 1 << 20;
+    plan = plan_of(sizes, 500, 100);
+    for (int i = 0; i < 500; i++) {
+        free(plan.files.items[i].path);
+        plan.files.items[i].path = memory_format("/%04000d", i);
+    }
+    plan_sample(&plan);
+    expect_sample(&plan);
+    assert_true(plan.sample_count > 100);
+    assert_true(plan.sample[plan.sample_count - 1].file > 490);
+    plan_done(&plan);
+}
+
+static void an_empty_input_has_no_sample(void **state)
+{
+    const uint64_t sizes[] = {0, 0};
+    struct plan plan = plan_of(sizes, 2, 8);
+
+    (void)state;
+    plan_sample(&plan);
+    assert_int_equal(plan.sample_count, 0);
+    plan_done(&plan);
+}
+
 static void the_number_of_parts_follows_the_input_alone(void **state)
 {
     char *folder = sample_tree();
@@ -267,6 +376,10 @@ int main(void)
         cmocka_unit_test(what_cannot_be_an_input_is_named),
         cmocka_unit_test(splits_cover_every_byte_once_whatever_the_sizes),
         cmocka_unit_test(ten_thousand_small_files_share_splits),
+        cmocka_unit_test(a_sample_is_spread_over_all_files_whatever_their_sizes),
+        cmocka_unit_test(a_sample_of_a_hundred_thousand_small_files_fits_into_a_message),
+        cmocka_unit_test(a_sample_of_files_with_long_paths_fits_into_a_message),
+        cmocka_unit_test(an_empty_input_has_no_sample),
         cmocka_unit_test(the_number_of_parts_follows_the_input_alone),
         cmocka_unit_test(a_range_is_as_large_as_the_file_of_its_numbers),
         cmocka_unit_test(files_that_cannot_be_of_the_format_are_named),

@@ -89,7 +89,8 @@ static void child_failed_task(struct agent *agent, struct child *child,
 static bool is_whole(const Mr__TaskDone *done)
 {
     return (done->kind != MR__TASK_KIND__CHECK || done->description) &&
-           (done->kind != MR__TASK_KIND__MAP || done->output);
+           (done->kind != MR__TASK_KIND__MAP || done->output) &&
+           (done->kind != MR__TASK_KIND__SAMPLE || done->ranges);
 }
 
 /* A reducer needs its part of runs that it cannot open. False when that cannot even be begun.

@@ -24,23 +24,33 @@ char *jobs_folder(const struct agent *agent, uint64_t job)
     return memory_format("%s/%012" PRIx64, agent->options.scratch, job);
 }
 
-/* Makes `child` the job's executor: tells it all that the coordinator told us. */
-static int bind_child(struct agent *agent, struct child *child, struct known_job *job,
-                      struct error *err)
+/* Announces the job to an executor. */
+static int open_at(struct agent *agent, struct child *child, const struct known_job *job,
+                   struct error *err)
 {
     cleanup_free char *folder = jobs_folder(agent, job->id);
     Mr__JobOpen open = *job->open;
 
-    if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
     open.scratch = bytes_of(folder);
     open.threads = agent->options.threads;
     open.memory = agent->options.memory;
     open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
+    return channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err);
+}
+
+/* Makes `child` the job's executor: tells it all that the coordinator told us. */
+static int bind_child(struct agent *agent, struct child *child, struct known_job *job,
+                      struct error *err)
+{
+    cleanup_free char *folder = jobs_folder(agent, job->id);
+    const Mr__JobSpec *spec = job->open->spec;
+
+    if (mkdir(folder, 0700) && errno != EEXIST)
+        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
     child->job = job->id;
-    child->task_timeout = open.spec && open.spec->task_timeout ? open.spec->task_timeout : 600;
-    if (channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err))
+    child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : 600;
+    if (open_at(agent, child, job, err))
         return -1;
     for (size_t i = 0; i < job->output_count; i++)
         if (channel_send(&child->channel, FRAME_MAP_OUTPUTS, &job->outputs[i]->base, err))
@@ -164,6 +174,22 @@ void jobs_piece(struct agent *agent, const Mr__Blob *piece)
     }
 }
 
+/* Said again, once the ranges of its parts are known: its executor is told as well. */
+static void open_again(struct agent *agent, struct known_job *job, Mr__JobOpen *open)
+{
+    struct child *child = children_find(agent, job->id);
+    struct error ignored;
+
+    if (!open->ranges || job->open->ranges) {
+        frame_free(&open->base);
+        return;
+    }
+    frame_free(&job->open->base);
+    job->open = open;
+    if (child)
+        open_at(agent, child, job, &ignored);
+}
+
 /* Takes over the message. */
 void jobs_open(struct agent *agent, Mr__JobOpen *open)
 {
@@ -174,9 +200,7 @@ void jobs_open(struct agent *agent, Mr__JobOpen *open)
         return;
     }
     if (job) {
-        /* Said again once the job is planned: the executor that runs already knows what it
-         * needs. */
-        frame_free(&open->base);
+        open_again(agent, job, open);
         return;
     }
     memory_reserve(&agent->jobs, &agent->job_capacity, agent->job_count + 1,

@@ -111,7 +111,6 @@ static int check_reserved(const struct mr_job *job, struct error *err)
         {"side_files", job->side_files != NULL},
         {"outputs", job->outputs != NULL},
         {"inputs", job->inputs != NULL},
-        {"flags = MR_TOTAL_ORDER", (job->flags & MR_TOTAL_ORDER) != 0},
         {"input = MR_RECORDS", job->input == MR_RECORDS},
         {"key", job->key != MR_DEFAULT && job->key != MR_BYTES},
     };
@@ -145,6 +144,11 @@ static int check_enums(const struct mr_job *job, struct error *err)
         return error_set(err, ERROR_OBJECT, "the job's .name is missing, or longer than %d",
                          LIMIT_NAME);
     return 0;
+}
+
+static bool is_ordered(const struct mr_job *job)
+{
+    return job->flags & MR_TOTAL_ORDER;
 }
 
 static bool is_floating(enum mr_fold fold)
@@ -189,7 +193,7 @@ static int settle_types(struct host *host, struct error *err)
 
     host->value = job->value ? job->value : host->fold.lanes ? folded : MR_BYTES;
     host->output = job->output ? job->output : host->value;
-    host->map_only = !job->reduce && !host->fold.lanes;
+    host->map_only = !job->reduce && !host->fold.lanes && !is_ordered(job);
     if (host->fold.lanes && host->value != folded)
         return error_set(err, ERROR_OBJECT, "the job's .value contradicts its fold");
     if (!job->reduce && host->output != host->value)
@@ -199,7 +203,12 @@ static int settle_types(struct host *host, struct error *err)
     if (job->group && (!job->reduce || host->fold.lanes))
         return error_set(err, ERROR_OBJECT,
                          "the job sets .group, which is for a .reduce without a fold");
-    if (host->map_only && (job->combine || job->partition))
+    if (is_ordered(job) && job->partition)
+        return error_set(
+            err, ERROR_OBJECT,
+            "the job sets .partition and MR_TOTAL_ORDER, which asks for parts that "
+            "are ranges of keys: one of them is enough");
+    if (!job->reduce && !host->fold.lanes && (job->combine || job->partition))
         return error_set(err, ERROR_OBJECT, "the job sets .%s, but has no .reduce and no fold",
                          job->combine ? "combine" : "partition");
     host->value_width = host->fold.lanes          ? 8 * host->fold.lanes
@@ -285,6 +294,17 @@ int host_load(struct host *host, struct error *err)
     return 0;
 }
 
+int host_set_ranges(struct host *host, const Mr__Ranges *ranges, struct error *err)
+{
+    struct mr_bytes prefix = {(const char *)ranges->prefix.data, ranges->prefix.len};
+    cleanup_free struct mr_bytes *points = memory_new((ranges->n_points + 1) * sizeof *points);
+
+    for (size_t i = 0; i < ranges->n_points; i++)
+        points[i] =
+            (struct mr_bytes){(const char *)ranges->points[i].data, ranges->points[i].len};
+    return range_new(prefix, points, ranges->n_points, &host->range, err);
+}
+
 static ProtobufCBinaryData copy_text(const char *text)
 {
     ProtobufCBinaryData copy = {0};
@@ -348,6 +368,7 @@ Mr__Description *host_describe(const struct host *host)
     description->has_reduce = job->reduce != NULL;
     description->has_partition = job->partition != NULL;
     description->has_group = job->group != NULL;
+    description->total_order = is_ordered(job);
     for (uint32_t i = 0; i < host->fold.lanes; i++)
         description->inexact = description->inexact || host->fold.lane[i] == MR_SUM_F64;
     return description;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "flow/fold.h"
+#include "flow/range.h"
 #include "record/format.h"
 #include "wire/mr.pb-c.h"
 
@@ -23,6 +24,7 @@ struct host {
     enum output_format output_format;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
+    struct range *range; /* owned; of a job in total order, once its ranges are known */
     uint32_t counter_count;
     void *params;
 };
@@ -30,6 +32,9 @@ struct host {
 /* Loads the object of host->open, checks its constant field by field, binds the parameters.
  * Runs the object's constructors: user code. */
 int host_load(struct host *host, struct error *err);
+
+/* Takes the ranges of the parts over from an announcement. Nothing runs that needs them. */
+int host_set_ranges(struct host *host, const Mr__Ranges *ranges, struct error *err);
 
 /* What the job says of itself; free with mr__description__free_unpacked. */
 Mr__Description *host_describe(const struct host *host);

@@ -132,6 +132,18 @@ static void run_reduces(struct executor *executor, Mr__Assign *first)
     }
 }
 
+/* Without the ranges that the others go by the parts would not fit together. */
+static int check_ranges(const struct host *host, struct error *err)
+{
+    size_t points = host->open->parts - 1UL;
+
+    if (!(host->job.flags & MR_TOTAL_ORDER) || !points)
+        return 0;
+    if (!host->range || range_points(host->range) != points)
+        return error_set(err, ERROR_INTERNAL, "the ranges of the parts were not told");
+    return 0;
+}
+
 static void work(struct executor *executor)
 {
     for (;;) {
@@ -146,7 +158,12 @@ static void work(struct executor *executor)
             run_reduces(executor, task);
             continue;
         } else if (task->kind == MR__TASK_KIND__MAP) {
-            map_run(executor, task);
+            if (check_ranges(&executor->host, &err))
+                work_failed(executor, task, &err, 0);
+            else
+                map_run(executor, task);
+        } else if (task->kind == MR__TASK_KIND__SAMPLE) {
+            sample_run(executor, task);
         } else {
             check_run(executor, task);
         }
@@ -191,16 +208,28 @@ static void keep_outputs(struct executor *executor, const Mr__MapOutputs *messag
     pthread_mutex_unlock(&executor->lock);
 }
 
+/* The first announcement is kept whole; the one that comes with the ranges adds them. Tasks
+ * that follow an announcement see it: both go through the queue's lock. */
+static void opened(struct executor *executor, Mr__JobOpen *open)
+{
+    struct host *host = &executor->host;
+    struct error err;
+
+    /* Ranges that make no sense are missed by the first map. */
+    if (open->ranges && !host->range)
+        host_set_ranges(host, open->ranges, &err);
+    if (host->open)
+        frame_free(&open->base);
+    else
+        host->open = open;
+}
+
 static void receive(struct executor *executor, enum frame_type type, ProtobufCMessage *message)
 {
     switch (type) {
     case FRAME_JOB_OPEN:
-        /* Before the first task, which the working thread waits for. */
-        if (!executor->host.open) {
-            executor->host.open = (Mr__JobOpen *)message;
-            return;
-        }
-        break;
+        opened(executor, (Mr__JobOpen *)message);
+        return;
     case FRAME_ASSIGN:
         queue_put(&executor->queue, (Mr__Assign *)message);
         return;

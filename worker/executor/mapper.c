@@ -19,6 +19,7 @@
 #include "store/expand.h"
 #include "wire/bytes.h"
 #include "worker/executor/fault.h"
+#include "worker/executor/mapper.h"
 #include "worker/executor/work.h"
 
 struct chunk {
@@ -62,14 +63,7 @@ static void cut_chunks(struct map_task *map)
     }
 }
 
-/* The file that a thread reads; consecutive chunks are mostly of one file. */
-struct open_file {
-    int fd;
-    uint32_t extent;
-    char *path;
-};
-
-static void close_file(struct open_file *file)
+void open_file_close(struct open_file *file)
 {
     if (file->fd >= 0)
         close(file->fd);
@@ -84,7 +78,7 @@ static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_
 
     if (file->fd >= 0 && file->extent == index)
         return 0;
-    close_file(file);
+    open_file_close(file);
     file->extent = index;
     file->path = memory_format("%.*s", (int)extent->path.len, (const char *)extent->path.data);
     if (expand_is_range(file->path))
@@ -167,40 +161,50 @@ static size_t container_bytes(const struct thread *thread)
 }
 
 static int read_chunk(struct thread *thread, const struct open_file *file,
-                      const Mr__Extent *extent, const struct chunk *chunk,
+                      const Mr__Extent *extent, uint64_t offset, uint64_t length,
                       struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err)
 {
     if (file->fd < 0) /* a range */
-        return fixed_numbers(&thread->lines, extent->file_size / FIXED_NUMBER, chunk->offset,
-                             chunk->length, ret_text, ret_offset, err);
+        return fixed_numbers(&thread->lines, extent->file_size / FIXED_NUMBER, offset, length,
+                             ret_text, ret_offset, err);
     return format_read(thread->host->input_format, &thread->lines,
-                       &(struct lines_file){file->fd, file->path, extent->file_size},
-                       chunk->offset, chunk->length, ret_text, ret_offset, err);
+                       &(struct lines_file){file->fd, file->path, extent->file_size}, offset,
+                       length, ret_text, ret_offset, err);
+}
+
+bool map_feed(struct thread *thread, struct open_file *file, const Mr__Extent *extent,
+              uint32_t index, uint64_t offset, uint64_t length)
+{
+    struct mr_bytes text;
+    uint64_t begin;
+    struct error err;
+
+    thread_phase(thread, SLOT_HOST);
+    if (open_extent(file, extent, index, &err) ||
+        read_chunk(thread, file, extent, offset, length, &text, &begin, &err)) {
+        thread_fail(thread, err.code, "%s", err.text);
+        return false;
+    }
+    thread->source.file = extent->file;
+    thread->source.path = file->path;
+    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
+    if (text.len)
+        map_text(thread, text, begin);
+    return text.len > 0;
 }
 
 static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file,
                       size_t i)
 {
     const struct chunk *chunk = &map->chunks[i];
-    const Mr__Extent *extent = map->assign->extents[chunk->extent];
     size_t before = container_bytes(thread);
-    struct mr_bytes text;
-    uint64_t offset;
-    struct error err;
 
-    thread_phase(thread, SLOT_HOST);
-    if (open_extent(file, extent, chunk->extent, &err) ||
-        read_chunk(thread, file, extent, chunk, &text, &offset, &err)) {
-        thread_fail(thread, err.code, "%s", err.text);
-        return;
-    }
-    thread->source.file = extent->file;
-    thread->source.path = file->path;
-    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
     if (thread->pairs)
         pairs_chunk(thread->pairs, i);
-    if (text.len)
-        map_text(thread, text, offset);
+    map_feed(thread, file, map->assign->extents[chunk->extent], chunk->extent, chunk->offset,
+             chunk->length);
+    if (thread->failed)
+        return;
     if (thread->sink == SINK_TEXT)
         thread_flush_text(thread);
     atomic_fetch_add(&map->bytes, container_bytes(thread) - before);
@@ -224,7 +228,7 @@ static void map_chunks(struct map_task *map, struct thread *thread)
             atomic_store(&map->failed, true);
     }
     thread_phase(thread, SLOT_IDLE);
-    close_file(&file);
+    open_file_close(&file);
     thread->source.path = "";
 }
 

@@ -181,6 +181,9 @@ static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes val
     case SINK_TEXT:
         emit_text(thread, key, value);
         break;
+    case SINK_SAMPLE:
+        sample_add(thread->sample, key);
+        break;
     case SINK_COMBINE:
         if (key.len != thread->values->key.len ||
             (key.len && memcmp(key.ptr, thread->values->key.ptr, key.len)))
@@ -224,8 +227,8 @@ static void op_emit_f64(struct mr_task *task, struct mr_bytes key, double value)
 static void emit_lanes(struct thread *thread, struct mr_bytes key, const void *lanes,
                        uint32_t n, enum mr_type type)
 {
-    bool any =
-        thread->sink == SINK_TEXT || thread->sink == SINK_PART || thread->sink == SINK_FOLD;
+    bool any = thread->sink == SINK_TEXT || thread->sink == SINK_PART ||
+               thread->sink == SINK_FOLD || thread->sink == SINK_SAMPLE;
 
     if (!n || n > MR_LANES_MAX || (n > 1 && !any))
         thread_fail(thread, ERROR_JOB, "a value of %u lanes cannot be emitted here", n);
@@ -388,8 +391,8 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     thread->set_up = thread->failed = thread->has_next = false;
     thread->source = (struct mr_source){.path = ""};
     thread->text = thread->text_end = NULL;
-    thread->partitioner =
-        (struct partitioner){host->open->parts, host->job.partition, &thread->task};
+    thread->partitioner = (struct partitioner){host->open->parts, host->job.partition,
+                                               &thread->task, host->range};
     memset(thread->counters, 0, sizeof thread->counters);
     thread->input_records = thread->input_bytes = thread->output_records = thread->groups = 0;
     thread->out_used = 0;

@@ -82,6 +82,24 @@ static int write_folded(struct reduce_task *reduce, struct error *err)
     return result;
 }
 
+/* The pairs of a job in total order that has neither fold nor reduce are the output, too. Runs
+ * do not tell a value that is empty from none at all: both are printed as none. */
+static int write_sorted(struct reduce_task *reduce, struct error *err)
+{
+    struct thread *thread = reduce->thread;
+    struct mr_bytes key, value;
+    int result;
+
+    while ((result = merge_next(thread->merge, &key, &value, err)) > 0) {
+        if (!value.len)
+            value.ptr = NULL;
+        if (part_pair(thread->part, key, value, reduce->host->output, err))
+            return -1;
+        thread->output_records++;
+    }
+    return result;
+}
+
 /* The group's key is kept aside: its record's memory is reused as values are read. */
 static struct mr_bytes keep_key(struct thread *thread, struct mr_bytes key)
 {
@@ -138,11 +156,13 @@ static int reduce_groups(struct reduce_task *reduce, struct error *err)
 
 static int reduce_merged(struct reduce_task *reduce, struct error *err)
 {
+    const struct host *host = reduce->host;
     int result = open_merge(reduce, err);
 
     if (!result)
-        result =
-            reduce->host->job.reduce ? reduce_groups(reduce, err) : write_folded(reduce, err);
+        result = host->job.reduce   ? reduce_groups(reduce, err)
+                 : host->fold.lanes ? write_folded(reduce, err)
+                                    : write_sorted(reduce, err);
     if (reduce->thread->merge)
         reduce->totals = merge_totals(reduce->thread->merge);
     merge_close(reduce->thread->merge);

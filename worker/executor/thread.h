@@ -13,6 +13,7 @@
 #include "flow/merge.h"
 #include "flow/pairs.h"
 #include "flow/partition.h"
+#include "flow/sample.h"
 #include "record/lines.h"
 #include "wire/slots.h"
 #include "worker/executor/host.h"
@@ -24,6 +25,7 @@ enum sink {
     SINK_FOLD,    /* map, with a fold */
     SINK_PAIRS,   /* map, without */
     SINK_TEXT,    /* map of a map-only job */
+    SINK_SAMPLE,  /* map, of which only the keys count */
     SINK_COMBINE, /* combine */
     SINK_PART,    /* reduce */
 };
@@ -53,6 +55,7 @@ struct thread {
     const char *text, *text_end; /* the input in hand: keys inside it are padded */
     struct aggregate *table;
     struct pairs *pairs;
+    struct sample *sample;
     struct partitioner partitioner;
     char *out; /* SINK_TEXT: output of the chunk, not yet handed over */
     size_t out_used, out_capacity;

@@ -1,5 +1,5 @@
-/* The executor's work: one attempt at a time of CHECK and MAP, on all threads; REDUCE attempts
- * one a thread. */
+/* The executor's work: one attempt at a time of CHECK, SAMPLE and MAP, on all threads; REDUCE
+ * attempts one a thread. */
 #ifndef EXECUTOR_WORK_H
 #define EXECUTOR_WORK_H
 
@@ -43,6 +43,7 @@ int work_load(struct executor *executor, const Mr__Assign *assign, struct error 
 
 /* Do an attempt and report it. reduce_run is called on the thread's own OpenMP thread. */
 void map_run(struct executor *executor, const Mr__Assign *assign);
+void sample_run(struct executor *executor, const Mr__Assign *assign);
 void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assign *assign);
 
 /* Sends to the agent, from any thread; without one the process ends. */

@@ -85,9 +85,16 @@ enum mr_fold {
     MR_MAX_F64,
 };
 
-/* mr_job.flags. An unknown flag is refused. */
-#define MR_TOTAL_ORDER \
-    UINT64_C(1) /* parts are consecutive key ranges, cut by a sample of the input */
+/* mr_job.flags. An unknown flag is refused.
+ *
+ * MR_TOTAL_ORDER: the parts are consecutive ranges of keys, so that one behind the other they
+ * are in bytewise order as a whole. Where the ranges begin is found by running `map` on a
+ * sample of the input first, of which only the keys count; it depends on the input, the
+ * parameters and the number of parts alone. All records of a key are in one part, so that parts
+ * are even only as far as keys are. Not with `partition`. Without `reduce` and fold the pairs
+ * themselves are the output, sorted by key, equal keys in input order; an empty value is
+ * printed as none. */
+#define MR_TOTAL_ORDER UINT64_C(1)
 
 struct mr_task;
 struct mr_values;
@@ -191,8 +198,8 @@ struct mr_job {
     /* One key with all its values, in input order (with `group`: in the order of their keys);
      * keys come in bytewise order within a part.
      * With a fold there is exactly one value. Without `reduce` and fold the job is map-only:
-     * what `map` emits is the output, in input order. With a fold and no `reduce` the folded
-     * values are the output. */
+     * what `map` emits is the output, in input order (with MR_TOTAL_ORDER: by key). With a fold
+     * and no `reduce` the folded values are the output. */
     void (*reduce)(struct mr_task *, struct mr_bytes key, struct mr_values *);
     /* The part (0 to parts-1) that a key goes to; depends on nothing but the key and
      * parameters. */

@@ -1,0 +1,3 @@
+/* As order.c, with a fold. */
+#define FOLD
+#include "order.c"

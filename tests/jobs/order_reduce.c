@@ -1,0 +1,3 @@
+/* As order.c, with a reduce. */
+#define REDUCE
+#include "order.c"

@@ -1,0 +1,145 @@
+/* A sample attempt: where the parts of a job with MR_TOTAL_ORDER begin. The job's map runs on
+ * pieces of the input, and of what it emits the keys are kept and cut at equal ranks; nothing
+ * else of it counts. Each piece is the work of one thread, so that which thread took it cannot
+ * be seen in the points: a job that gathers in its state and emits at the end of its split is
+ * set up, finished and torn down for each piece. */
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "worker/executor/fault.h"
+#include "worker/executor/mapper.h"
+#include "worker/executor/work.h"
+
+struct sample_task {
+    struct executor *executor;
+    const Mr__Assign *assign;
+    atomic_size_t next; /* extent */
+    atomic_bool failed;
+};
+
+/* How far a piece may be read on for a record that begins in it: to where the next one begins,
+ * or the file ends, but not for ever. */
+static uint64_t reach(const Mr__Assign *assign, size_t i)
+{
+    const Mr__Extent *piece = assign->extents[i],
+                     *next = i + 1 < assign->n_extents ? assign->extents[i + 1] : NULL;
+    uint64_t end = next && next->file == piece->file ? next->offset : piece->file_size;
+    uint64_t most = end > piece->offset ? end - piece->offset : 0;
+
+    return most > LIMIT_CHUNK ? LIMIT_CHUNK : most;
+}
+
+/* Where no record begins, as happens where they are long, the piece grows until one does. */
+static void feed_piece(struct sample_task *sample, struct thread *thread,
+                       struct open_file *file, size_t i)
+{
+    const Mr__Extent *piece = sample->assign->extents[i];
+    uint64_t length = piece->length, most = reach(sample->assign, i);
+
+    while (!map_feed(thread, file, piece, (uint32_t)i, piece->offset, length) &&
+           !thread->failed && length < most)
+        length = 2 * length < most ? 2 * length : most;
+}
+
+static void finish_piece(struct thread *thread)
+{
+    if (!thread->host->job.finish)
+        return;
+    if (!thread->failed) {
+        thread_phase(thread, SLOT_FINISH);
+        thread->host->job.finish(&thread->task);
+        thread_phase(thread, SLOT_HOST);
+    }
+    thread_tear_down(thread);
+    thread->sink = SINK_SAMPLE;
+}
+
+static void sample_pieces(struct sample_task *sample, struct thread *thread)
+{
+    struct open_file file = {.fd = -1};
+
+    while (!atomic_load(&sample->failed)) {
+        size_t i = atomic_fetch_add(&sample->next, 1);
+
+        if (i >= sample->assign->n_extents)
+            break;
+        sample_piece(thread->sample, sample->assign->n_extents);
+        thread_set_up(thread);
+        if (!thread->failed)
+            feed_piece(sample, thread, &file, i);
+        finish_piece(thread);
+        if (thread->failed)
+            atomic_store(&sample->failed, true);
+    }
+    thread_phase(thread, SLOT_IDLE);
+    open_file_close(&file);
+    thread->source.path = "";
+}
+
+static int run_all(struct sample_task *sample, struct error *err)
+{
+    struct executor *executor = sample->executor;
+
+#pragma omp parallel num_threads(executor->thread_count)
+    sample_pieces(sample, &executor->threads[omp_get_thread_num()]);
+    fault_watch(executor->threads[0].slot);
+    for (int i = 0; i < executor->thread_count; i++)
+        thread_tear_down(&executor->threads[i]);
+    for (int i = 0; i < executor->thread_count; i++)
+        if (executor->threads[i].failed) {
+            *err = executor->threads[i].error;
+            return -1;
+        }
+    return 0;
+}
+
+static ProtobufCBinaryData slice(struct mr_bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.ptr};
+}
+
+static void report(struct sample_task *sample)
+{
+    struct executor *executor = sample->executor;
+    cleanup_free struct sample **all = memory_new((size_t)executor->thread_count * sizeof *all);
+    cleanup_free ProtobufCBinaryData *points = NULL;
+    Mr__TaskDone done = MR__TASK_DONE__INIT;
+    Mr__Ranges ranges = MR__RANGES__INIT;
+    struct sample_points cut;
+
+    for (int i = 0; i < executor->thread_count; i++)
+        all[i] = executor->threads[i].sample;
+    sample_cut(all, executor->thread_count, executor->host.open->parts, &cut);
+    points = memory_new((cut.count + 1) * sizeof *points);
+    for (size_t i = 0; i < cut.count; i++)
+        points[i] = slice(cut.points[i]);
+    ranges.prefix = slice(cut.prefix);
+    ranges.points = points;
+    ranges.n_points = cut.count;
+    done.ranges = &ranges;
+    work_done(executor, &done, sample->assign);
+    free(cut.points);
+}
+
+void sample_run(struct executor *executor, const Mr__Assign *assign)
+{
+    struct sample_task sample = {.executor = executor, .assign = assign};
+    struct error err;
+
+    for (int i = 0; i < executor->thread_count; i++) {
+        thread_begin(&executor->threads[i], &executor->host, assign);
+        executor->threads[i].sink = SINK_SAMPLE;
+        executor->threads[i].sample = sample_new();
+    }
+    if (run_all(&sample, &err))
+        work_failed(executor, assign, &err, 0);
+    else
+        report(&sample);
+    for (int i = 0; i < executor->thread_count; i++) {
+        sample_free(executor->threads[i].sample);
+        executor->threads[i].sample = NULL;
+        thread_phase(&executor->threads[i], SLOT_IDLE);
+    }
+}
