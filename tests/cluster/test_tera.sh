@@ -111,6 +111,18 @@ sorted_lines() {
         expect_same got want
     done
 }
+groups_in_order() {
+    # 300 users, so that parts begin inside the events of one.
+    awk 'BEGIN { srand(6); for (i = 0; i < 60000; i++) printf "user%d %04d\n", rand() * 300, rand() * 1000 }' >in
+    sort -u in | awk '{ n[$1 " "]++ } END { for (user in n) print user "\t" n[user] }' | sort >want
+    for options in '-r 1' '-r 7 --threads 3 --split-size 50K' '-r 40 --workers 2'; do
+        # shellcheck disable=SC2086 # several words
+        run "$testjobs/group_order.so" -i in -o out $options --overwrite --json >json
+        cat out/part-* | cut -d' ' -f1,2 >got
+        expect_same got want
+        expect_counter reduce_input_groups 300
+    done
+}
 
 claim 'teragen makes the known records, however it is cut' known_records
 claim 'and any of them, in any order' any_row
@@ -118,4 +130,5 @@ claim 'teravalidate adds up what valsort does' sums
 claim 'and fails with the place where the order breaks' disorder
 claim 'terasort sorts as sort does, and leaves equal keys in input order' tera_sort
 claim 'sort sorts lines as sort does' sorted_lines
+claim 'groups in total order stay whole, and in order' groups_in_order
 totals

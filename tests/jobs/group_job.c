@@ -4,6 +4,10 @@
 #include <mr/job.h>
 #include <stdio.h>
 
+#ifndef FLAGS
+#define FLAGS 0
+#endif
+
 struct params {
     bool first;
     bool too_long;
@@ -75,6 +79,7 @@ static void measure(struct mr_task *task, struct mr_bytes group, struct mr_value
 
 const struct mr_job mr_job = {
     MR_HEADER,
+    .flags = FLAGS,
     .name = "group",
     .params_size = sizeof(struct params),
     .params =
