@@ -26,6 +26,7 @@ override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hid
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
 JOBFLAGS := $(OPT_$(BUILD)) -fvisibility=hidden -fPIC -shared -Imrlib/include -MMD -MP
 LIBS_grep := -lpcre2-8
+LIBS_teravalidate := -lz
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find $(1) -name '*.c')))
 LIB      := $(OUT)/libmr.a
@@ -136,7 +137,7 @@ install: all
 	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
 	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
-	install -m 644 mrlib/include/mr/job.h $(DESTDIR)$(PREFIX)/include/mr/
+	install -m 644 mrlib/include/mr/*.h $(DESTDIR)$(PREFIX)/include/mr/
 
 clean:
 	rm -rf build

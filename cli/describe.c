@@ -143,6 +143,7 @@ static void print_json(const Mr__Description *d)
     json_object_set_new(root, "combine", json_boolean(d->has_combine));
     json_object_set_new(root, "reduce", json_boolean(d->has_reduce));
     json_object_set_new(root, "partition", json_boolean(d->has_partition));
+    json_object_set_new(root, "group", json_boolean(d->has_group));
     json_object_set_new(root, "exact", json_boolean(!d->inexact));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -156,9 +157,9 @@ static void print_text(const Mr__Description *d)
     printf("%.*s: %.*s\n\n", SHOW(d->name), SHOW(d->about));
     printf("  takes    %.*s (format %.*s)\n", SHOW(d->input), SHOW(d->input_format));
     printf("  makes    %.*s\n", SHOW(d->output_format));
-    printf("  runs     map%s%s%s%s\n", d->has_partition ? ", partition" : "",
-           d->has_combine ? ", combine" : "", d->has_reduce ? ", reduce" : "",
-           d->map_only ? " alone" : "");
+    printf("  runs     map%s%s%s%s%s\n", d->has_partition ? ", partition" : "",
+           d->has_combine ? ", combine" : "", d->has_group ? ", group" : "",
+           d->has_reduce ? ", reduce" : "", d->map_only ? " alone" : "");
     printf("  folds    %.*s%s\n", SHOW(d->fold),
            d->inexact ? " (floating-point: last digits may differ from run to run)" : "");
     printf("  job ABI  %u\n", d->abi_version);

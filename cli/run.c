@@ -51,8 +51,8 @@ static int parse(struct run *run, int argc, char **argv)
         .usage = "marram run JOB -i URI... -o URI [options]",
         .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the "
                  "path of a\n"
-                 "job object, or the name of one that ships (wordcount, grep, invertedindex, "
-                 "linestats).",
+                 "job object, or the name of one that ships (wordcount, grep, sort, terasort "
+                 "...).",
         .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or "
                  "refused before\n"
                  "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"

@@ -7,12 +7,13 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "cli/locate.h"
+#include "store/expand.h"
 #include "store/object.h"
 
 void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROWS])
 {
     const struct option_row table[SUBMISSION_ROWS] = {
-        {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs; may be repeated",
+        {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs, range:N; may be repeated",
          &s->inputs, .greedy = true},
         {"output", 'o', OPTION_TEXT, "URI", "folder for part-00000, part-00001, ...",
          &s->output},
@@ -21,9 +22,10 @@ void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROW
          LIMIT_PARTS},
         {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
          &s->params},
-        {"input-format", 0, OPTION_TEXT, "NAME", "lines (the job's own default otherwise)",
-         &s->input_format},
-        {"output-format", 0, OPTION_TEXT, "NAME", "text: key TAB value NEWLINE",
+        {"input-format", 0, OPTION_TEXT, "NAME",
+         "lines or fixed:N, records of N bytes (default: the job's own)", &s->input_format},
+        {"output-format", 0, OPTION_TEXT, "NAME",
+         "text (key TAB value NEWLINE) or raw (their bytes; default: the job's own)",
          &s->output_format},
         {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
          &s->split_size, 1},
@@ -109,7 +111,9 @@ static void add_paths(Mr__JobSpec *spec, const struct submission *submission)
     spec->output = copy_text(output);
     spec->inputs = memory_zeroed(submission->inputs.count, sizeof *spec->inputs);
     for (size_t i = 0; i < submission->inputs.count; i++) {
-        cleanup_free char *path = locate_absolute(submission->inputs.items[i]);
+        const char *input = submission->inputs.items[i];
+        cleanup_free char *path =
+            expand_is_range(input) ? memory_text(input) : locate_absolute(input);
 
         spec->inputs[spec->n_inputs++] = copy_text(path);
     }

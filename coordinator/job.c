@@ -127,7 +127,10 @@ void job_free(struct job *job)
 int job_plan(struct job *job, uint32_t workers, struct error *err)
 {
     const Mr__Description *description = job->check->description;
+    cleanup_free char *format = bytes_text(description->input_format);
 
+    if (plan_format(&job->plan, format, err))
+        return -1;
     plan_splits(&job->plan, job->submit->spec->split_size, workers, description->map_only);
     if (description->total_order && job->plan.parts > 1)
         plan_sample(&job->plan);
@@ -342,6 +345,8 @@ static bool sees(const struct input_file *file)
 {
     struct stat st;
 
+    if (expand_is_range(file->path))
+        return true;
     return !stat(file->path, &st) && (uint64_t)st.st_size == file->size &&
            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == file->mtime_ns &&
            !access(file->path, R_OK);

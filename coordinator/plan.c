@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "record/fixed.h"
+#include "record/format.h"
 
 #define BYTES_A_PART ((uint64_t)64 << 20)
 #define SPLIT_MIN    ((uint64_t)1 << 20)
@@ -35,6 +37,26 @@ int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t
     parts = (plan->bytes + BYTES_A_PART - 1) / BYTES_A_PART;
     parts = parts < 1 ? 1 : parts > PARTS_DEFAULT_MAX ? PARTS_DEFAULT_MAX : parts;
     plan->parts = reducers ? reducers : (uint32_t)parts;
+    return 0;
+}
+
+int plan_format(const struct plan *plan, const char *name, struct error *err)
+{
+    struct input_format format;
+
+    if (format_parse_input(*name ? name : "lines", &format, err))
+        return -1;
+    for (size_t i = 0; i < plan->files.count; i++) {
+        const struct input_file *file = &plan->files.items[i];
+
+        if (expand_is_range(file->path) && format.width != FIXED_NUMBER)
+            return error_set(err, ERROR_INPUT,
+                             "input '%s' gives records of the input format fixed:%d, the job "
+                             "reads %s: give it a file, or take a job for numbers",
+                             file->path, FIXED_NUMBER, *name ? name : "lines");
+        if (format_fits(format, file->path, file->size, err))
+            return -1;
+    }
     return 0;
 }
 

@@ -39,6 +39,10 @@ struct plan {
 int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t reducers,
                 struct error *err);
 
+/* Whether all files can be of this input format ("": lines): ERROR_INPUT names one that cannot.
+ */
+int plan_format(const struct plan *plan, const char *format, struct error *err);
+
 /* Cuts the splits. split_size in bytes, 0 to choose one that keeps `workers` busy. A split of a
  * map-only job never crosses from one of `parts` equal byte ranges into the next. Small files
  * share splits. */

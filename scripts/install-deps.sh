@@ -19,7 +19,7 @@ libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libxxhash-dev          build             checksums
 libpcre2-dev           build             the grep job
-zlib1g-dev             test              the yardsticks
+zlib1g-dev             build             the teravalidate job
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
 procps                 test              looking for processes that were left behind

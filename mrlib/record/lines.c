@@ -144,6 +144,17 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
     return 0;
 }
 
+int lines_room(struct lines *lines, size_t size, struct error *err)
+{
+    return make_room(lines, size, 0, err);
+}
+
+int lines_fill(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t size,
+               struct error *err)
+{
+    return read_more(lines, file, offset, 0, size, err);
+}
+
 uint64_t lines_count(struct mr_bytes text)
 {
     uint64_t count = 0;

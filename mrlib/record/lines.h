@@ -34,6 +34,12 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
                uint64_t length, struct mr_bytes *ret_text, uint64_t *ret_offset,
                struct error *err);
 
+/* For readers of other formats: makes the buffer hold `size` bytes and its padding; and reads
+ * as many bytes of the file at `offset` into it. What it held is lost. */
+int lines_room(struct lines *lines, size_t size, struct error *err);
+int lines_fill(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t size,
+               struct error *err);
+
 /* How many lines a text holds: its newlines, and one more for a last line without. */
 uint64_t lines_count(struct mr_bytes text);
 

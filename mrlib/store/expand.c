@@ -4,12 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
+#include "base/size.h"
+
+static const char range_scheme[] = "range:";
 
 /* The folders from the argument down to where we are, so that a link to one of them is noticed.
  */
@@ -127,10 +132,36 @@ static int expand_glob(struct input_files *files, const char *pattern, struct er
     return result;
 }
 
+bool expand_is_range(const char *path)
+{
+    return !strncmp(path, range_scheme, sizeof range_scheme - 1);
+}
+
+static int expand_range(struct input_files *files, const char *uri, struct error *err)
+{
+    const uint64_t most = LIMIT_RANGE;
+    uint64_t count;
+
+    if (size_parse_count(uri + sizeof range_scheme - 1, 0, most, &count))
+        return error_set(
+            err, ERROR_INPUT,
+            "input '%s': how many numbers is wanted, from range:0 to range:%" PRIu64
+            " (a file of that name: './%s')",
+            uri, most, uri);
+    memory_reserve(&files->items, &files->capacity, files->count + 1, sizeof *files->items);
+    files->items[files->count++] = (struct input_file){
+        .path = memory_text(uri),
+        .size = count * sizeof count,
+    };
+    return 0;
+}
+
 int expand_input(struct input_files *files, const char *argument, struct error *err)
 {
     struct stat st;
 
+    if (expand_is_range(argument))
+        return expand_range(files, argument, err);
     if (strpbrk(argument, "*?[") && lstat(argument, &st))
         return expand_glob(files, argument, err);
     return expand_one(files, argument, err);

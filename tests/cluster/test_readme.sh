@@ -54,7 +54,7 @@ installed() {
     root/usr/bin/marram run wordcount -i in -o out 2>stderr || die "$(cat stderr)"
     printf 'a\t2\nb\t1\n' >want
     expect_same out/part-00000 want
-    [[ -f root/usr/include/mr/job.h ]]
+    echo '#include <mr/job.h>' | gcc -x c -Iroot/usr/include -fsyntax-only -
     expect_refusal 4 'marram coordinator: ' root/usr/bin/marram-coordinator --listen tcp://0.0.0.0:0
     expect_refusal 4 'marram worker: ' root/usr/bin/marram-worker --listen tcp://0.0.0.0:0
 }

@@ -316,6 +316,58 @@ static void the_number_of_parts_follows_the_input_alone(void **state)
     folder_remove(folder);
 }
 
+static void a_range_is_as_large_as_the_file_of_its_numbers(void **state)
+{
+    static const char *const wrong[] = {"range:",   "range:x",   "range:-1",
+                                        "range:1K", "range:1-2", "range:17592186044417"};
+    struct input_files files = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(expand_input(&files, "range:0", &err), 0);
+    assert_int_equal(expand_input(&files, "range:1000", &err), 0);
+    assert_int_equal(files.count, 2);
+    assert_string_equal(files.items[1].path, "range:1000");
+    assert_int_equal(files.items[0].size, 0);
+    assert_int_equal(files.items[1].size, 8000);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(expand_input(&files, wrong[i], &err), -1);
+        assert_int_equal(err.code, ERROR_INPUT);
+        assert_non_null(strstr(err.text, wrong[i]));
+    }
+    assert_int_equal(files.count, 2);
+    input_files_done(&files);
+}
+
+static void expect_format(const struct plan *plan, const char *format, const char *words)
+{
+    struct error err = {0};
+
+    assert_int_equal(plan_format(plan, format, &err), words ? -1 : 0);
+    if (words && !strstr(err.text, words))
+        fail_msg("'%s' is not in: %s", words, err.text);
+}
+
+static void files_that_cannot_be_of_the_format_are_named(void **state)
+{
+    struct plan plan = plan_of((const uint64_t[]){0, 300, 150}, 3, 1);
+    struct error err = {0};
+
+    (void)state;
+    expect_format(&plan, "", NULL);
+    expect_format(&plan, "lines", NULL);
+    expect_format(&plan, "fixed:50", NULL);
+    expect_format(&plan, "fixed:100", "'/f2' of 150 bytes");
+    expect_format(&plan, "fixed:7", "'/f1' of 300 bytes");
+    expect_format(&plan, "csv", "'csv'");
+    plan_done(&plan);
+    assert_int_equal(expand_input(&plan.files, "range:5", &err), 0);
+    expect_format(&plan, "fixed:8", NULL);
+    expect_format(&plan, "lines", "'range:5'");
+    expect_format(&plan, "fixed:4", "'range:5'");
+    plan_done(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_sample_of_files_with_long_paths_fits_into_a_message),
         cmocka_unit_test(an_empty_input_has_no_sample),
         cmocka_unit_test(the_number_of_parts_follows_the_input_alone),
+        cmocka_unit_test(a_range_is_as_large_as_the_file_of_its_numbers),
+        cmocka_unit_test(files_that_cannot_be_of_the_format_are_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,6 @@ static int check_reserved(const struct mr_job *job, struct error *err)
         {"side_files", job->side_files != NULL},
         {"outputs", job->outputs != NULL},
         {"inputs", job->inputs != NULL},
-        {"group", job->group != NULL},
         {"input = MR_RECORDS", job->input == MR_RECORDS},
         {"key", job->key != MR_DEFAULT && job->key != MR_BYTES},
     };
@@ -201,6 +200,9 @@ static int settle_types(struct host *host, struct error *err)
         return error_set(
             err, ERROR_OBJECT,
             "the job sets .output, but has no .reduce to make it: set .value alone");
+    if (job->group && (!job->reduce || host->fold.lanes))
+        return error_set(err, ERROR_OBJECT,
+                         "the job sets .group, which is for a .reduce without a fold");
     if (is_ordered(job) && job->partition)
         return error_set(
             err, ERROR_OBJECT,
@@ -237,25 +239,31 @@ static int check_counters(struct host *host, struct error *err)
     return 0;
 }
 
-static int check_formats(const struct host *host, struct error *err)
+/* What the submission asks for, else what the job says, else ours. Caller frees. */
+static char *format_name(ProtobufCBinaryData asked, const char *of_job, const char *ours)
 {
-    const Mr__JobSpec *spec = host->open->spec;
-    const struct {
-        const char *what, *known, *job;
-        ProtobufCBinaryData asked;
-    } formats[] = {{"input", "lines", host->job.input_format, spec->input_format},
-                   {"output", "text", host->job.output_format, spec->output_format}};
+    if (asked.len)
+        return memory_format("%.*s", (int)asked.len, (const char *)asked.data);
+    return memory_text(of_job && *of_job ? of_job : ours);
+}
 
-    for (int i = 0; i < 2; i++) {
-        cleanup_free char *asked = memory_format("%.*s", (int)formats[i].asked.len,
-                                                 (const char *)formats[i].asked.data);
-        const char *format = *asked ? asked : formats[i].job;
+static char *input_name(const struct host *host)
+{
+    return format_name(host->open->spec->input_format, host->job.input_format, "lines");
+}
 
-        if (format && strcmp(format, formats[i].known))
-            return error_set(err, ERROR_USAGE, "unknown %s format '%s': this version knows %s",
-                             formats[i].what, format, formats[i].known);
-    }
-    return 0;
+static char *output_name(const struct host *host)
+{
+    return format_name(host->open->spec->output_format, host->job.output_format, "text");
+}
+
+static int settle_formats(struct host *host, struct error *err)
+{
+    cleanup_free char *input = input_name(host), *output = output_name(host);
+
+    if (format_parse_input(input, &host->input_format, err))
+        return -1;
+    return format_parse_output(output, &host->output_format, err);
 }
 
 static int load(struct host *host, const char *path, struct error *err)
@@ -277,7 +285,7 @@ int host_load(struct host *host, struct error *err)
 
     if (!path || load(host, path, err) || check_enums(&host->job, err) ||
         check_reserved(&host->job, err) || settle_fold(host, err) || settle_types(host, err) ||
-        check_counters(host, err) || check_formats(host, err))
+        check_counters(host, err) || settle_formats(host, err))
         return -1;
     /* Without parts there is nothing to run: the job is only described. */
     if (params_bind(&host->job, host->open->spec, !host->open->parts, &host->params, err))
@@ -341,6 +349,7 @@ Mr__Description *host_describe(const struct host *host)
 {
     Mr__Description *description = memory_new(sizeof *description);
     const struct mr_job *job = &host->job;
+    cleanup_free char *input = input_name(host), *output = output_name(host);
 
     mr__description__init(description);
     description->name = copy_text(job->name);
@@ -351,13 +360,14 @@ Mr__Description *host_describe(const struct host *host)
     for (uint32_t i = 0; i < host->counter_count; i++)
         description->counters[description->n_counters++] = copy_text(job->counters[i]);
     description->input = copy_text(job->input == MR_BLOCKS ? "blocks" : "lines");
-    description->input_format = copy_text(job->input_format ? job->input_format : "lines");
-    description->output_format = copy_text(job->output_format ? job->output_format : "text");
+    description->input_format = copy_text(input);
+    description->output_format = copy_text(output);
     description->fold = fold_text(&host->fold);
     description->map_only = host->map_only;
     description->has_combine = job->combine != NULL;
     description->has_reduce = job->reduce != NULL;
     description->has_partition = job->partition != NULL;
+    description->has_group = job->group != NULL;
     description->total_order = is_ordered(job);
     for (uint32_t i = 0; i < host->fold.lanes; i++)
         description->inexact = description->inexact || host->fold.lane[i] == MR_SUM_F64;

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "flow/fold.h"
 #include "flow/range.h"
+#include "record/format.h"
 #include "wire/mr.pb-c.h"
 
 struct host {
@@ -19,6 +20,8 @@ struct host {
     struct mr_job job; /* a copy, zero-filled where the object's is shorter */
     struct fold fold;  /* lanes 0: none */
     enum mr_type value, output;
+    struct input_format input_format;
+    enum output_format output_format;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     struct range *range; /* owned; of a job in total order, once its ranges are known */

@@ -15,6 +15,8 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "record/fixed.h"
+#include "store/expand.h"
 #include "wire/bytes.h"
 #include "worker/executor/budget.h"
 #include "worker/executor/fault.h"
@@ -81,6 +83,8 @@ static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_
     open_file_close(file);
     file->extent = index;
     file->path = memory_format("%.*s", (int)extent->path.len, (const char *)extent->path.data);
+    if (expand_is_range(file->path))
+        return 0;
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
     if (file->fd < 0 || fstat(file->fd, &st))
         return error_errno(err, ERROR_INPUT, "input '%s'", file->path);
@@ -103,18 +107,20 @@ static void show_place(struct thread *thread, uint64_t offset, size_t length, bo
     thread->source.offset = offset;
 }
 
-/* Feeds lines one by one; `whole` with their newline, as a block of one record. */
-static void map_lines(struct thread *thread, struct mr_bytes text, uint64_t offset, bool whole)
+/* Feeds records one by one; lines that are `whole` with their newline, as a block of one. */
+static void map_records(struct thread *thread, struct mr_bytes text, uint64_t offset,
+                        bool whole)
 {
-    struct mr_bytes rest = text, line;
+    struct input_format format = thread->host->input_format;
+    struct mr_bytes rest = text, record;
 
-    while (!thread->failed && mr_next_line(&rest, &line)) {
-        uint64_t at = offset + (uint64_t)(line.ptr - text.ptr);
+    while (!thread->failed && format_next(format, &rest, &record)) {
+        uint64_t at = offset + (uint64_t)(record.ptr - text.ptr);
 
-        show_place(thread, at, line.len, true);
+        show_place(thread, at, record.len, true);
         if (whole)
-            line.len = (size_t)(rest.ptr - line.ptr);
-        thread->host->job.map(&thread->task, line);
+            record.len = (size_t)(rest.ptr - record.ptr);
+        thread->host->job.map(&thread->task, record);
         thread->input_records++;
         slot_tick(thread->slot);
     }
@@ -130,10 +136,10 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     if (blocks && !single) {
         show_place(thread, offset, text.len, false);
         thread->host->job.map(&thread->task, text);
-        thread->input_records += lines_count(text);
+        thread->input_records += format_count(thread->host->input_format, text);
         slot_tick(thread->slot);
     } else {
-        map_lines(thread, text, offset, blocks);
+        map_records(thread, text, offset, blocks);
     }
     thread_phase(thread, SLOT_HOST);
     thread->text = thread->text_end = NULL;
@@ -146,6 +152,18 @@ static size_t container_bytes(const struct thread *thread)
            (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
 }
 
+static int read_chunk(struct thread *thread, const struct open_file *file,
+                      const Mr__Extent *extent, uint64_t offset, uint64_t length,
+                      struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err)
+{
+    if (file->fd < 0) /* a range */
+        return fixed_numbers(&thread->lines, extent->file_size / FIXED_NUMBER, offset, length,
+                             ret_text, ret_offset, err);
+    return format_read(thread->host->input_format, &thread->lines,
+                       &(struct lines_file){file->fd, file->path, extent->file_size}, offset,
+                       length, ret_text, ret_offset, err);
+}
+
 bool map_feed(struct thread *thread, struct open_file *file, const Mr__Extent *extent,
               uint32_t index, uint64_t offset, uint64_t length)
 {
@@ -155,9 +173,7 @@ bool map_feed(struct thread *thread, struct open_file *file, const Mr__Extent *e
 
     thread_phase(thread, SLOT_HOST);
     if (open_extent(file, extent, index, &err) ||
-        lines_read(&thread->lines,
-                   &(struct lines_file){file->fd, file->path, extent->file_size}, offset,
-                   length, &text, &begin, &err)) {
+        read_chunk(thread, file, extent, offset, length, &text, &begin, &err)) {
         thread_fail(thread, err.code, "%s", err.text);
         return false;
     }
@@ -217,7 +233,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
 {
     struct map_task *map = context;
     struct thread *thread = &map->executor->threads[index];
-    struct mr_values values = {.thread = thread, .group = group, .key = key};
+    struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
     struct slot *slot = thread->slot;
 
     thread->sink = SINK_COMBINE;

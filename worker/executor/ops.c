@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "record/text.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/thread.h"
 
@@ -98,21 +97,38 @@ void thread_flush_text(struct thread *thread)
 
 static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
 {
-    size_t need = text_room(key, value, thread->host->value);
+    enum output_format format = thread->host->output_format;
+    size_t need = format_room(format, key, value, thread->host->value);
 
     if (thread->out_used && thread->out_used + need > TEXT_PIECE)
         thread_flush_text(thread);
     memory_reserve(&thread->out, &thread->out_capacity, thread->out_used + need, 1);
     thread->out_used +=
-        text_pair(thread->out + thread->out_used, key, value, thread->host->value);
+        format_pair(format, thread->out + thread->out_used, key, value, thread->host->value);
     thread->out_records++;
     thread->output_records++;
 }
 
+int thread_group(struct thread *thread, struct mr_bytes key, struct mr_bytes *ret_prefix)
+{
+    const struct mr_job *job = &thread->host->job;
+    size_t length = job->group ? job->group(&thread->task, key) : key.len;
+
+    if (length > key.len)
+        thread_fail(thread, ERROR_JOB, "group returned %zu for a key of %zu bytes", length,
+                    key.len);
+    *ret_prefix = (struct mr_bytes){key.ptr, length};
+    return thread->failed ? -1 : 0;
+}
+
 static inline void emit_pair(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
 {
-    uint32_t part = partitioner_pick(&thread->partitioner, key);
+    struct mr_bytes prefix = key;
+    uint32_t part;
 
+    if (thread->host->job.group && thread_group(thread, key, &prefix))
+        return;
+    part = partitioner_pick(&thread->partitioner, prefix);
     if (part >= thread->partitioner.parts)
         thread_fail(thread, ERROR_JOB, "partition returned %u, the job has parts 0 to %u", part,
                     thread->partitioner.parts - 1);
@@ -251,6 +267,21 @@ static void op_emit_to(struct mr_task *task, uint32_t output, struct mr_bytes ke
 /* ---- Reading values
  * ------------------------------------------------------------------------------- */
 
+/* Whether the key that the merge gave last belongs to the group that is being read. */
+static bool is_of_group(struct mr_values *values, struct mr_bytes key)
+{
+    struct thread *thread = values->thread;
+    struct mr_bytes prefix;
+
+    if (!thread->host->job.group)
+        return merge_same(thread->merge);
+    if (thread_group(thread, key, &prefix) || prefix.len != values->key.len ||
+        (prefix.len && memcmp(prefix.ptr, values->key.ptr, prefix.len)))
+        return false;
+    values->whole = key;
+    return true;
+}
+
 static bool next_of_merge(struct mr_values *values, struct mr_bytes *ret_value)
 {
     struct thread *thread = values->thread;
@@ -258,9 +289,10 @@ static bool next_of_merge(struct mr_values *values, struct mr_bytes *ret_value)
     struct error err;
     int result = merge_next(thread->merge, &key, ret_value, &err);
 
-    if (result > 0 && merge_same(thread->merge))
+    if (result > 0 && is_of_group(values, key))
         return true;
     values->ended = true;
+    values->whole = values->key;
     thread->has_next = result > 0;
     thread->next_key = key;
     thread->next_value = *ret_value;
@@ -293,7 +325,7 @@ static bool op_value_part(struct mr_values *values, struct mr_bytes *ret_piece, 
 
 static struct mr_bytes op_value_key(const struct mr_values *values)
 {
-    return values->key;
+    return values->whole;
 }
 
 /* ---- Everything else

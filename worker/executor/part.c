@@ -10,20 +10,20 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "record/text.h"
 
 enum { BUFFER = 1 << 20 };
 
 struct part {
     char *path;
     int fd;
+    enum output_format format;
     char *buffer;
     size_t used, capacity;
     uint64_t size;
     XXH3_state_t *checksum;
 };
 
-int part_open(const char *path, struct part **ret, struct error *err)
+int part_open(const char *path, enum output_format format, struct part **ret, struct error *err)
 {
     struct part *part;
     int fd;
@@ -35,6 +35,7 @@ int part_open(const char *path, struct part **ret, struct error *err)
     part = memory_zeroed(1, sizeof *part);
     part->path = memory_text(path);
     part->fd = fd;
+    part->format = format;
     part->checksum = XXH3_createState();
     check(part->checksum);
     XXH3_64bits_reset(part->checksum);
@@ -78,9 +79,9 @@ static int make_room(struct part *part, size_t need, struct error *err)
 int part_pair(struct part *part, struct mr_bytes key, struct mr_bytes value, enum mr_type type,
               struct error *err)
 {
-    if (make_room(part, text_room(key, value, type), err))
+    if (make_room(part, format_room(part->format, key, value, type), err))
         return -1;
-    part->used += text_pair(part->buffer + part->used, key, value, type);
+    part->used += format_pair(part->format, part->buffer + part->used, key, value, type);
     return 0;
 }
 

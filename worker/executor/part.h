@@ -8,13 +8,15 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "record/format.h"
 
 struct part;
 
-/* Creates the file anew. */
-int part_open(const char *path, struct part **ret, struct error *err);
+/* Creates the file anew, for pairs of a format. */
+int part_open(const char *path, enum output_format format, struct part **ret,
+              struct error *err);
 
-/* Appends one output line, or bytes as they are. */
+/* Appends one pair, or bytes as they are. */
 int part_pair(struct part *part, struct mr_bytes key, struct mr_bytes value, enum mr_type type,
               struct error *err);
 int part_bytes(struct part *part, struct mr_bytes bytes, struct error *err);

@@ -127,10 +127,12 @@ static void reduce_group(struct reduce_task *reduce)
         .thread = thread, .first = thread->next_value, .has_first = true};
     struct mr_bytes value;
 
-    values.key = keep_key(thread, thread->next_key);
+    values.whole = keep_key(thread, thread->next_key);
     thread->has_next = false;
     thread->groups++;
     slot_set_phase(thread->slot, SLOT_REDUCE);
+    if (thread_group(thread, values.whole, &values.key))
+        return;
     reduce->host->job.reduce(&thread->task, values.key, &values);
     slot_set_phase(thread->slot, SLOT_HOST);
     slot_tick(thread->slot);
@@ -233,7 +235,7 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
                       (const char *)open->staging.data, assign->task, assign->attempt);
     result = gather_sources(executor, assign, &reduce.sources, &reduce.lost_map, &err);
     if (!result)
-        result = part_open(reduce.path, &thread->part, &err);
+        result = part_open(reduce.path, executor->host.output_format, &thread->part, &err);
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);

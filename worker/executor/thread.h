@@ -34,9 +34,10 @@ enum sink {
 struct mr_values {
     struct thread *thread;
     struct pairs_group *group; /* combine; else reduce, from thread->merge */
-    struct mr_bytes key;
-    struct mr_bytes first; /* the value that came with the key ... */
-    bool has_first;        /* ... and was not handed out yet */
+    struct mr_bytes key;       /* with `group`: the prefix that makes the group ... */
+    struct mr_bytes whole;     /* ... and the whole key of the value handed out last */
+    struct mr_bytes first;     /* the value that came with the key ... */
+    bool has_first;            /* ... and was not handed out yet */
     bool ended;
 };
 
@@ -87,6 +88,10 @@ void thread_tear_down(struct thread *thread);
  * in front. */
 void thread_fail(struct thread *thread, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* What groups a key: its prefix under the job's `group`, else all of it. -1 when the job said
+ * nonsense: the attempt has failed. */
+int thread_group(struct thread *thread, struct mr_bytes key, struct mr_bytes *ret_prefix);
 
 /* Hands the chunk's text over to the pairs. */
 void thread_flush_text(struct thread *thread);

@@ -42,9 +42,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+
+#include <mr/text.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,18 +51,8 @@ extern "C" {
 
 #define MR_EXPORT __attribute__((visibility("default")))
 
-/* Bytes readable behind every input text, so that helpers may load 64 at a time. */
-#define MR_PADDING 64
-
 /* Lanes of one value at most: see mr_job.folds. */
 #define MR_LANES_MAX 16
-
-/* A slice of bytes, not terminated; NUL and any other byte may occur. `ptr` NULL: no value at
- * all. */
-struct mr_bytes {
-    const char *ptr;
-    size_t len;
-};
 
 enum mr_type {
     MR_DEFAULT, /* of `value`: MR_I64 or MR_F64 as the fold says, else MR_BYTES; of `output`: as
@@ -77,7 +66,8 @@ enum mr_type {
 
 enum mr_input {
     MR_LINES,   /* `map` is given one record; by default a line without its '\n' */
-    MR_BLOCKS,  /* `map` is given many whole records with their '\n'; the last may lack one */
+    MR_BLOCKS,  /* `map` is given many whole records, one behind the other; lines with their
+                   '\n', which the last may lack */
     MR_RECORDS, /* reserved: one record with its format's fields */
 };
 
@@ -178,8 +168,11 @@ struct mr_job {
     const char *const *side_files; /* reserved */
     const char *const *outputs;    /* reserved: names for emit_to, ended by NULL */
 
-    const char *input_format;  /* default for --input-format; NULL: "lines" */
-    const char *output_format; /* default for --output-format; NULL: "text" */
+    /* Defaults for --input-format: "lines" (NULL), or "fixed:N", records of N bytes; and for
+     * --output-format: "text" (NULL), key TAB value NEWLINE, or "raw", the bytes of key and
+     * value with nothing between or behind, numbers as 8 bytes, little-endian. */
+    const char *input_format;
+    const char *output_format;
     enum mr_input input;
     enum mr_type key;    /* of a mapped pair: MR_BYTES; others are reserved */
     enum mr_type value;  /* of a mapped pair */
@@ -202,7 +195,8 @@ struct mr_job {
     /* Optional, 0 to n times on any grouping: emits pairs of the same key, of the map's value
      * type. */
     void (*combine)(struct mr_task *, struct mr_bytes key, struct mr_values *);
-    /* One key with all its values, in input order; keys come in bytewise order within a part.
+    /* One key with all its values, in input order (with `group`: in the order of their keys);
+     * keys come in bytewise order within a part.
      * With a fold there is exactly one value. Without `reduce` and fold the job is map-only:
      * what `map` emits is the output, in input order (with MR_TOTAL_ORDER: by key). With a fold
      * and no `reduce` the folded values are the output. */
@@ -210,7 +204,12 @@ struct mr_job {
     /* The part (0 to parts-1) that a key goes to; depends on nothing but the key and
      * parameters. */
     uint32_t (*partition)(struct mr_task *, struct mr_bytes key, uint32_t parts);
-    /* Reserved: the length of the key's prefix that groups it (secondary sort). */
+    /* Secondary sort: the length of the key's prefix that groups it. Keys of equal prefixes go
+     * to the same part and are reduced together: `reduce` gets the prefix as its key, and the
+     * values in the order of their whole keys, which mr_value_key gives. `partition` is given
+     * the prefix too; `combine` gets whole keys. No prefix may be the beginning of another
+     * group's: end it with a separator, or give all the same length. Depends on nothing but the
+     * key and parameters. For a `reduce` without a fold. */
     size_t (*group)(struct mr_task *, struct mr_bytes key);
 };
 
@@ -431,8 +430,10 @@ static inline bool mr_value_part(struct mr_task *task, struct mr_values *values,
     return task->ops->value_part(values, ret_piece, ret_last);
 }
 
-/* The full key of the value that mr_next returned last (it differs from `key` only under
- * `group`). */
+/* The whole key of the value that mr_next returned last, valid as long as that value; before
+ * the first one its key, behind the last one `key` again. It differs from `key` only under
+ * `group`.
+ */
 static inline struct mr_bytes mr_value_key(struct mr_task *task, const struct mr_values *values)
 {
     return task->ops->value_key(values);
@@ -477,125 +478,6 @@ static inline const char *mr_side_file(struct mr_task *task, const char *name)
 static inline void mr_status(struct mr_task *task, const char *text)
 {
     task->ops->status(task, text);
-}
-
-/* A slice of a terminated string. */
-static inline struct mr_bytes mr_text(const char *text)
-{
-    struct mr_bytes b = {text, strlen(text)};
-
-    return b;
-}
-
-/* ---- Lines and words
- * ----------------------------------------------------------------------------- */
-
-/* Takes the next line off *rest, without its '\n'; false at the end. For blocks:
- *     for (struct mr_bytes line; mr_next_line(&block, &line);) */
-static inline bool mr_next_line(struct mr_bytes *rest, struct mr_bytes *ret_line)
-{
-    const char *end;
-
-    if (!rest->len)
-        return false;
-    end = (const char *)memchr(rest->ptr, '\n', rest->len);
-    ret_line->ptr = rest->ptr;
-    ret_line->len = end ? (size_t)(end - rest->ptr) : rest->len;
-    rest->len -= ret_line->len + (end ? 1 : 0);
-    rest->ptr += ret_line->len + (end ? 1 : 0);
-    return true;
-}
-
-/* One bit for each of the 64 bytes at p that is <= ' '. Reads 64 bytes: what `map` is given is
- * padded. */
-static inline uint64_t mr_blank_mask(const char *p)
-{
-    uint64_t mask = 0;
-#ifdef __SSE2__
-    const __m128i space = _mm_set1_epi8(' ');
-    for (int i = 0; i < 4; i++) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-        __m128i le = _mm_cmpeq_epi8(_mm_min_epu8(x, space), x);
-        mask |= (uint64_t)(uint16_t)_mm_movemask_epi8(le) << (16 * i);
-    }
-#else
-    for (int i = 0; i < 64; i++)
-        mask |= (uint64_t)((unsigned char)p[i] <= ' ') << i;
-#endif
-    return mask;
-}
-
-/* The words of a text: what lies between bytes <= ' '.
- *     for (struct mr_words w = mr_words_in(text); mr_next_word(&w);) use(w.word);
- * mr_words_in is for text that `map` was given (it reads up to 64 bytes past the end);
- * mr_words_bounded is its twin for any other text. */
-struct mr_words {
-    struct mr_bytes word;
-    const char *start, *base, *end;
-    uint64_t mask;
-    bool bounded;
-};
-
-/* The blanks of the 64 bytes at `base`; what lies beyond `end` counts as blank and closes the
- * last word. */
-static inline uint64_t mr_words_mask(const char *base, const char *end, bool bounded)
-{
-    ptrdiff_t left = end - base;
-
-    if (left >= 64)
-        return mr_blank_mask(base);
-    if (bounded) {
-        char last[64];
-
-        memset(last, ' ', sizeof last);
-        memcpy(last, base, (size_t)left);
-        return mr_blank_mask(last);
-    }
-    return mr_blank_mask(base) | ~UINT64_C(0) << left;
-}
-
-static inline struct mr_words mr_words_from(struct mr_bytes text, bool bounded)
-{
-    const char *end = text.ptr + text.len;
-
-    struct mr_words w = {{text.ptr, 0},
-                         text.ptr,
-                         text.ptr,
-                         end,
-                         text.len ? mr_words_mask(text.ptr, end, bounded) : 0,
-                         bounded};
-    return w;
-}
-
-static inline struct mr_words mr_words_in(struct mr_bytes text)
-{
-    return mr_words_from(text, false);
-}
-
-static inline struct mr_words mr_words_bounded(struct mr_bytes text)
-{
-    return mr_words_from(text, true);
-}
-
-static inline bool mr_next_word(struct mr_words *w)
-{
-    for (;;) {
-        while (w->mask) {
-            const char *stop = w->base + __builtin_ctzll(w->mask), *start = w->start;
-
-            w->mask &= w->mask - 1;
-            w->start = stop + 1;
-            if (stop > start && stop <= w->end) {
-                w->word.ptr = start;
-                w->word.len = (size_t)(stop - start);
-                return true;
-            }
-        }
-        w->base += 64;
-        if (w->base > w->end)
-            return false;
-        w->mask = mr_words_mask(w->base, w->end, w->bounded);
-    }
 }
 
 #ifdef __cplusplus
