@@ -144,6 +144,7 @@ static void print_json(const Mr__Description *d)
     json_object_set_new(root, "reduce", json_boolean(d->has_reduce));
     json_object_set_new(root, "partition", json_boolean(d->has_partition));
     json_object_set_new(root, "group", json_boolean(d->has_group));
+    json_object_set_new(root, "total_order", json_boolean(d->total_order));
     json_object_set_new(root, "exact", json_boolean(!d->inexact));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -160,6 +161,8 @@ static void print_text(const Mr__Description *d)
     printf("  runs     map%s%s%s%s%s\n", d->has_partition ? ", partition" : "",
            d->has_combine ? ", combine" : "", d->has_group ? ", group" : "",
            d->has_reduce ? ", reduce" : "", d->map_only ? " alone" : "");
+    if (d->total_order)
+        printf("  orders   the parts are ranges of keys, sorted as a whole\n");
     printf("  folds    %.*s%s\n", SHOW(d->fold),
            d->inexact ? " (floating-point: last digits may differ from run to run)" : "");
     printf("  job ABI  %u\n", d->abi_version);

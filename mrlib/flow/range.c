@@ -176,7 +176,7 @@ uint32_t range_pick(const struct range *range, struct mr_bytes key)
         return (uint32_t)low;
     word = second_word(key, first);
     for (base = range->words + low; n > 1; n -= n / 2)
-        base += base[n / 2 - 1] < word ? n / 2 : 0;
+        base += n / 2 & -(size_t)(base[n / 2 - 1] < word);
     low = (size_t)(base - range->words) + (*base < word);
     if (low < high && range->words[low] == word)
         low = pick_whole(range, low, high, word, key);

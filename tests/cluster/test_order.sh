@@ -122,6 +122,32 @@ with_fold_and_reduce() {
         rm -rf out
     done
 }
+# What such a job emits while it is sampled depends on the piece, not on the thread.
+with_state() {
+    uniform >in
+    run "$testjobs/order_state.so" -i in -o out -r 8 --workers 1 --threads 1
+    sort in | uniq -c | awk '{ n = $1; sub(/^ *[0-9]+ /, ""); print $0 "\t" n }' >want
+    cat out/part-* >got
+    expect_same got want
+    expect_balance out
+    identical out "$testjobs/order_state.so" -i in -r 8
+}
+# Every record waits for the file "go": maps cannot have begun.
+input_changes() {
+    local status=0
+    mkdir in
+    uniform 1000 >in/a
+    uniform 1000 >in/b
+    "$marram" run "$order" -i in -o out -r 4 --threads 1 -p wait="$PWD" 2>stderr &
+    pid=$!
+    await_condition "test -e sampling" 'no sample began'
+    echo more >>in/b
+    touch go
+    wait $pid || status=$?
+    ((status == 1)) || die "status $status: $(cat stderr)"
+    grep -qF "input '$PWD/in/b' changed while the job ran" stderr || die "$(cat stderr)"
+    [[ ! -e out ]]
+}
 one_part_or_nothing() {
     uniform 1000 >in
     run "$order" -i in -o out
@@ -130,7 +156,8 @@ one_part_or_nothing() {
     : >empty
     run "$order" -i empty -o none -r 4
     (($(find none -name 'part-*' -size 0 | wc -l) == 4))
-    run "$order" -i empty in -o both -r 16384 --workers 2
+    # The most parts; a sanitizer would take many minutes.
+    run "$order" -i empty in -o both -r "$(if instrumented; then echo 500; else echo 16384; fi)" --workers 2
     expect_sorted both in
 }
 bad_record() {
@@ -212,6 +239,8 @@ claim 'keys with long prefixes in common' long_prefixes
 claim 'lines longer than a piece of the sample' long_lines
 claim 'by a field, in input order' by_a_field
 claim 'with a fold, with a reduce' with_fold_and_reduce
+claim 'with states that emit in finish' with_state
+claim 'an input that changes while it is sampled' input_changes
 claim 'one part, no input, the most parts' one_part_or_nothing
 claim 'a crash is blamed to its record while it is sampled' bad_record
 claim 'on a cluster' on_a_cluster

@@ -85,15 +85,8 @@ enum mr_fold {
     MR_MAX_F64,
 };
 
-/* mr_job.flags. An unknown flag is refused.
- *
- * MR_TOTAL_ORDER: the parts are consecutive ranges of keys, so that one behind the other they
- * are in bytewise order as a whole. Where the ranges begin is found by running `map` on a
- * sample of the input first, of which only the keys count; it depends on the input, the
- * parameters and the number of parts alone. All records of a key are in one part, so that parts
- * are even only as far as keys are. Not with `partition`. Without `reduce` and fold the pairs
- * themselves are the output, sorted by key, equal keys in input order; an empty value is
- * printed as none. */
+/* mr_job.flags. An unknown flag is refused. MR_TOTAL_ORDER: parts are consecutive ranges of
+ * keys, cut where a run of `map` on a sample of the input says; not with `partition`. */
 #define MR_TOTAL_ORDER UINT64_C(1)
 
 struct mr_task;
