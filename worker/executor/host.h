@@ -20,6 +20,7 @@ struct host {
     enum mr_type value, output;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
+    uint64_t record_limit; /* bytes of an input record, a key, a value: record/limit.h */
     uint32_t counter_count;
     void *params;
 };

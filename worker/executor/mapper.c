@@ -3,34 +3,28 @@
  * threads stop at a chunk's end and the containers are written to the run as one round. A round
  * covers a contiguous range of chunks, so that the run keeps the order of the input whatever
  * the threads did. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "record/newlines.h"
 #include "wire/bytes.h"
+#include "worker/executor/chunks.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/work.h"
-
-struct chunk {
-    uint32_t extent; /* index into assign->extents */
-    uint64_t offset, length;
-};
 
 struct map_task {
     struct executor *executor;
     const struct host *host;
     const Mr__Assign *assign;
     int n; /* threads */
-    struct chunk *chunks;
-    size_t chunk_count, chunk_capacity;
+    struct chunks chunks;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
     atomic_bool failed;
@@ -40,59 +34,6 @@ struct map_task {
     uint32_t round;
     uint64_t emitted, combined_in, combined_out, spilled;
 };
-
-/* ---- Chunks
- * ------------------------------------------------------------------------------------- */
-
-static void cut_chunks(struct map_task *map)
-{
-    for (size_t i = 0; i < map->assign->n_extents; i++) {
-        const Mr__Extent *extent = map->assign->extents[i];
-
-        for (uint64_t at = 0; at < extent->length; at += LIMIT_CHUNK) {
-            uint64_t left = extent->length - at;
-
-            memory_reserve(&map->chunks, &map->chunk_capacity, map->chunk_count + 1,
-                           sizeof *map->chunks);
-            map->chunks[map->chunk_count++] = (struct chunk){
-                (uint32_t)i, extent->offset + at, left < LIMIT_CHUNK ? left : LIMIT_CHUNK};
-        }
-    }
-}
-
-/* The file that a thread reads; consecutive chunks are mostly of one file. */
-struct open_file {
-    int fd;
-    uint32_t extent;
-    char *path;
-};
-
-static void close_file(struct open_file *file)
-{
-    if (file->fd >= 0)
-        close(file->fd);
-    free(file->path);
-    *file = (struct open_file){.fd = -1};
-}
-
-static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_t index,
-                       struct error *err)
-{
-    struct stat st;
-
-    if (file->fd >= 0 && file->extent == index)
-        return 0;
-    close_file(file);
-    file->extent = index;
-    file->path = memory_format("%.*s", (int)extent->path.len, (const char *)extent->path.data);
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (file->fd < 0 || fstat(file->fd, &st))
-        return error_errno(err, ERROR_INPUT, "input '%s'", file->path);
-    if ((uint64_t)st.st_size != extent->file_size ||
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
-        return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", file->path);
-    return 0;
-}
 
 /* ---- User code
  * ----------------------------------------------------------------------------------- */
@@ -120,14 +61,18 @@ static void tick(struct thread *thread)
 /* Feeds lines one by one; `whole` with their newline, as a block of one record. */
 static void map_lines(struct thread *thread, struct mr_bytes text, uint64_t offset, bool whole)
 {
-    struct mr_bytes rest = text, line;
+    struct newlines newlines = newlines_in(text);
+    const char *end = text.ptr + text.len;
 
-    while (!thread->failed && mr_next_line(&rest, &line)) {
-        uint64_t at = offset + (uint64_t)(line.ptr - text.ptr);
+    for (const char *at = text.ptr, *next; at < end && !thread->failed; at = next) {
+        const char *newline = newlines_next(&newlines);
+        struct mr_bytes line;
 
-        show_place(thread, at, line.len, true);
+        next = newline ? newline + 1 : end;
+        line = (struct mr_bytes){at, (size_t)((newline ? newline : end) - at)};
+        show_place(thread, offset + (uint64_t)(at - text.ptr), line.len, true);
         if (whole)
-            line.len = (size_t)(rest.ptr - line.ptr);
+            line.len = (size_t)(next - at);
         thread->host->job.map(&thread->task, line);
         thread->input_records++;
         tick(thread);
@@ -160,31 +105,40 @@ static size_t container_bytes(const struct thread *thread)
            (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
 }
 
-static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file,
-                      size_t i)
+/* Reads the lines of a piece and maps them. */
+static int map_piece(struct map_task *map, struct thread *thread, struct input *input,
+                     const struct piece *piece, struct error *err)
 {
-    const struct chunk *chunk = &map->chunks[i];
-    const Mr__Extent *extent = map->assign->extents[chunk->extent];
-    size_t before = container_bytes(thread);
+    const Mr__Extent *extent = map->assign->extents[piece->extent];
     struct mr_bytes text;
     uint64_t offset;
+
+    if (input_open(input, map->assign->extents, piece->extent, err) ||
+        lines_read(&thread->lines,
+                   &(struct lines_file){input->fd, input->path, extent->file_size},
+                   piece->offset, piece->length, &text, &offset, err))
+        return -1;
+    thread->source.file = extent->file;
+    thread->source.path = input->path;
+    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
+    if (text.len)
+        map_text(thread, text, offset);
+    return 0;
+}
+
+static void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
+                      size_t i)
+{
+    const struct chunk *chunk = &map->chunks.items[i];
+    size_t before = container_bytes(thread);
     struct error err;
 
     thread_phase(thread, SLOT_HOST);
-    if (open_extent(file, extent, chunk->extent, &err) ||
-        lines_read(&thread->lines,
-                   &(struct lines_file){file->fd, file->path, extent->file_size}, chunk->offset,
-                   chunk->length, &text, &offset, &err)) {
-        thread_fail(thread, err.code, "%s", err.text);
-        return;
-    }
-    thread->source.file = extent->file;
-    thread->source.path = file->path;
-    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
     if (thread->pairs)
         pairs_chunk(thread->pairs, i);
-    if (text.len)
-        map_text(thread, text, offset);
+    for (uint32_t k = 0; k < chunk->count && !thread->failed; k++)
+        if (map_piece(map, thread, input, &map->chunks.pieces[chunk->first + k], &err))
+            thread_fail(thread, err.code, "%s", err.text);
     if (thread->sink == SINK_TEXT)
         thread_flush_text(thread);
     atomic_fetch_add(&map->bytes, container_bytes(thread) - before);
@@ -194,21 +148,21 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct open_f
 static void map_chunks(struct map_task *map, struct thread *thread)
 {
     size_t limit = map->host->open->memory / 2;
-    struct open_file file = {.fd = -1};
+    struct input input = {.fd = -1};
 
     while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
         size_t i = atomic_fetch_add(&map->next, 1);
 
-        if (i >= map->chunk_count)
+        if (i >= map->chunks.count)
             break;
         thread_set_up(thread);
         if (!thread->failed)
-            map_chunk(map, thread, &file, i);
+            map_chunk(map, thread, &input, i);
         if (thread->failed)
             atomic_store(&map->failed, true);
     }
     thread_phase(thread, SLOT_IDLE);
-    close_file(&file);
+    input_close(&input);
     thread->source.path = "";
 }
 
@@ -325,6 +279,7 @@ static void begin_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
+        thread->lines.limit = host->record_limit;
         thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
         if (host->fold.lanes)
             thread->table = aggregate_new(&host->fold);
@@ -370,7 +325,7 @@ static void finish_states(struct map_task *map)
         return;
     if (job->finish) {
         if (into->pairs)
-            pairs_chunk(into->pairs, map->chunk_count);
+            pairs_chunk(into->pairs, map->chunks.count);
         thread_phase(into, SLOT_FINISH);
         job->finish(&into->task);
         thread_flush_text(into);
@@ -392,15 +347,19 @@ static int first_failure(const struct map_task *map, struct error *err)
 
 static int run_rounds(struct map_task *map, struct error *err)
 {
+    /* Who dies without a word leaves nothing but what its threads were doing: a record is
+     * blamed with certainty where one thread does all. */
+    int n = map->assign->single ? 1 : map->n;
+
     do {
-#pragma omp parallel num_threads(map->n)
+#pragma omp parallel num_threads(n)
         map_chunks(map, &map->executor->threads[omp_get_thread_num()]);
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
             return -1;
-        if (atomic_load(&map->next) < map->chunk_count && flush_round(map, false, err))
+        if (atomic_load(&map->next) < map->chunks.count && flush_round(map, false, err))
             return -1;
-    } while (atomic_load(&map->next) < map->chunk_count);
+    } while (atomic_load(&map->next) < map->chunks.count);
     finish_states(map);
     if (first_failure(map, err) || flush_round(map, true, err))
         return -1;
@@ -456,7 +415,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     uint64_t size;
     int result;
 
-    cut_chunks(&map);
+    chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
     if (!result)
@@ -470,6 +429,6 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         work_failed(executor, assign, &err, 0);
     else
         report(&map);
-    free(map.chunks);
+    chunks_done(&map.chunks);
     free(map.path);
 }
