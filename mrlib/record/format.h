@@ -43,14 +43,6 @@ int format_read(struct input_format format, struct lines *buffer, const struct l
 /* How many records a text of whole ones holds. */
 uint64_t format_count(struct input_format format, struct mr_bytes text);
 
-/* Takes the next record off *rest: a line comes without its '\n'. */
-static inline bool format_next(struct input_format format, struct mr_bytes *rest,
-                               struct mr_bytes *ret_record)
-{
-    return format.kind == INPUT_FIXED ? mr_next_record(rest, format.width, ret_record)
-                                      : mr_next_line(rest, ret_record);
-}
-
 /* Bytes that format_pair may write at most; writes a pair and returns how many it took. A value
  * of MR_I64 or MR_F64 is value.len / 8 lanes; value.ptr NULL: no value. */
 size_t format_room(enum output_format format, struct mr_bytes key, struct mr_bytes value,

@@ -7,40 +7,46 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "record/limit.h"
+#include "record/newlines.h"
 
-/* Read behind a chunk's end at once: most last lines end there, and no second call is needed.
- */
-enum { AHEAD = 16 << 10 };
+enum {
+    AHEAD = 2 << 10,  /* read behind a range's end at once: most last lines end there ... */
+    MORE = 32 << 10,  /* ... and at least so much with each later call */
+    SMALL = 64 << 10, /* a mapping for small files; any other is a huge page, or several */
+    LARGE = 2 << 20
+};
 
 void lines_init(struct lines *lines)
 {
-    *lines = (struct lines){0};
+    *lines = (struct lines){.limit = LIMIT_RECORD};
 }
 
 void lines_done(struct lines *lines)
 {
     memory_unmap(lines->buffer, lines->capacity + MR_PADDING);
     lines->buffer = NULL;
+    lines->capacity = 0;
 }
 
 /* Makes the buffer hold at least `need` bytes, keeping the first `used`. */
 static int make_room(struct lines *lines, size_t need, size_t used, struct error *err)
 {
-    size_t capacity = lines->capacity ? lines->capacity : need;
+    size_t size = need + MR_PADDING <= SMALL ? SMALL : LARGE;
     char *buffer;
 
     if (need <= lines->capacity)
         return 0;
-    while (capacity < need)
-        capacity *= 2;
-    buffer = memory_map(capacity + MR_PADDING);
+    while (size < need + MR_PADDING)
+        size *= 2;
+    buffer = memory_map(size);
     if (!buffer)
-        return error_set(err, ERROR_MEMORY, "no memory for a buffer of %zu bytes", capacity);
+        return error_set(err, ERROR_MEMORY, "no memory for a buffer of %zu bytes", size);
     if (used)
         memcpy(buffer, lines->buffer, used);
     lines_done(lines);
     lines->buffer = buffer;
-    lines->capacity = capacity;
+    lines->capacity = size - MR_PADDING;
     return 0;
 }
 
@@ -90,19 +96,19 @@ static int complete_line(struct lines *lines, const struct lines_file *file, uin
         size_t end = newline ? (size_t)(newline - lines->buffer) : *used, more;
         uint64_t next = start + *used;
 
-        if (end - begin > LIMIT_RECORD)
-            return error_set(err, ERROR_INPUT,
-                             "a line of '%s' that begins at offset %" PRIu64
-                             " is longer than the limit of 1 GiB",
-                             file->path, start + begin);
+        if (end - begin > lines->limit)
+            return record_too_long(err, ERROR_MEMORY, lines->limit,
+                                   "a line of '%s' that begins at offset %" PRIu64, file->path,
+                                   start + begin);
         if (newline || next == file->size) {
             *ret_end = end + (newline ? 1 : 0);
             return 0;
         }
         searched = *used;
-        /* Twice as much each time: a line of n bytes takes log n reads. */
-        more = at_most(file->size - next, *used > LIMIT_CHUNK ? *used : LIMIT_CHUNK);
-        more = at_most(more, begin + LIMIT_RECORD + 1 - *used);
+        /* Twice the line each time: one of n bytes takes log n reads. */
+        more = *used - begin > MORE ? *used - begin : MORE;
+        more = at_most(file->size - next, more);
+        more = at_most(more, begin + lines->limit + 1 - *used);
         if (read_more(lines, file, next, *used, more, err))
             return -1;
         *used += more;
@@ -124,6 +130,8 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
     *ret_offset = offset;
     if (!length)
         return 0;
+    if (lines->capacity > LINES_KEPT && limit + AHEAD <= LINES_KEPT - MR_PADDING)
+        lines_done(lines);
     if (make_room(lines, limit + AHEAD, 0, err) || read_more(lines, file, start, 0, used, err))
         return -1;
     if (offset) {
@@ -157,10 +165,5 @@ int lines_fill(struct lines *lines, const struct lines_file *file, uint64_t offs
 
 uint64_t lines_count(struct mr_bytes text)
 {
-    uint64_t count = 0;
-
-    /* The compiler makes wide loads of this. */
-    for (size_t i = 0; i < text.len; i++)
-        count += text.ptr[i] == '\n';
-    return count + (text.len && text.ptr[text.len - 1] != '\n');
+    return newlines_count(text) + (text.len && text.ptr[text.len - 1] != '\n');
 }

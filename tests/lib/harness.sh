@@ -106,7 +106,7 @@ run() {
 # on_cluster N: from now on `run` submits to a cluster of N workers, which lasts as long as the suite.
 on_cluster() {
     verb=submit
-    "$marram" cluster up --workers "$1" --threads 1 --memory 512M --dir "$base/cluster" --listen tcp://127.0.0.1:0 >/dev/null || exit 1
+    "$marram" cluster up --workers "$1" --threads 1 --memory 2G --dir "$base/cluster" --listen tcp://127.0.0.1:0 >/dev/null || exit 1
     trap '"$marram" cluster down --dir "$base/cluster" >/dev/null; rm -rf "$base"' EXIT
     MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$base/cluster/cluster.json" | head -1)
     export MARRAM_COORDINATOR

@@ -193,11 +193,11 @@ static void records_are_counted_and_taken_one_by_one(void **state)
     assert_int_equal(format_count(fixed, text), 2);
     assert_int_equal(format_count(lines, text), 2);
     assert_int_equal(format_count(fixed, (struct mr_bytes){NULL, 0}), 0);
-    assert_true(format_next(fixed, &rest, &record));
+    assert_true(mr_next_record(&rest, 3, &record));
     assert_true(record.ptr == text.ptr && record.len == 3);
-    assert_true(format_next(lines, &rest, &record));
+    assert_true(mr_next_line(&rest, &record));
     assert_true(record.ptr == text.ptr + 3 && record.len == 2);
-    assert_false(format_next(fixed, &rest, &record));
+    assert_false(mr_next_record(&rest, 3, &record));
     assert_false(mr_next_record(&text, 7, &record));
     assert_false(mr_next_record(&text, 0, &record));
     assert_int_equal(text.len, 6);

@@ -12,6 +12,9 @@
 #include "record/lines.h"
 #include "tests/lib/folder.h"
 
+/* What is read behind a range at once, and then: reads end there. */
+enum { AHEAD = 2 << 10, MORE = 32 << 10 };
+
 /* A text, on disk and in memory. */
 struct text {
     char *folder, *path, *bytes;
@@ -187,8 +190,8 @@ static void every_single_cut_of_a_text_gives_all_lines(void **state)
 static void lines_longer_than_chunks_are_given_whole(void **state)
 {
     static const size_t lengths[] = {
-        (16 << 10) - 1, 16 << 10,        (16 << 10) + 1,  LIMIT_CHUNK - 1,
-        LIMIT_CHUNK,    LIMIT_CHUNK + 1, 3 * LIMIT_CHUNK, 5 * LIMIT_CHUNK + 7,
+        AHEAD - 1,   AHEAD,           AHEAD + 1,       LIMIT_CHUNK - 1,
+        LIMIT_CHUNK, LIMIT_CHUNK + 1, 3 * LIMIT_CHUNK, 5 * LIMIT_CHUNK + 7,
     };
     struct text text;
     struct rng rng = {33};
@@ -223,7 +226,7 @@ static void lines_longer_than_chunks_are_given_whole(void **state)
 /* Newlines just before, at and behind the places where one read ends and the next begins. */
 static void newlines_are_found_wherever_reads_end(void **state)
 {
-    enum { RANGE = 100, FIRST = RANGE + (16 << 10), SECOND = FIRST + LIMIT_CHUNK };
+    enum { RANGE = 100, FIRST = RANGE + AHEAD, SECOND = FIRST + MORE };
     struct text text;
 
     (void)state;
@@ -269,12 +272,86 @@ static void a_line_of_a_gibibyte_passes_and_one_byte_more_does_not(void **state)
                 lines_read(&text.lines, &text.file, 0, LIMIT_CHUNK, &found, &offset, &err),
                 more ? -1 : 0);
             if (more) {
-                assert_int_equal(err.code, ERROR_INPUT);
+                assert_int_equal(err.code, ERROR_MEMORY);
                 assert_non_null(strstr(err.text, text.path));
+                assert_non_null(strstr(err.text, "longer than the limit of 1 GiB"));
             } else {
                 assert_int_equal(found.len, size + 1);
             }
         }
+    text_close(&text);
+}
+
+/* A file of one line, which the range of its first byte asks for. */
+static void set_line(struct text *text, size_t length)
+{
+    char *bytes = memory_new(length + 3);
+
+    memset(bytes, 'l', length + 3);
+    bytes[0] = bytes[length + 1] = '\n';
+    text_set(text, bytes, length + 3);
+}
+
+static void a_line_above_the_limit_is_refused_by_name(void **state)
+{
+    static const uint64_t limits[] = {100, 4096, 64 << 10, 3 << 20};
+    struct text text;
+    struct mr_bytes found;
+    struct error err;
+    uint64_t offset;
+
+    (void)state;
+    text_open(&text);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        for (size_t more = 0; more < 2; more++) {
+            text.lines.limit = limits[i];
+            set_line(&text, limits[i] + more);
+            assert_int_equal(lines_read(&text.lines, &text.file, 1, 7, &found, &offset, &err),
+                             more ? -1 : 0);
+            if (!more) {
+                assert_int_equal(found.len, limits[i] + 1);
+                continue;
+            }
+            assert_int_equal(err.code, ERROR_MEMORY);
+            assert_non_null(strstr(err.text, text.path));
+            assert_non_null(strstr(err.text, "begins at offset 1 is longer than "));
+            assert_non_null(
+                strstr(err.text, ", an eighth of a worker's memory: raise --memory"));
+        }
+    assert_non_null(strstr(err.text, " 3 MiB,"));
+    text_close(&text);
+}
+
+static void what_a_long_line_took_is_given_back(void **state)
+{
+    struct text text;
+
+    (void)state;
+    text_open(&text);
+    set_line(&text, 20 << 20);
+    expect_range(&text, 0, 2);
+    assert_true(text.lines.capacity >= 20 << 20);
+    expect_range(&text, 0, 1);
+    assert_true(text.lines.capacity <= LINES_KEPT);
+    text_close(&text);
+}
+
+static void the_buffer_stays_from_range_to_range(void **state)
+{
+    struct text text;
+    const char *buffer;
+    struct rng rng = {35};
+
+    (void)state;
+    text_open(&text);
+    text_set(&text, made_up_text(&rng, 3 * LIMIT_PIECE, 100), 3 * LIMIT_PIECE);
+    expect_range(&text, 0, LIMIT_PIECE);
+    buffer = text.lines.buffer;
+    for (size_t at = 0; at < 3 * LIMIT_PIECE; at += LIMIT_PIECE) {
+        expect_range(&text, at, at + LIMIT_PIECE);
+        expect_range(&text, at, at + 1);
+        assert_ptr_equal(text.lines.buffer, buffer);
+    }
     text_close(&text);
 }
 
@@ -367,6 +444,9 @@ int main(void)
         cmocka_unit_test(lines_longer_than_chunks_are_given_whole),
         cmocka_unit_test(newlines_are_found_wherever_reads_end),
         cmocka_unit_test(a_line_of_a_gibibyte_passes_and_one_byte_more_does_not),
+        cmocka_unit_test(a_line_above_the_limit_is_refused_by_name),
+        cmocka_unit_test(what_a_long_line_took_is_given_back),
+        cmocka_unit_test(the_buffer_stays_from_range_to_range),
         cmocka_unit_test(a_file_that_became_shorter_is_an_error_that_names_it),
         cmocka_unit_test(what_was_appended_later_is_not_read),
         cmocka_unit_test(what_cannot_be_read_is_named),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "record/limit.h"
 #include "store/object.h"
 #include "worker/executor/params.h"
 
@@ -194,6 +195,7 @@ static int settle_types(struct host *host, struct error *err)
     host->value = job->value ? job->value : host->fold.lanes ? folded : MR_BYTES;
     host->output = job->output ? job->output : host->value;
     host->map_only = !job->reduce && !host->fold.lanes && !is_ordered(job);
+    host->record_limit = record_limit(host->open->memory);
     if (host->fold.lanes && host->value != folded)
         return error_set(err, ERROR_OBJECT, "the job's .value contradicts its fold");
     if (!job->reduce && host->output != host->value)

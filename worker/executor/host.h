@@ -24,7 +24,8 @@ struct host {
     enum output_format output_format;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
-    struct range *range; /* owned; of a job in total order, once its ranges are known */
+    struct range *range;   /* owned; of a job in total order, once its ranges are known */
+    uint64_t record_limit; /* bytes of an input record, a key, a value: record/limit.h */
     uint32_t counter_count;
     void *params;
 };

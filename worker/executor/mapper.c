@@ -15,26 +15,19 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "record/fixed.h"
-#include "store/expand.h"
 #include "wire/bytes.h"
 #include "worker/executor/budget.h"
+#include "worker/executor/chunks.h"
 #include "worker/executor/fault.h"
-#include "worker/executor/mapper.h"
+#include "worker/executor/feed.h"
 #include "worker/executor/work.h"
-
-struct chunk {
-    uint32_t extent; /* index into assign->extents */
-    uint64_t offset, length;
-};
 
 struct map_task {
     struct executor *executor;
     const struct host *host;
     const Mr__Assign *assign;
     int n; /* threads */
-    struct chunk *chunks;
-    size_t chunk_count, chunk_capacity;
+    struct chunks chunks;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
     atomic_bool failed;
@@ -46,155 +39,24 @@ struct map_task {
     uint64_t emitted, combined_in, combined_out, spilled;
 };
 
-/* ---- Chunks
- * ------------------------------------------------------------------------------------- */
-
-static void cut_chunks(struct map_task *map)
-{
-    for (size_t i = 0; i < map->assign->n_extents; i++) {
-        const Mr__Extent *extent = map->assign->extents[i];
-
-        for (uint64_t at = 0; at < extent->length; at += LIMIT_CHUNK) {
-            uint64_t left = extent->length - at;
-
-            memory_reserve(&map->chunks, &map->chunk_capacity, map->chunk_count + 1,
-                           sizeof *map->chunks);
-            map->chunks[map->chunk_count++] = (struct chunk){
-                (uint32_t)i, extent->offset + at, left < LIMIT_CHUNK ? left : LIMIT_CHUNK};
-        }
-    }
-}
-
-void open_file_close(struct open_file *file)
-{
-    if (file->fd >= 0)
-        close(file->fd);
-    free(file->path);
-    *file = (struct open_file){.fd = -1};
-}
-
-static int open_extent(struct open_file *file, const Mr__Extent *extent, uint32_t index,
-                       struct error *err)
-{
-    struct stat st;
-
-    if (file->fd >= 0 && file->extent == index)
-        return 0;
-    open_file_close(file);
-    file->extent = index;
-    file->path = memory_format("%.*s", (int)extent->path.len, (const char *)extent->path.data);
-    if (expand_is_range(file->path))
-        return 0;
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (file->fd < 0 || fstat(file->fd, &st))
-        return error_errno(err, ERROR_INPUT, "input '%s'", file->path);
-    if ((uint64_t)st.st_size != extent->file_size ||
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
-        return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", file->path);
-    return 0;
-}
-
-/* ---- User code
- * ----------------------------------------------------------------------------------- */
-
-static void show_place(struct thread *thread, uint64_t offset, size_t length, bool single)
-{
-    struct slot *slot = thread->slot;
-
-    atomic_store_explicit(&slot->offset, offset, memory_order_relaxed);
-    atomic_store_explicit(&slot->length, length, memory_order_relaxed);
-    atomic_store_explicit(&slot->single, single, memory_order_relaxed);
-    thread->source.offset = offset;
-}
-
-/* Feeds records one by one; lines that are `whole` with their newline, as a block of one. */
-static void map_records(struct thread *thread, struct mr_bytes text, uint64_t offset,
-                        bool whole)
-{
-    struct input_format format = thread->host->input_format;
-    struct mr_bytes rest = text, record;
-
-    while (!thread->failed && format_next(format, &rest, &record)) {
-        uint64_t at = offset + (uint64_t)(record.ptr - text.ptr);
-
-        show_place(thread, at, record.len, true);
-        if (whole)
-            record.len = (size_t)(rest.ptr - record.ptr);
-        thread->host->job.map(&thread->task, record);
-        thread->input_records++;
-        slot_tick(thread->slot);
-    }
-}
-
-static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offset)
-{
-    bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
-
-    thread->text = text.ptr;
-    thread->text_end = text.ptr + text.len;
-    thread_phase(thread, SLOT_MAP);
-    if (blocks && !single) {
-        show_place(thread, offset, text.len, false);
-        thread->host->job.map(&thread->task, text);
-        thread->input_records += format_count(thread->host->input_format, text);
-        slot_tick(thread->slot);
-    } else {
-        map_records(thread, text, offset, blocks);
-    }
-    thread_phase(thread, SLOT_HOST);
-    thread->text = thread->text_end = NULL;
-    thread->input_bytes += text.len;
-}
-
 static size_t container_bytes(const struct thread *thread)
 {
     return (thread->table ? aggregate_bytes(thread->table) : 0) +
            (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
 }
 
-static int read_chunk(struct thread *thread, const struct open_file *file,
-                      const Mr__Extent *extent, uint64_t offset, uint64_t length,
-                      struct mr_bytes *ret_text, uint64_t *ret_offset, struct error *err)
-{
-    if (file->fd < 0) /* a range */
-        return fixed_numbers(&thread->lines, extent->file_size / FIXED_NUMBER, offset, length,
-                             ret_text, ret_offset, err);
-    return format_read(thread->host->input_format, &thread->lines,
-                       &(struct lines_file){file->fd, file->path, extent->file_size}, offset,
-                       length, ret_text, ret_offset, err);
-}
-
-bool map_feed(struct thread *thread, struct open_file *file, const Mr__Extent *extent,
-              uint32_t index, uint64_t offset, uint64_t length)
-{
-    struct mr_bytes text;
-    uint64_t begin;
-    struct error err;
-
-    thread_phase(thread, SLOT_HOST);
-    if (open_extent(file, extent, index, &err) ||
-        read_chunk(thread, file, extent, offset, length, &text, &begin, &err)) {
-        thread_fail(thread, err.code, "%s", err.text);
-        return false;
-    }
-    thread->source.file = extent->file;
-    thread->source.path = file->path;
-    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
-    if (text.len)
-        map_text(thread, text, begin);
-    return text.len > 0;
-}
-
-static void map_chunk(struct map_task *map, struct thread *thread, struct open_file *file,
+static void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
                       size_t i)
 {
-    const struct chunk *chunk = &map->chunks[i];
+    const struct chunk *chunk = &map->chunks.items[i];
+    const struct piece *piece = &map->chunks.pieces[chunk->first];
     size_t before = container_bytes(thread);
 
     if (thread->pairs)
         pairs_chunk(thread->pairs, i);
-    map_feed(thread, file, map->assign->extents[chunk->extent], chunk->extent, chunk->offset,
-             chunk->length);
+    for (uint32_t k = 0; k < chunk->count && !thread->failed; k++, piece++)
+        feed_map(thread, input, map->assign->extents, piece->extent, piece->offset,
+                 piece->length);
     if (thread->failed)
         return;
     if (thread->sink == SINK_TEXT)
@@ -207,21 +69,21 @@ static void map_chunks(struct map_task *map, struct thread *thread)
 {
     uint64_t memory = map->host->open->memory;
     size_t limit = thread->pairs ? budget_pairs(memory, map->n) : memory / 2;
-    struct open_file file = {.fd = -1};
+    struct input input = {.fd = -1};
 
     while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
         size_t i = atomic_fetch_add(&map->next, 1);
 
-        if (i >= map->chunk_count)
+        if (i >= map->chunks.count)
             break;
         thread_set_up(thread);
         if (!thread->failed)
-            map_chunk(map, thread, &file, i);
+            map_chunk(map, thread, &input, i);
         if (thread->failed)
             atomic_store(&map->failed, true);
     }
     thread_phase(thread, SLOT_IDLE);
-    open_file_close(&file);
+    input_close(&input);
     thread->source.path = "";
 }
 
@@ -358,6 +220,7 @@ static void begin_threads(struct map_task *map)
 
         thread_begin(thread, host, map->assign);
         load_space_free(&thread->space);
+        thread->lines.limit = host->record_limit;
         thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
         if (host->fold.lanes)
             thread->table = aggregate_new(&host->fold);
@@ -403,7 +266,7 @@ static void finish_states(struct map_task *map)
         return;
     if (job->finish) {
         if (into->pairs)
-            pairs_chunk(into->pairs, map->chunk_count);
+            pairs_chunk(into->pairs, map->chunks.count);
         thread_phase(into, SLOT_FINISH);
         job->finish(&into->task);
         thread_flush_text(into);
@@ -425,15 +288,19 @@ static int first_failure(const struct map_task *map, struct error *err)
 
 static int run_rounds(struct map_task *map, struct error *err)
 {
+    /* Who dies without a word leaves nothing but what its threads were doing: a record is
+     * blamed with certainty where one thread does all. */
+    int n = map->assign->single ? 1 : map->n;
+
     do {
-#pragma omp parallel num_threads(map->n)
+#pragma omp parallel num_threads(n)
         map_chunks(map, &map->executor->threads[omp_get_thread_num()]);
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
             return -1;
-        if (atomic_load(&map->next) < map->chunk_count && flush_round(map, false, err))
+        if (atomic_load(&map->next) < map->chunks.count && flush_round(map, false, err))
             return -1;
-    } while (atomic_load(&map->next) < map->chunk_count);
+    } while (atomic_load(&map->next) < map->chunks.count);
     finish_states(map);
     if (first_failure(map, err) || flush_round(map, true, err))
         return -1;
@@ -489,7 +356,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     uint64_t size;
     int result;
 
-    cut_chunks(&map);
+    chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
     if (!result)
@@ -503,6 +370,6 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         work_failed(executor, assign, &err, 0);
     else
         report(&map);
-    free(map.chunks);
+    chunks_done(&map.chunks);
     free(map.path);
 }

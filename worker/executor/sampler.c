@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "worker/executor/fault.h"
-#include "worker/executor/mapper.h"
+#include "worker/executor/feed.h"
 #include "worker/executor/work.h"
 
 struct sample_task {
@@ -32,14 +32,15 @@ static uint64_t reach(const Mr__Assign *assign, size_t i)
 }
 
 /* Where no record begins, as happens where they are long, the piece grows until one does. */
-static void feed_piece(struct sample_task *sample, struct thread *thread,
-                       struct open_file *file, size_t i)
+static void feed_piece(struct sample_task *sample, struct thread *thread, struct input *input,
+                       size_t i)
 {
     const Mr__Extent *piece = sample->assign->extents[i];
     uint64_t length = piece->length, most = reach(sample->assign, i);
 
-    while (!map_feed(thread, file, piece, (uint32_t)i, piece->offset, length) &&
-           !thread->failed && length < most)
+    while (
+        !feed_map(thread, input, sample->assign->extents, (uint32_t)i, piece->offset, length) &&
+        !thread->failed && length < most)
         length = 2 * length < most ? 2 * length : most;
 }
 
@@ -58,7 +59,7 @@ static void finish_piece(struct thread *thread)
 
 static void sample_pieces(struct sample_task *sample, struct thread *thread)
 {
-    struct open_file file = {.fd = -1};
+    struct input input = {.fd = -1};
 
     while (!atomic_load(&sample->failed)) {
         size_t i = atomic_fetch_add(&sample->next, 1);
@@ -68,13 +69,13 @@ static void sample_pieces(struct sample_task *sample, struct thread *thread)
         sample_piece(thread->sample, sample->assign->n_extents);
         thread_set_up(thread);
         if (!thread->failed)
-            feed_piece(sample, thread, &file, i);
+            feed_piece(sample, thread, &input, i);
         finish_piece(thread);
         if (thread->failed)
             atomic_store(&sample->failed, true);
     }
     thread_phase(thread, SLOT_IDLE);
-    open_file_close(&file);
+    input_close(&input);
     thread->source.path = "";
 }
 

@@ -1,0 +1,40 @@
+#include "worker/executor/input.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "store/expand.h"
+#include "wire/bytes.h"
+
+int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
+               struct error *err)
+{
+    const Mr__Extent *extent = extents[index];
+    struct stat st;
+
+    if (input->fd >= 0 && input->extent == index)
+        return 0;
+    input_close(input);
+    input->extent = index;
+    input->path = bytes_text(extent->path);
+    if (expand_is_range(input->path))
+        return 0;
+    input->fd = open(input->path, O_RDONLY | O_CLOEXEC);
+    if (input->fd < 0 || fstat(input->fd, &st))
+        return error_errno(err, ERROR_INPUT, "input '%s'", input->path);
+    if ((uint64_t)st.st_size != extent->file_size ||
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
+        return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", input->path);
+    return 0;
+}
+
+void input_close(struct input *input)
+{
+    if (input->fd >= 0)
+        close(input->fd);
+    free(input->path);
+    *input = (struct input){.fd = -1};
+}

@@ -1,0 +1,22 @@
+/* The file that a thread reads; consecutive pieces are mostly of one. */
+#ifndef EXECUTOR_INPUT_H
+#define EXECUTOR_INPUT_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "wire/mr.pb-c.h"
+
+struct input {
+    int fd; /* -1: none, or a range of numbers, which no file holds */
+    char *path;
+    uint32_t extent;
+};
+
+/* Opens the file of extent number `index`, if it is not the one that is open. ERROR_INPUT if it
+ * is not as it was planned. */
+int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
+               struct error *err);
+void input_close(struct input *input);
+
+#endif
