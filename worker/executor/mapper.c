@@ -1,5 +1,5 @@
 /* A map attempt. The threads take chunks of the split in order; what they emit gathers in
- * containers of their own; when these have filled half of the memory, or at the end, all
+ * containers of their own; when these have filled their share of the memory, or at the end, all
  * threads stop at a chunk's end and the containers are written to the run as one round. A round
  * covers a contiguous range of chunks, so that the run keeps the order of the input whatever
  * the threads did. */
@@ -19,6 +19,13 @@
 #include "worker/executor/fault.h"
 #include "worker/executor/work.h"
 
+enum {
+    /* What a thread uses beside its container: the chunk that it reads, and what its last chunk
+     * took beyond the limit. */
+    THREAD_BYTES = 6 << 20,
+    EXECUTOR_BYTES = 8 << 20, /* what a process uses that does nothing */
+};
+
 struct chunk {
     uint32_t extent; /* index into assign->extents */
     uint64_t offset, length;
@@ -33,6 +40,7 @@ struct map_task {
     size_t chunk_count, chunk_capacity;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
+    size_t limit;        /* of them */
     atomic_bool failed;
     struct run_writer *run;
     char *path;
@@ -139,7 +147,7 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
 
     thread->text = text.ptr;
-    thread->text_end = text.ptr + text.len;
+    thread->text_size = text.len;
     thread_phase(thread, SLOT_MAP);
     if (blocks && !single) {
         show_place(thread, offset, text.len, false);
@@ -150,7 +158,8 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
         map_lines(thread, text, offset, blocks);
     }
     thread_phase(thread, SLOT_HOST);
-    thread->text = thread->text_end = NULL;
+    thread->text = NULL;
+    thread->text_size = 0;
     thread->input_bytes += text.len;
 }
 
@@ -193,10 +202,9 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct open_f
 /* One thread's part in a round. */
 static void map_chunks(struct map_task *map, struct thread *thread)
 {
-    size_t limit = map->host->open->memory / 2;
     struct open_file file = {.fd = -1};
 
-    while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
+    while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < map->limit)) {
         size_t i = atomic_fetch_add(&map->next, 1);
 
         if (i >= map->chunk_count)
@@ -317,20 +325,50 @@ static int open_run(struct map_task *map, struct error *err)
     return run_create(map->path, &shape, &map->run, err);
 }
 
+static enum sink sink_of(const struct host *host)
+{
+    if (host->map_only)
+        return SINK_TEXT;
+    if (!host->fold.lanes)
+        return SINK_PAIRS;
+    if (host->fold.lanes > 1)
+        return SINK_FOLD;
+    return host->fold.floating ? SINK_FOLD_F64 : SINK_FOLD_I64;
+}
+
+/* What the containers may take of the memory. Those of pairs get half. Those of a fold count in
+ * the entries that their flush sorts; beside them there are the chunks in hand, and each
+ * thread's segment in the making, which holds no more than its part of the containers does. */
+static size_t container_limit(const struct map_task *map)
+{
+    const Mr__JobOpen *open = map->host->open;
+    size_t n = (size_t)map->n, building = n < open->parts ? n : open->parts;
+    size_t beside = n * THREAD_BYTES + EXECUTOR_BYTES;
+
+    if (!map->host->fold.lanes)
+        return open->memory / 2;
+    beside = beside < open->memory / 2 ? beside : open->memory / 2;
+    return (open->memory - beside) / (open->parts + building) * open->parts;
+}
+
 static void begin_threads(struct map_task *map)
 {
     const struct host *host = map->host;
 
+    map->limit = container_limit(map);
     for (int i = 0; i < map->n; i++) {
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
-        thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
-        if (host->fold.lanes)
-            thread->table = aggregate_new(&host->fold);
-        else
+        thread->sink = sink_of(host);
+        if (!host->fold.lanes)
             thread->pairs =
                 pairs_new(host->open->parts, host->map_only ? 0 : host->value_width);
+        else if (!thread->table)
+            thread->table = aggregate_new(&host->fold);
+        if (thread->table)
+            aggregate_limit(thread->table, map->limit / (size_t)map->n);
+        atomic_fetch_add(&map->bytes, container_bytes(thread));
     }
 }
 
@@ -340,9 +378,9 @@ static void end_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_tear_down(thread);
-        aggregate_free(thread->table);
+        if (thread->table)
+            aggregate_clear(thread->table);
         pairs_free(thread->pairs);
-        thread->table = NULL;
         thread->pairs = NULL;
         thread_phase(thread, SLOT_IDLE);
     }
@@ -422,6 +460,9 @@ static void report(struct map_task *map)
     }
     counter_add(&counters, "map_input_records", (int64_t)records);
     counter_add(&counters, "map_input_bytes", (int64_t)bytes);
+    /* A fold's tables count what they were given. */
+    if (host->fold.lanes)
+        emitted = map->combined_in;
     counter_add(&counters, "map_output_records", (int64_t)emitted);
     counter_add(&counters, "combine_input_records", (int64_t)map->combined_in);
     counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);
