@@ -1,20 +1,28 @@
-/* Emptying the threads' tables into a run: each table's slots are scattered by part, then each
- * part is gathered from all tables, sorted, joined and written. Both steps run on all threads.
- */
+/* Emptying the threads' tables into a run, on all threads, in steps:
+ *
+ *   list      each range of hashes is joined over all tables; what is left, and what the logs
+ *             hold, is listed with its part
+ *   deal      the list is dealt to the parts: counted, then copied, each thread a slice
+ *   write     each part is sorted, equal keys (of logs) are joined, and it is written
+ *   clear     each table forgets its keys
+ *
+ * The list, its copy by part and the parts' numbers are all the memory that this takes; a
+ * part's stretch of the list serves to sort it. */
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "flow/aggregate_internal.h"
 #include "flow/sort.h"
 
-/* One table's keys, grouped by part: those of part p are entries[start[p] .. start[p + 1]). */
-struct scattered {
-    struct sort_entry *entries;
-    size_t *start;
-    uint64_t *carried; /* pairs by part that the slots no longer count */
-};
+enum { AHEAD = 8 }; /* slots fetched ahead in the order of keys */
+
+_Static_assert(LIMIT_PARTS <= UINT16_MAX, "parts are listed in 16 bits");
+_Static_assert(AGGREGATE_FLUSH_BYTES == 2 * sizeof(struct sort_entry) + sizeof(uint16_t),
+               "what a slot costs a flush");
 
 struct flush {
     struct aggregate *const *tables;
@@ -22,9 +30,18 @@ struct flush {
     const struct partitioner *partitioners;
     uint32_t parts, round;
     struct run_writer *run;
-    struct scattered *scattered;
-    uint64_t pairs, records;
-    bool failed; /* written under the lock; the first error is kept */
+    size_t ranges;
+    /* Listed slots in any order, their parts, and the same slots part by part. */
+    struct sort_entry *list, *dealt;
+    uint16_t *part;
+    atomic_size_t listed;
+    /* Of each thread and part, [thread * parts + part]: pairs, and where its slice's next slot
+     * is dealt to, counted from `dealt`. */
+    uint64_t *pairs;
+    size_t *next;
+    size_t *start; /* of each part in `dealt`, and of what would follow the last */
+    uint64_t all_pairs, records;
+    atomic_bool failed; /* the first error is kept */
     struct error *err;
 };
 
@@ -40,66 +57,125 @@ static void fail(struct flush *flush, const struct error *error)
     {
         if (!flush->failed)
             *flush->err = *error;
-        __atomic_store_n(&flush->failed, true, __ATOMIC_RELAXED);
+        flush->failed = true;
     }
 }
 
-/* The part of a slot's key, or UINT32_MAX after reporting that there is no such part. */
-static uint32_t part_of(struct flush *flush, int thread, const struct table_slot *slot)
+/* ---- List ---- */
+
+static struct sort_entry entry_of(const struct table_slot *slot)
 {
+    uint64_t next;
+
+    if (table_slot_long(slot))
+        return sort_entry_of(table_slot_key(slot), slot);
+    next = __builtin_bswap16((uint16_t)slot->b);
+    return (struct sort_entry){__builtin_bswap64(slot->a),
+                               next << 48 | (uint64_t)(uintptr_t)slot};
+}
+
+/* The part of a slot's key, whose pairs it counts; 0 after reporting that there is no such
+ * part. */
+static uint32_t count_in_part(struct flush *flush, const struct table_slot *slot,
+                              uint64_t pairs)
+{
+    int thread = omp_get_thread_num();
     uint32_t part = partitioner_pick(&flush->partitioners[thread], table_slot_key(slot));
     struct error error;
 
-    if (part < flush->parts)
+    if (part < flush->parts) {
+        flush->pairs[(size_t)thread * flush->parts + part] += pairs;
         return part;
+    }
     error_set(&error, ERROR_JOB, "partition returned %u, the job has parts 0 to %u", part,
               flush->parts - 1);
     fail(flush, &error);
-    return UINT32_MAX;
+    return 0;
 }
 
-static void scatter(struct flush *flush, int thread)
+static void list_slot(struct flush *flush, size_t at, const struct table_slot *slot,
+                      uint64_t pairs)
 {
-    struct aggregate *table = flush->tables[thread];
-    struct scattered *out = &flush->scattered[thread];
-    cleanup_free uint32_t *part = memory_new(table->used * sizeof *part);
-    size_t *next, k = 0;
+    flush->list[at] = entry_of(slot);
+    flush->part[at] = (uint16_t)count_in_part(flush, slot, pairs);
+}
 
-    for (size_t i = 0; i < table->capacity; i++)
-        if (table->slots[i].c) {
-            part[k] = part_of(flush, thread, &table->slots[i]);
-            if (part[k] == UINT32_MAX)
-                return;
-            out->start[part[k++] + 1]++;
-        }
-    check(k == table->used);
-    for (uint32_t p = 0; p < flush->parts; p++)
-        out->start[p + 1] += out->start[p];
-    next = memory_new(flush->parts * sizeof *next);
-    memcpy(next, out->start, flush->parts * sizeof *next);
-    k = 0;
-    for (size_t i = 0; i < table->capacity; i++)
-        if (table->slots[i].c)
-            out->entries[next[part[k++]]++] =
-                sort_entry_of(table_slot_key(&table->slots[i]), &table->slots[i]);
-    free(next);
-    for (size_t i = 0; i < table->carry_count; i++) {
-        uint32_t p = part_of(flush, thread, &table->carries[i].slot);
+static void list_range(struct flush *flush, size_t range, struct aggregate_joiner *joiner)
+{
+    size_t at;
 
-        if (p != UINT32_MAX)
-            out->carried[p] += table->carries[i].slot.pairs;
+    if (flush->failed)
+        return;
+    aggregate_join(joiner, flush->tables, flush->n, range, flush->ranges);
+    at = atomic_fetch_add(&flush->listed, joiner->count);
+    for (size_t i = 0; i < joiner->count; i++)
+        list_slot(flush, at + i, joiner->found[i].slot, joiner->found[i].pairs);
+}
+
+/* A table's log, and its carries, which are pairs alone. */
+static void list_log(struct flush *flush, const struct aggregate *table)
+{
+    size_t at = atomic_fetch_add(&flush->listed, table->logged);
+
+    for (const struct aggregate_block *block = table->log; block; block = block->next) {
+        const struct table_slot *slots = (const void *)block->bytes;
+
+        for (size_t i = 0; i < block->used / sizeof *slots && !flush->failed; i++)
+            list_slot(flush, at++, &slots[i], slots[i].pairs);
     }
+    for (size_t i = 0; i < table->carry_count && !flush->failed; i++)
+        count_in_part(flush, &table->carries[i], table->carries[i].pairs);
 }
 
-/* Which table a slot is in: its lanes lie beside it. */
-static struct aggregate *owner(const struct flush *flush, const struct table_slot *slot)
+/* ---- Deal ---- */
+
+static size_t slice_start(const struct flush *flush, int slice)
 {
-    for (int i = 0; i < flush->n; i++)
-        if (slot >= flush->tables[i]->slots &&
-            slot < flush->tables[i]->slots + flush->tables[i]->capacity)
-            return flush->tables[i];
-    check(!"a slot of these tables");
-    return NULL;
+    return flush->listed / (size_t)flush->n * (size_t)slice +
+           (slice == flush->n ? flush->listed % (size_t)flush->n : 0);
+}
+
+static void count_slice(struct flush *flush, int slice)
+{
+    size_t *next = &flush->next[(size_t)slice * flush->parts];
+    size_t end = flush->failed ? 0 : slice_start(flush, slice + 1);
+
+    for (size_t i = slice_start(flush, slice); i < end; i++)
+        next[flush->part[i]]++;
+}
+
+/* Turns the slices' counts into places: part by part, slice by slice. */
+static void find_places(struct flush *flush)
+{
+    size_t at = 0;
+
+    for (uint32_t part = 0; part < flush->parts; part++) {
+        flush->start[part] = at;
+        for (int slice = 0; slice < flush->n; slice++) {
+            size_t *next = &flush->next[(size_t)slice * flush->parts + part], count = *next;
+
+            *next = at;
+            at += count;
+        }
+    }
+    flush->start[flush->parts] = at;
+    check(at == flush->listed || flush->failed);
+}
+
+static void deal_slice(struct flush *flush, int slice)
+{
+    size_t *next = &flush->next[(size_t)slice * flush->parts];
+    size_t end = flush->failed ? 0 : slice_start(flush, slice + 1);
+
+    for (size_t i = slice_start(flush, slice); i < end; i++)
+        flush->dealt[next[flush->part[i]]++] = flush->list[i];
+}
+
+/* ---- Write ---- */
+
+static struct table_slot *slot_of(const struct sort_entry *entry)
+{
+    return (struct table_slot *)(uintptr_t)sort_place(entry);
 }
 
 /* Writes sorted entries, equal keys joined, into the builder. */
@@ -107,90 +183,107 @@ static int build(const struct flush *flush, const struct sort_entry *entries, si
                  struct run_builder *builder, uint64_t *ret_records, struct error *err)
 {
     const struct fold *fold = &flush->tables[0]->fold;
-    char value[8 * MR_LANES_MAX];
 
-    for (size_t i = 0; i < n;) {
-        struct table_slot *slot = (struct table_slot *)(uintptr_t)sort_place(&entries[i]);
-        struct mr_bytes key = table_slot_key(slot);
+    for (size_t i = 0; i < n; ++*ret_records) {
+        struct table_slot *slot = slot_of(&entries[i]);
+        void *lanes = aggregate_lanes(fold, slot);
+        size_t first = i;
 
-        memcpy(value, aggregate_lanes(owner(flush, slot), slot), 8 * fold->lanes);
-        run_builder_pairs(builder, slot->pairs);
-        for (i++; i < n; i++) {
-            struct table_slot *other = (struct table_slot *)(uintptr_t)sort_place(&entries[i]);
-
-            if (entries[i].prefix != sort_prefix(key) ||
-                sort_compare(table_slot_key(other), key))
-                break;
-            fold_join(fold, value, aggregate_lanes(owner(flush, other), other));
-            run_builder_pairs(builder, other->pairs);
-        }
-        if (run_builder_add(builder, key, (struct mr_bytes){value, 8 * fold->lanes}, err))
+        if (i + AHEAD < n)
+            __builtin_prefetch(sort_place(&entries[i + AHEAD]));
+        for (i++; i < n && entries[i].prefix == entries[first].prefix &&
+                  table_slots_alike(slot_of(&entries[i]), slot);
+             i++)
+            fold_join(fold, lanes, aggregate_lanes(fold, slot_of(&entries[i])));
+        if (run_builder_add(builder, table_slot_key(slot),
+                            (struct mr_bytes){lanes, 8 * (size_t)fold->lanes}, err))
             return -1;
-        ++*ret_records;
     }
     return 0;
 }
 
 static void write_part(struct flush *flush, uint32_t part, struct run_builder *builder)
 {
-    size_t n = 0, at = 0;
-    uint64_t pairs = 0, records = 0, carried = 0;
-    cleanup_free struct sort_entry *entries = NULL;
+    size_t start = flush->start[part], n = flush->start[part + 1] - start;
+    uint64_t pairs = 0, records = 0;
     struct error error;
     int result;
 
-    for (int i = 0; i < flush->n; i++) {
-        n += flush->scattered[i].start[part + 1] - flush->scattered[i].start[part];
-        carried += flush->scattered[i].carried[part];
-    }
-    if (!n)
+    if (!n || flush->failed)
         return;
-    entries = memory_new(2 * n * sizeof *entries);
-    for (int i = 0; i < flush->n; i++) {
-        const struct scattered *from = &flush->scattered[i];
-        size_t count = from->start[part + 1] - from->start[part];
-
-        for (size_t k = 0; k < count; k++) {
-            entries[at + k] = from->entries[from->start[part] + k];
-            pairs += ((const struct table_slot *)sort_place(&entries[at + k]))->pairs;
-        }
-        at += count;
-    }
-    sort_entries(entries, entries + n, n, &(struct sort_keys){slot_key, 0});
-    run_builder_pairs(builder, carried);
-    result = build(flush, entries, n, builder, &records, &error);
-#pragma omp critical(aggregate_append)
+    for (int i = 0; i < flush->n; i++)
+        pairs += flush->pairs[(size_t)i * flush->parts + part];
+    sort_entries(flush->dealt + start, flush->list + start, n,
+                 &(struct sort_keys){slot_key, 0});
+    run_builder_pairs(builder, pairs);
+    result = build(flush, flush->dealt + start, n, builder, &records, &error);
+    if (!result)
+        result = run_append(flush->run, flush->round, part, builder, true, &error);
+#pragma omp critical(aggregate_totals)
     {
-        if (!result)
-            result = run_append(flush->run, flush->round, part, builder, true, &error);
-        flush->pairs += pairs + carried;
+        flush->all_pairs += pairs;
         flush->records += records;
     }
     if (result)
         fail(flush, &error);
 }
 
-static void prepare(struct flush *flush)
-{
-    flush->scattered = memory_zeroed((size_t)flush->n, sizeof *flush->scattered);
-    for (int i = 0; i < flush->n; i++) {
-        struct scattered *scattered = &flush->scattered[i];
+/* ---- All together ---- */
 
-        scattered->entries = memory_new(flush->tables[i]->used * sizeof *scattered->entries);
-        scattered->start = memory_zeroed(flush->parts + 1, sizeof *scattered->start);
-        scattered->carried = memory_zeroed(flush->parts, sizeof *scattered->carried);
+static void run_steps(struct flush *flush)
+{
+#pragma omp parallel num_threads(flush->n)
+    {
+        struct run_builder *builder = run_builder_new(8 * flush->tables[0]->fold.lanes);
+        struct aggregate_joiner joiner = {0};
+
+#pragma omp for schedule(dynamic, 1) nowait
+        for (size_t range = 0; range < flush->ranges; range++)
+            list_range(flush, range, &joiner);
+#pragma omp for schedule(dynamic, 1)
+        for (int i = 0; i < flush->n; i++)
+            list_log(flush, flush->tables[i]);
+        aggregate_joiner_done(&joiner);
+#pragma omp for schedule(static, 1)
+        for (int i = 0; i < flush->n; i++)
+            count_slice(flush, i);
+#pragma omp single
+        find_places(flush);
+#pragma omp for schedule(static, 1)
+        for (int i = 0; i < flush->n; i++)
+            deal_slice(flush, i);
+#pragma omp for schedule(dynamic, 1)
+        for (uint32_t part = 0; part < flush->parts; part++)
+            write_part(flush, part, builder);
+#pragma omp for schedule(static, 1) nowait
+        for (int i = 0; i < flush->n; i++)
+            aggregate_clear(flush->tables[i]);
+        run_builder_free(builder);
     }
 }
 
-static void release(struct flush *flush)
+/* Settles what is pending, and finds memory for all slots. */
+static int prepare(struct flush *flush)
 {
+    size_t slots = 0, cells = (size_t)flush->n * flush->parts;
+    char *scratch;
+
     for (int i = 0; i < flush->n; i++) {
-        free(flush->scattered[i].entries);
-        free(flush->scattered[i].start);
-        free(flush->scattered[i].carried);
-        aggregate_clear(flush->tables[i]);
+        if (aggregate_settle(flush->tables[i]))
+            return -1;
+        slots += flush->tables[i]->used + flush->tables[i]->logged;
     }
-    free(flush->scattered);
+    scratch = aggregate_scratch(flush->tables[0], (slots + 1) * AGGREGATE_FLUSH_BYTES);
+    if (!scratch)
+        return -1;
+    flush->list = (struct sort_entry *)(void *)scratch;
+    flush->dealt = flush->list + slots;
+    flush->part = (uint16_t *)(void *)(flush->dealt + slots);
+    flush->ranges = aggregate_ranges(flush->tables, flush->n);
+    flush->pairs = memory_zeroed(cells, sizeof *flush->pairs);
+    flush->next = memory_zeroed(cells, sizeof *flush->next);
+    flush->start = memory_zeroed((size_t)flush->parts + 1, sizeof *flush->start);
+    return 0;
 }
 
 int aggregate_flush(struct aggregate *const *tables, int n,
@@ -206,27 +299,18 @@ int aggregate_flush(struct aggregate *const *tables, int n,
                           .run = run,
                           .err = err};
 
-    for (int i = 0; i < n; i++)
-        if (aggregate_settle(tables[i]))
-            return error_set(err, ERROR_MEMORY, "no memory for the table of keys");
-    prepare(&flush);
-#pragma omp parallel num_threads(n)
-    {
-        struct run_builder *builder = run_builder_new(8 * tables[0]->fold.lanes);
-
-#pragma omp for schedule(static, 1)
+    if (prepare(&flush)) {
         for (int i = 0; i < n; i++)
-            scatter(&flush, i);
-#pragma omp for schedule(dynamic, 1)
-        for (uint32_t part = 0; part < flush.parts; part++)
-            if (!__atomic_load_n(&flush.failed, __ATOMIC_RELAXED))
-                write_part(&flush, part, builder);
-        run_builder_free(builder);
+            aggregate_clear(tables[i]);
+        return error_set(err, ERROR_MEMORY, "no memory for the table of keys");
     }
-    release(&flush);
+    run_steps(&flush);
+    free(flush.pairs);
+    free(flush.next);
+    free(flush.start);
     if (flush.failed)
         return -1;
-    *ret_pairs = flush.pairs;
+    *ret_pairs = flush.all_pairs;
     *ret_records = flush.records;
     return 0;
 }

@@ -11,183 +11,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "flow/aggregate_internal.h"
-#include "tests/lib/folder.h"
-#include "tests/lib/records.h"
-
-enum { ID = 99, TABLES_MAX = 4, WIDTH_MAX = 8 * MR_LANES_MAX };
-
-/* ---- The reference ---- */
-
-static bool double_first(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return !isnan(a);
-    return a == b ? signbit(a) && !signbit(b) : a < b;
-}
-
-/* One lane of the reference: a running result and one more value, of the kind that MR_COUNT
- * counts. */
-static void reference_join(enum mr_fold kind, void *into, const void *from)
-{
-    int64_t a, b;
-    double x, y;
-
-    memcpy(&a, into, 8);
-    memcpy(&b, from, 8);
-    memcpy(&x, into, 8);
-    memcpy(&y, from, 8);
-    if (kind == MR_SUM_I64 || kind == MR_COUNT)
-        (void)__builtin_add_overflow(a, b, &a); /* keeps the lowest 64 bits */
-    else if (kind == MR_MIN_I64)
-        a = b < a ? b : a;
-    else if (kind == MR_MAX_I64)
-        a = b > a ? b : a;
-    else if (kind == MR_SUM_F64)
-        x += y;
-    else if (kind == MR_MIN_F64)
-        x = double_first(y, x) ? y : x;
-    else
-        x = isnan(x) || (!isnan(y) && double_first(x, y)) ? y : x;
-    memcpy(into, kind >= MR_SUM_F64 ? (void *)&x : (void *)&a, 8);
-}
-
-/* Sorts the records and joins those of one key. `emitted`: MR_COUNT lanes still hold what was
- * emitted. */
-static struct records reference_fold(const struct fold *fold, struct records *records,
-                                     bool emitted)
-{
-    struct records out = {0};
-    const int64_t one = 1;
-
-    records_sort(records);
-    for (size_t i = 0, first; i < records->count;) {
-        char value[WIDTH_MAX], next[WIDTH_MAX];
-
-        for (first = i; i < records->count &&
-                        !bytes_order(records->items[first].key, records->items[i].key);
-             i++) {
-            memcpy(next, records->items[i].value.ptr, 8 * fold->lanes);
-            for (uint32_t lane = 0; lane < fold->lanes; lane++) {
-                if (emitted && fold->lane[lane] == MR_COUNT)
-                    memcpy(next + 8 * lane, &one, 8);
-                if (i == first)
-                    memcpy(value + 8 * lane, next + 8 * lane, 8);
-                else
-                    reference_join(fold->lane[lane], value + 8 * lane, next + 8 * lane);
-            }
-        }
-        records_add(&out, records->items[first].key, (struct mr_bytes){value, 8 * fold->lanes});
-    }
-    return out;
-}
-
-/* ---- Tables, and the run that they are flushed to ---- */
-
-struct bench {
-    char *folder, *path;
-    struct fold fold;
-    uint32_t parts;
-    int n;
-    struct aggregate *tables[TABLES_MAX];
-    struct run_writer *run;
-    uint64_t pairs, records; /* as aggregate_flush told, of all rounds */
-    struct records emitted[TABLES_MAX];
-};
-
-static void bench_open(struct bench *bench, const struct fold *fold, uint32_t parts, int n)
-{
-    struct run_shape shape = {parts, RUN_SORTED, 8 * fold->lanes, ID};
-    struct error err;
-
-    *bench = (struct bench){.folder = folder_new(), .fold = *fold, .parts = parts, .n = n};
-    bench->path = folder_path(bench->folder, "run");
-    for (int i = 0; i < n; i++)
-        bench->tables[i] = aggregate_new(fold);
-    assert_int_equal(run_create(bench->path, &shape, &bench->run, &err), 0);
-}
-
-static void bench_close(struct bench *bench)
-{
-    for (int i = 0; i < bench->n; i++) {
-        aggregate_free(bench->tables[i]);
-        records_done(&bench->emitted[i]);
-    }
-    folder_remove(bench->folder);
-    free(bench->path);
-}
-
-static int bench_flush(struct bench *bench, uint32_t round, struct error *err)
-{
-    struct partitioner partitioners[TABLES_MAX];
-    uint64_t pairs, records;
-
-    for (int i = 0; i < bench->n; i++)
-        partitioners[i] = (struct partitioner){.parts = bench->parts};
-    if (aggregate_flush(bench->tables, bench->n, partitioners, round, bench->run, &pairs,
-                        &records, err))
-        return -1;
-    bench->pairs += pairs;
-    bench->records += records;
-    for (int i = 0; i < bench->n; i++)
-        assert_int_equal(aggregate_bytes(bench->tables[i]), 0);
-    return 0;
-}
-
-static void add(struct bench *bench, int table, struct mr_bytes key, bool padded,
-                const void *value)
-{
-    assert_int_equal(aggregate_add(bench->tables[table], key, padded, value), 0);
-    records_add(&bench->emitted[table], key, (struct mr_bytes){value, 8 * bench->fold.lanes});
-}
-
-/* A segment's keys are ascending, each once, and belong to its part. */
-static void expect_segment_order(const struct bench *bench, const struct run_segment *segment,
-                                 const struct records *found, size_t first)
-{
-    for (size_t i = first; i < found->count; i++) {
-        assert_int_equal(partition_of(found->items[i].key, bench->parts), segment->part);
-        if (i > first)
-            assert_true(bytes_order(found->items[i - 1].key, found->items[i].key) < 0);
-    }
-}
-
-/* Finishes the run and compares what it holds with what was added. */
-static void expect_reference(struct bench *bench)
-{
-    struct records found = {0}, emitted = {0}, folded, expected;
-    const struct run_segment *segments;
-    struct run_file *run;
-    struct error err;
-    uint64_t size, pairs = 0;
-    size_t count;
-
-    assert_int_equal(run_finish(bench->run, false, &size, &err), 0);
-    assert_int_equal(run_open(bench->path, ID, &run, &err), 0);
-    segments = run_segments(run, &count);
-    for (size_t i = 0; i < count; i++) {
-        size_t first = found.count;
-
-        assert_int_equal(read_segment(run, &segments[i], &found, &err), 0);
-        expect_segment_order(bench, &segments[i], &found, first);
-        pairs += segments[i].pairs;
-    }
-    run_close(run);
-    for (int i = 0; i < bench->n; i++)
-        for (size_t k = 0; k < bench->emitted[i].count; k++)
-            records_add(&emitted, bench->emitted[i].items[k].key,
-                        bench->emitted[i].items[k].value);
-    assert_int_equal(pairs, emitted.count);
-    assert_int_equal(bench->pairs, emitted.count);
-    assert_int_equal(bench->records, found.count);
-    folded = reference_fold(&bench->fold, &found, false);
-    expected = reference_fold(&bench->fold, &emitted, true);
-    expect_records(&folded, &expected);
-    records_done(&found);
-    records_done(&emitted);
-    records_done(&folded);
-    records_done(&expected);
-}
+#include "tests/lib/folding.h"
 
 /* ---- Random emits ---- */
 
@@ -231,13 +55,13 @@ static void emit_made_up(struct bench *bench, int table, uint64_t seed, int emit
         k = made_up_key(&rng, key);
         made_up_value(&rng, &bench->fold, value);
         if (rng_below(&rng, 2)) {
-            add(bench, table, k, true, value);
+            bench_add(bench, table, k, true, value);
         } else {
             cleanup_free char *exact = memory_new(k.len);
 
             if (k.len)
                 memcpy(exact, k.ptr, k.len);
-            add(bench, table, (struct mr_bytes){exact, k.len}, false, value);
+            bench_add(bench, table, (struct mr_bytes){exact, k.len}, false, value);
         }
     }
 }
@@ -287,7 +111,7 @@ static void sums_and_counts_take_the_short_path_and_agree(void **state)
                 struct mr_bytes k = made_up_key(&rng, key);
 
                 assert_int_equal(
-                    aggregate_add_i64(bench.tables[i % 2], k, rng_below(&rng, 2), value), 0);
+                    aggregate_emit(bench.tables[i % 2], k, rng_below(&rng, 2), value), 0);
                 records_add(&bench.emitted[i % 2], k, (struct mr_bytes){(char *)&value, 8});
             }
             assert_int_equal(bench_flush(&bench, 0, &err), 0);
@@ -310,9 +134,8 @@ static void a_table_grows_with_its_keys_and_is_reused(void **state)
         struct bench bench;
 
         bench_open(&bench, &folds[kind], 5, 1);
-        assert_int_equal(aggregate_bytes(bench.tables[0]), 0);
         for (uint32_t round = 0; round < 2; round++) {
-            size_t bytes = 0;
+            size_t bytes = aggregate_bytes(bench.tables[0]);
 
             for (int i = 0; i < KEYS; i++) {
                 char key[64];
@@ -321,7 +144,7 @@ static void a_table_grows_with_its_keys_and_is_reused(void **state)
                                  i % 3 ? "%d" : "a key that is too long for a slot %d",
                                  i % (KEYS - 1000));
 
-                add(&bench, 0, (struct mr_bytes){key, (size_t)n}, false, value);
+                bench_add(&bench, 0, (struct mr_bytes){key, (size_t)n}, false, value);
                 assert_true(aggregate_bytes(bench.tables[0]) >= bytes);
                 bytes = aggregate_bytes(bench.tables[0]);
             }
@@ -349,12 +172,12 @@ static void keys_of_every_length_are_kept_apart(void **state)
             for (int times = 0; times < 4;
                  times++) { /* something else behind the key each time */
                 memset(key + len, times * 77, 24);
-                add(&bench, times % 2, (struct mr_bytes){key, len}, times != 1, &zero);
+                bench_add(&bench, times % 2, (struct mr_bytes){key, len}, times != 1, &zero);
                 memset(key + len, letter ? 'z' : '\0', 24);
             }
         for (size_t len = 64; len < 200000; len *= 2)
             for (int times = 0; times < 2; times++)
-                add(&bench, times, (struct mr_bytes){key, len}, true, &zero);
+                bench_add(&bench, times, (struct mr_bytes){key, len}, true, &zero);
     }
     assert_int_equal(bench_flush(&bench, 0, &err), 0);
     expect_reference(&bench);
@@ -373,8 +196,7 @@ static void keys_above_the_limit_are_refused(void **state)
         assert_int_equal(
             aggregate_add(table, (struct mr_bytes){"x", LIMIT_RECORD + 1}, false, &value), -1);
         assert_int_equal(
-            aggregate_add_i64(table, (struct mr_bytes){"x", LIMIT_RECORD + 1}, false, value),
-            -1);
+            aggregate_emit(table, (struct mr_bytes){"x", LIMIT_RECORD + 1}, true, value), -1);
         aggregate_free(table);
     }
     aggregate_free(NULL);
@@ -418,8 +240,9 @@ static void more_than_four_billion_pairs_of_a_key_are_counted(void **state)
         }
         assert_int_equal(bench_flush(&bench, 0, &err), 0);
         assert_int_equal(bench.records, 1);
-        /* Each table carries once before it is made to count anew, and again behind that. */
-        assert_int_equal(bench.pairs, 2 * (2 * (uint64_t)UINT32_MAX - 3 + 9));
+        /* Each table carries 2^32 - 2 before it is made to count anew, and again behind that.
+         */
+        assert_int_equal(bench.pairs, 2 * ((uint64_t)UINT32_MAX - 1 + UINT32_MAX - 3 + 9));
         assert_int_equal(run_finish(bench.run, false, &size, &err), 0);
         assert_int_equal(run_open(bench.path, ID, &run, &err), 0);
         assert_int_equal(run_segments(run, &count)->pairs, bench.pairs);
@@ -430,6 +253,159 @@ static void more_than_four_billion_pairs_of_a_key_are_counted(void **state)
 }
 
 /* ---- Flushing ---- */
+
+/* ---- The log ---- */
+
+/* Keys of all lengths: those of one number are equal, others differ somewhere. */
+static struct mr_bytes numbered_key(uint64_t number, char *at)
+{
+    size_t len = 8 + number % 33;
+
+    memset(at, (int)(number % 3), 48);
+    memcpy(at + (number % 2 ? len - 8 : 0), &number, 8);
+    return (struct mr_bytes){at, len};
+}
+
+/* Emits keys that never come again, then each of them once more, mixed with a common one. */
+static void emit_distinct(struct bench *bench, int table, int keys)
+{
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < keys; i++) {
+            int64_t value[3] = {i, -i, 1};
+            char key[48];
+
+            bench_add(bench, table, numbered_key((uint64_t)i, key), round, value);
+            if (i % 1000 == 0)
+                bench_add(bench, table, mr_text("common"), false, value);
+        }
+}
+
+static void keys_that_hardly_repeat_are_logged_and_fold_all_the_same(void **state)
+{
+    static const struct fold folds[] = {{1, false, {MR_SUM_I64}},
+                                        {1, false, {MR_MIN_I64}},
+                                        {3, false, {MR_SUM_I64, MR_MAX_I64, MR_COUNT}}};
+    enum { KEYS = 50000 };
+    struct error err;
+
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct bench bench;
+
+        bench_open(&bench, &folds[kind], 3, 2);
+        for (int i = 0; i < 2; i++) {
+            emit_distinct(&bench, i, KEYS);
+            assert_int_equal(aggregate_settle(bench.tables[i]), 0);
+            assert_true(bench.tables[i]->logged > KEYS);
+            assert_true(bench.tables[i]->capacity <= AGGREGATE_CAPACITY_HUGE);
+        }
+        assert_int_equal(bench_flush(&bench, 0, &err), 0);
+        expect_reference(&bench);
+        bench_close(&bench);
+    }
+}
+
+static void logging_ends_when_keys_repeat_again(void **state)
+{
+    static const struct fold fold = {1, false, {MR_SUM_I64}};
+    struct aggregate *table = aggregate_new(&fold);
+    bool logged = false;
+    char key[48];
+    size_t most;
+
+    (void)state;
+    for (uint64_t i = 0; i < 200000; i++) {
+        assert_int_equal(aggregate_add(table, numbered_key(i, key), false, &(int64_t){1}), 0);
+        logged |= table->state == AGGREGATE_LOGGING;
+    }
+    assert_true(logged);
+    for (uint64_t i = 0; table->state == AGGREGATE_LOGGING; i++) {
+        assert_true(i < 4000000);
+        assert_int_equal(aggregate_add(table, numbered_key(i % 100, key), false, &(int64_t){1}),
+                         0);
+    }
+    most = table->logged;
+    for (uint64_t i = 0; i < 200000; i++)
+        assert_int_equal(
+            aggregate_add(table, numbered_key(i % 30000, key), false, &(int64_t){1}), 0);
+    assert_int_equal(table->logged, most);
+    aggregate_free(table);
+}
+
+static void a_limit_is_kept_by_logging_and_nothing_is_lost(void **state)
+{
+    static const struct fold fold = {1, false, {MR_SUM_I64}};
+    enum { LIMIT = 3 << 20, KEYS = 45000 };
+    struct bench bench;
+    struct error err;
+    char key[48];
+
+    (void)state;
+    bench_open(&bench, &fold, 3, 1);
+    aggregate_limit(bench.tables[0], LIMIT);
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < 4 * KEYS; i++) {
+            uint64_t number = i % 2 ? i / 4 : i / 4 % 100; /* all come at least twice */
+
+            bench_add(&bench, 0, numbered_key(number, key), false, &(int64_t){1});
+            assert_true(bench.tables[0]->capacity * sizeof(struct table_slot) <= LIMIT);
+        }
+        assert_int_equal(bench.tables[0]->state, AGGREGATE_FULL);
+        assert_true(bench.tables[0]->logged > 0);
+        assert_int_equal(bench_flush(&bench, round, &err), 0);
+        assert_true(aggregate_bytes(bench.tables[0]) <= LIMIT / 2);
+    }
+    expect_reference(&bench);
+    bench_close(&bench);
+}
+
+/* Two tables of different sizes, whose keys overlap, with collisions around the end. */
+static void tables_of_different_sizes_are_joined(void **state)
+{
+    static const struct fold fold = {1, false, {MR_SUM_I64}};
+    struct bench bench;
+    struct error err;
+    char key[48];
+
+    (void)state;
+    for (int large = 500; large <= 20000; large *= 40) {
+        bench_open(&bench, &fold, 2, 3);
+        for (int table = 0; table < 3; table++)
+            for (int times = 0; times < 2; times++)
+                for (int i = 0; i < (table == 1 ? large : 600); i++)
+                    bench_add(&bench, table, numbered_key((uint64_t)i, key), false,
+                              &(int64_t){i});
+        assert_int_equal(bench_flush(&bench, 0, &err), 0);
+        assert_int_equal(bench.records, large > 600 ? large : 600);
+        expect_reference(&bench);
+        bench_close(&bench);
+    }
+}
+
+static void an_exact_key_has_the_words_of_a_padded_one(void **state)
+{
+    struct rng rng = {103};
+    char bytes[24];
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        size_t len = (size_t)i % (TABLE_INLINE + 1);
+        cleanup_free char *exact = memory_new(len);
+        struct table_key padded, words;
+        struct table_slot slot;
+        struct mr_bytes found;
+
+        made_up_bytes(&rng, bytes, sizeof bytes);
+        if (len)
+            memcpy(exact, bytes, len);
+        padded = table_key_padded((struct mr_bytes){bytes, len});
+        words = table_key_exact((struct mr_bytes){exact, len});
+        assert_true(padded.a == words.a && padded.b == words.b && padded.c == words.c);
+        slot = (struct table_slot){words.a, words.b, words.c, 1, 0};
+        found = table_slot_key(&slot);
+        expect_bytes(found, (struct mr_bytes){exact, len});
+    }
+}
 
 static void empty_tables_write_nothing(void **state)
 {
@@ -470,8 +446,8 @@ static void a_part_that_does_not_exist_is_the_jobs_error(void **state)
                 char key[8];
                 int n = snprintf(key, sizeof key, "%c%d", k % 10 ? 'a' : 'x', k);
 
-                assert_int_equal(aggregate_add_i64(bench.tables[i],
-                                                   (struct mr_bytes){key, (size_t)n}, false, 1),
+                assert_int_equal(aggregate_emit(bench.tables[i],
+                                                (struct mr_bytes){key, (size_t)n}, false, 1),
                                  0);
             }
         }
@@ -525,6 +501,11 @@ int main(void)
         cmocka_unit_test(keys_of_every_length_are_kept_apart),
         cmocka_unit_test(keys_above_the_limit_are_refused),
         cmocka_unit_test(more_than_four_billion_pairs_of_a_key_are_counted),
+        cmocka_unit_test(keys_that_hardly_repeat_are_logged_and_fold_all_the_same),
+        cmocka_unit_test(logging_ends_when_keys_repeat_again),
+        cmocka_unit_test(a_limit_is_kept_by_logging_and_nothing_is_lost),
+        cmocka_unit_test(tables_of_different_sizes_are_joined),
+        cmocka_unit_test(an_exact_key_has_the_words_of_a_padded_one),
         cmocka_unit_test(empty_tables_write_nothing),
         cmocka_unit_test(a_part_that_does_not_exist_is_the_jobs_error),
         cmocka_unit_test(a_full_disk_fails_the_flush_and_is_named),

@@ -9,7 +9,9 @@
  *   1/8 to sort them, where they must be sorted before they are written,
  *
  * and 1/8 stays for what is written (blocks of runs, lists of what lies where) and what the
- * allocator cannot use. Slabs that a round gave back serve the next one, and the reducers.
+ * allocator cannot use. With a fold it is tables, which count in the entries that their flush
+ * sorts; beside them there is each thread's segment in the making, which holds no more than its
+ * part of the tables does. Slabs that a round gave back serve the next one, and the reducers.
  * A reducer uses its thread's share of 6/10 of all memory to sort a part; what needs more, maps
  * had better sorted. */
 #ifndef EXECUTOR_BUDGET_H
@@ -30,6 +32,14 @@ static inline uint64_t budget_free(uint64_t memory, int threads)
 static inline size_t budget_pairs(uint64_t memory, int threads)
 {
     return (size_t)(budget_free(memory, threads) / 4 * 3);
+}
+
+/* Tables of all threads, and what their flush sorts, for so many parts. */
+static inline size_t budget_tables(uint64_t memory, int threads, uint32_t parts)
+{
+    uint64_t building = (uint64_t)threads < parts ? (uint64_t)threads : parts;
+
+    return (size_t)(budget_free(memory, threads) / (parts + building) * parts);
 }
 
 /* What all threads together may use to sort them. */

@@ -53,7 +53,7 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
 
     thread->text = text.ptr;
-    thread->text_end = text.ptr + text.len;
+    thread->text_size = text.len;
     thread_phase(thread, SLOT_MAP);
     if (blocks && !single) {
         show_place(thread, offset, text.len, false);
@@ -66,7 +66,8 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
         map_lines(thread, text, offset, blocks);
     }
     thread_phase(thread, SLOT_HOST);
-    thread->text = thread->text_end = NULL;
+    thread->text = NULL;
+    thread->text_size = 0;
     thread->input_bytes += text.len;
 }
 

@@ -125,6 +125,9 @@ static void run_reduces(struct executor *executor, Mr__Assign *first)
         struct thread *thread = &executor->threads[omp_get_thread_num()];
         Mr__Assign *task = omp_get_thread_num() ? queue_take_reduce(&executor->queue) : first;
 
+        /* The memory is the reducers' now. */
+        aggregate_free(thread->table);
+        thread->table = NULL;
         for (; task; task = queue_take_reduce(&executor->queue)) {
             reduce_run(executor, thread, task);
             frame_free(&task->base);

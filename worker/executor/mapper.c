@@ -1,5 +1,5 @@
 /* A map attempt. The threads take chunks of the split in order; what they emit gathers in
- * containers of their own; when these have filled half of the memory, or at the end, all
+ * containers of their own; when these have filled their share of the memory, or at the end, all
  * threads stop at a chunk's end and the containers are written to the run as one round. A round
  * covers a contiguous range of chunks, so that the run keeps the order of the input whatever
  * the threads did. */
@@ -30,6 +30,7 @@ struct map_task {
     struct chunks chunks;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
+    size_t limit;        /* of them */
     atomic_bool failed;
     struct run_writer *run;
     char *path;
@@ -67,11 +68,9 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct input 
 /* One thread's part in a round. */
 static void map_chunks(struct map_task *map, struct thread *thread)
 {
-    uint64_t memory = map->host->open->memory;
-    size_t limit = thread->pairs ? budget_pairs(memory, map->n) : memory / 2;
     struct input input = {.fd = -1};
 
-    while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < limit)) {
+    while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < map->limit)) {
         size_t i = atomic_fetch_add(&map->next, 1);
 
         if (i >= map->chunks.count)
@@ -211,22 +210,45 @@ static int open_run(struct map_task *map, struct error *err)
     return run_create(map->path, &shape, &map->run, err);
 }
 
+static enum sink sink_of(const struct host *host)
+{
+    if (host->map_only)
+        return SINK_TEXT;
+    if (!host->fold.lanes)
+        return SINK_PAIRS;
+    if (host->fold.lanes > 1)
+        return SINK_FOLD;
+    return host->fold.floating ? SINK_FOLD_F64 : SINK_FOLD_I64;
+}
+
+static size_t container_limit(const struct map_task *map)
+{
+    const Mr__JobOpen *open = map->host->open;
+
+    return map->host->fold.lanes ? budget_tables(open->memory, map->n, open->parts)
+                                 : budget_pairs(open->memory, map->n);
+}
+
 static void begin_threads(struct map_task *map)
 {
     const struct host *host = map->host;
 
+    map->limit = container_limit(map);
     for (int i = 0; i < map->n; i++) {
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
         load_space_free(&thread->space);
         thread->lines.limit = host->record_limit;
-        thread->sink = host->map_only ? SINK_TEXT : host->fold.lanes ? SINK_FOLD : SINK_PAIRS;
-        if (host->fold.lanes)
-            thread->table = aggregate_new(&host->fold);
-        else
+        thread->sink = sink_of(host);
+        if (!host->fold.lanes)
             thread->pairs =
                 pairs_new(host->open->parts, host->map_only ? 0 : host->value_width);
+        else if (!thread->table)
+            thread->table = aggregate_new(&host->fold);
+        if (thread->table)
+            aggregate_limit(thread->table, map->limit / (size_t)map->n);
+        atomic_fetch_add(&map->bytes, container_bytes(thread));
     }
 }
 
@@ -236,9 +258,9 @@ static void end_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_tear_down(thread);
-        aggregate_free(thread->table);
+        if (thread->table)
+            aggregate_clear(thread->table);
         pairs_free(thread->pairs);
-        thread->table = NULL;
         thread->pairs = NULL;
         thread_phase(thread, SLOT_IDLE);
     }
@@ -322,6 +344,9 @@ static void report(struct map_task *map)
     }
     counter_add(&counters, "map_input_records", (int64_t)records);
     counter_add(&counters, "map_input_bytes", (int64_t)bytes);
+    /* A fold's tables count what they were given. */
+    if (host->fold.lanes)
+        emitted = map->combined_in;
     counter_add(&counters, "map_output_records", (int64_t)emitted);
     counter_add(&counters, "combine_input_records", (int64_t)map->combined_in);
     counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "flow/aggregate_emit.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/thread.h"
 
@@ -138,9 +139,10 @@ static inline void emit_pair(struct thread *thread, struct mr_bytes key, struct 
         thread->output_records++;
 }
 
-static bool is_padded(const struct thread *thread, struct mr_bytes key)
+/* Keys inside the input in hand have readable bytes behind them. */
+static inline bool is_padded(const struct thread *thread, struct mr_bytes key)
 {
-    return key.ptr >= thread->text && key.ptr < thread->text_end;
+    return (uintptr_t)key.ptr - (uintptr_t)thread->text < thread->text_size;
 }
 
 static void emit_fold(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
@@ -150,8 +152,13 @@ static void emit_fold(struct thread *thread, struct mr_bytes key, struct mr_byte
                     value.len / 8, thread->host->fold.lanes);
     else if (aggregate_add(thread->table, key, is_padded(thread, key), value.ptr))
         no_memory(thread, key);
-    else
-        thread->output_records++;
+}
+
+/* An emit of the one lane that the job folds: the path that a billion words take. */
+static inline void emit_lane(struct thread *thread, struct mr_bytes key, int64_t value)
+{
+    if (aggregate_emit(thread->table, key, is_padded(thread, key), value))
+        no_memory(thread, key);
 }
 
 static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes value,
@@ -173,6 +180,8 @@ static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes val
         thread_fail(thread, ERROR_JOB, "emit is not possible here");
         break;
     case SINK_FOLD:
+    case SINK_FOLD_I64:
+    case SINK_FOLD_F64:
         emit_fold(thread, key, value);
         break;
     case SINK_PAIRS:
@@ -215,12 +224,8 @@ static void op_emit_i64(struct mr_task *task, struct mr_bytes key, int64_t value
 {
     struct thread *thread = thread_of(task);
 
-    /* The one path that a billion words take. */
-    if (thread->sink == SINK_FOLD && thread->host->fold.lanes == 1 &&
-        !thread->host->fold.floating && !thread->failed) {
-        thread->output_records++;
-        if (aggregate_add_i64(thread->table, key, is_padded(thread, key), value))
-            no_memory(thread, key);
+    if (__builtin_expect(thread->sink == SINK_FOLD_I64 && !thread->failed, 1)) {
+        emit_lane(thread, key, value);
         return;
     }
     emit(thread, key, (struct mr_bytes){(const char *)&value, sizeof value}, MR_I64);
@@ -228,14 +233,23 @@ static void op_emit_i64(struct mr_task *task, struct mr_bytes key, int64_t value
 
 static void op_emit_f64(struct mr_task *task, struct mr_bytes key, double value)
 {
-    emit(thread_of(task), key, (struct mr_bytes){(const char *)&value, sizeof value}, MR_F64);
+    struct thread *thread = thread_of(task);
+    int64_t lane;
+
+    if (thread->sink == SINK_FOLD_F64 && !thread->failed) {
+        memcpy(&lane, &value, sizeof lane);
+        emit_lane(thread, key, lane);
+        return;
+    }
+    emit(thread, key, (struct mr_bytes){(const char *)&value, sizeof value}, MR_F64);
 }
 
 static void emit_lanes(struct thread *thread, struct mr_bytes key, const void *lanes,
                        uint32_t n, enum mr_type type)
 {
     bool any = thread->sink == SINK_TEXT || thread->sink == SINK_PART ||
-               thread->sink == SINK_FOLD || thread->sink == SINK_SAMPLE;
+               thread->sink == SINK_SAMPLE ||
+               (thread->sink >= SINK_FOLD && thread->sink <= SINK_FOLD_F64);
 
     if (!n || n > MR_LANES_MAX || (n > 1 && !any))
         thread_fail(thread, ERROR_JOB, "a value of %u lanes cannot be emitted here", n);
@@ -397,7 +411,8 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     thread->sink = SINK_NONE;
     thread->set_up = thread->failed = thread->has_next = false;
     thread->source = (struct mr_source){.path = ""};
-    thread->text = thread->text_end = NULL;
+    thread->text = NULL;
+    thread->text_size = 0;
     thread->partitioner = (struct partitioner){host->open->parts, host->job.partition,
                                                &thread->task, host->range};
     memset(thread->counters, 0, sizeof thread->counters);

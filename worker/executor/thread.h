@@ -21,13 +21,15 @@
 
 /* Where an emit goes. */
 enum sink {
-    SINK_NONE,    /* emitting is an error */
-    SINK_FOLD,    /* map, with a fold */
-    SINK_PAIRS,   /* map, without */
-    SINK_TEXT,    /* map of a map-only job */
-    SINK_SAMPLE,  /* map, of which only the keys count */
-    SINK_COMBINE, /* combine */
-    SINK_PART,    /* reduce */
+    SINK_NONE,     /* emitting is an error */
+    SINK_FOLD,     /* map, with a fold of several lanes */
+    SINK_FOLD_I64, /* map, with a fold of one integer */
+    SINK_FOLD_F64, /* map, with a fold of one double */
+    SINK_PAIRS,    /* map, without */
+    SINK_TEXT,     /* map of a map-only job */
+    SINK_SAMPLE,   /* map, of which only the keys count */
+    SINK_COMBINE,  /* combine */
+    SINK_PART,     /* reduce */
 };
 
 /* The values of one key, for reduce or combine. */
@@ -48,12 +50,13 @@ struct thread {
     const Mr__Assign *assign;
     enum sink sink;
     bool set_up;
-    bool failed; /* emits are dropped, the attempt fails with `error` */
+    bool failed;      /* emits are dropped, the attempt fails with `error` */
+    const char *text; /* the input in hand: keys inside it are padded */
+    size_t text_size;
+    struct aggregate *table; /* empty but in map; kept until the first reduce */
     struct error error;
     struct mr_source source;
     struct lines lines;
-    const char *text, *text_end; /* the input in hand: keys inside it are padded */
-    struct aggregate *table;
     struct pairs *pairs;
     struct sample *sample;
     struct partitioner partitioner;
@@ -61,7 +64,8 @@ struct thread {
     size_t out_used, out_capacity;
     uint64_t out_records;
     int64_t counters[LIMIT_COUNTERS];
-    uint64_t input_records, input_bytes, output_records;
+    uint64_t input_records, input_bytes;
+    uint64_t output_records;  /* not of folds, whose tables count */
     struct mr_values *values; /* SINK_COMBINE: of the key being combined */
     /* reduce */
     struct merge *merge;
