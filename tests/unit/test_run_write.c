@@ -7,8 +7,8 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "record/run_record.h"
 #include "record/run_format.h"
+#include "record/run_record.h"
 #include "tests/lib/folder.h"
 #include "tests/lib/records.h"
 
