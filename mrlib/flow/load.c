@@ -5,16 +5,33 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/slab.h"
 #include "record/run_format.h"
 #include "record/run_record.h"
 
 /* Read at a time: small enough to be checked and cut into records while it is in the cache. */
 enum { PIECE = 512 << 10 };
 
+/* A small job does not touch a slab. */
+enum { SMALL = 256 << 10 };
+
 void load_space_free(struct load_space *space)
 {
-    memory_unmap(space->bytes, space->size);
+    if (space->size > SMALL)
+        slab_give(space->bytes, space->size);
+    else
+        memory_unmap(space->bytes, space->size);
     *space = (struct load_space){NULL, 0};
+}
+
+/* From the pool, so that what maps used makes way for it. */
+static int space_take(struct load_space *space, size_t size, struct error *err)
+{
+    space->bytes = size > SMALL ? slab_take(size) : memory_map(size);
+    if (!space->bytes)
+        return error_set(err, ERROR_MEMORY, "no memory for %zu bytes of values", size);
+    space->size = size;
+    return 0;
 }
 
 /* Divides the space into payloads and entries; what is in it is lost if it must grow. */
@@ -27,10 +44,8 @@ static int lay_out(struct load *load, size_t payloads, size_t entries, struct er
         /* The next part may be a little larger. */
         size += size / 8;
         load_space_free(load->space);
-        load->space->bytes = memory_map(size);
-        if (!load->space->bytes)
-            return error_set(err, ERROR_MEMORY, "no memory for %zu bytes of values", size);
-        load->space->size = size;
+        if (space_take(load->space, size, err))
+            return -1;
     }
     load->payload_size = payloads;
     load->entries = (struct sort_entry *)(void *)(load->space->bytes + aligned);

@@ -108,7 +108,7 @@ peaked() {
 }
 
 # The MiB that a run with a budget of so many bytes may hold: a quarter more, and never below what processes are.
-bound() { awk -v n="$1" 'BEGIN { m = n * 1.25 / 1048576; printf "%d", m > 64 ? m : 64 }'; }
+bound() { awk -v n="$1" 'BEGIN { m = n * 1.25 / 1048576; printf "%d", (m > 64 ? m : 64) }'; }
 
 # made FILE GENERATOR ARGUMENTS...: makes the file once; @ among the arguments is its name.
 made() {
