@@ -59,6 +59,9 @@ int load_open(struct load *load, struct load_space *space, uint64_t bytes, uint6
     uint64_t need = bytes + 2 * records * sizeof *load->entries;
 
     *load = (struct load){.space = space, .value_width = value_width};
+    /* An earlier merge may have had more. */
+    if (space->size / 2 > memory)
+        load_space_free(space);
     if (need > memory) {
         bytes = (uint64_t)((double)memory * (double)bytes / (double)need);
         records = (memory - bytes) / (2 * sizeof *load->entries);

@@ -21,6 +21,7 @@ struct child {
     struct slots *slots;
     struct tail tail;
     uint64_t job;      /* 0: a spare */
+    uint64_t memory;   /* bytes that it was told to use */
     Mr__Assign **held; /* tasks given and not yet answered, owned, in order of arrival */
     size_t held_count, held_capacity;
     struct {

@@ -235,6 +235,7 @@ void children_bury(struct agent *agent, struct child *child)
     if (agent->fetch)
         fetch_drop_waited(agent->fetch, child->job);
     children_forget(agent, child);
+    jobs_share_memory(agent);
 }
 
 /* Fills the events of one executor; a closed output pipe is not waited for. */

@@ -89,6 +89,8 @@ struct known_job *jobs_find(struct agent *agent, uint64_t id);
 char *jobs_folder(const struct agent *agent, uint64_t job);
 void jobs_open(struct agent *agent, Mr__JobOpen *open);
 void jobs_assign(struct agent *agent, Mr__Assign *task);
+/* Tells the executors what each may use now, after one came or went. */
+void jobs_share_memory(struct agent *agent);
 void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs);
 void jobs_piece(struct agent *agent, const Mr__Blob *piece);
 void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke);

@@ -25,6 +25,16 @@ char *jobs_folder(const struct agent *agent, uint64_t job)
     return memory_format("%s/%012" PRIx64, agent->options.scratch, job);
 }
 
+/* What each executor that has a job may use. */
+static uint64_t memory_share(const struct agent *agent)
+{
+    uint64_t sharers = 0;
+
+    for (int i = 0; i < agent->child_count; i++)
+        sharers += agent->children[i]->job != 0;
+    return agent->options.memory / (sharers ? sharers : 1);
+}
+
 /* Announces the job to an executor. */
 static int open_at(struct agent *agent, struct child *child, const struct known_job *job,
                    struct error *err)
@@ -35,9 +45,24 @@ static int open_at(struct agent *agent, struct child *child, const struct known_
     open.scratch = bytes_of(folder);
     open.threads = agent->options.threads;
     open.memory = agent->options.memory;
+    open.memory_share = child->memory = memory_share(agent);
     open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
     return channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err);
+}
+
+void jobs_share_memory(struct agent *agent)
+{
+    uint64_t share = memory_share(agent);
+    struct error ignored;
+
+    for (int i = 0; i < agent->child_count; i++) {
+        struct child *child = agent->children[i];
+
+        /* One that died just now is noticed by its channel. */
+        if (child->job && child->memory != share)
+            open_at(agent, child, jobs_find(agent, child->job), &ignored);
+    }
 }
 
 /* Makes `child` the job's executor: tells it all that the coordinator told us. */
@@ -58,6 +83,7 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     for (size_t i = 0; i < job->output_count; i++)
         if (channel_send(&child->channel, FRAME_MAP_OUTPUTS, &job->outputs[i]->base, err))
             return -1;
+    jobs_share_memory(agent);
     return 0;
 }
 
@@ -284,6 +310,7 @@ void jobs_close(struct agent *agent, uint64_t id)
     tree_remove(folder, &ignored);
     free_job(job);
     *job = agent->jobs[--agent->job_count];
+    jobs_share_memory(agent);
 }
 
 /* A queued attempt is withdrawn. One that runs goes on: its answer will be refused, and the end

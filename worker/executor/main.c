@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/slab.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 #include "worker/executor/fault.h"
@@ -220,13 +222,16 @@ static void keep_outputs(struct executor *executor, const Mr__MapOutputs *messag
     pthread_mutex_unlock(&executor->lock);
 }
 
-/* The first announcement is kept whole; the one that comes with the ranges adds them. Tasks
- * that follow an announcement see it: both go through the queue's lock. */
+/* The first announcement is kept whole; a later one changes the share of the memory, and the
+ * one that comes with the ranges adds them. Tasks that follow an announcement see it: both go
+ * through the queue's lock. */
 static void opened(struct executor *executor, Mr__JobOpen *open)
 {
     struct host *host = &executor->host;
     struct error err;
 
+    if (open->memory_share < atomic_exchange(&executor->memory, open->memory_share))
+        slab_trim();
     /* Ranges that make no sense are missed by the first map. */
     if (open->ranges && !host->range)
         host_set_ranges(host, open->ranges, &err);

@@ -26,7 +26,8 @@ struct map_task {
     struct executor *executor;
     const struct host *host;
     const Mr__Assign *assign;
-    int n; /* threads */
+    int n;           /* threads */
+    uint64_t memory; /* bytes for this attempt */
     struct chunks chunks;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
@@ -141,7 +142,7 @@ static int flush_tables(struct map_task *map, struct error *err)
 static uint64_t sort_above(struct map_task *map)
 {
     uint64_t before = map->flushed, whole = map->assign->input_size;
-    size_t most = budget_reduce(map->host->open->memory, map->n);
+    size_t most = budget_reduce(map->memory, map->n);
 
     map->flushed = 0;
     for (int i = 0; i < map->n; i++)
@@ -157,7 +158,7 @@ static int flush_pairs(struct map_task *map, struct error *err)
     struct pairs_options options = {
         .combiner = map->host->job.combine ? &combiner : NULL,
         .sort_above = sort_above(map),
-        .scratch = budget_sort(map->host->open->memory, map->n),
+        .scratch = budget_sort(map->memory, map->n),
     };
     cleanup_free struct pairs **all = memory_new((size_t)map->n * sizeof *all);
     uint64_t in = 0, out = 0;
@@ -223,10 +224,8 @@ static enum sink sink_of(const struct host *host)
 
 static size_t container_limit(const struct map_task *map)
 {
-    const Mr__JobOpen *open = map->host->open;
-
-    return map->host->fold.lanes ? budget_tables(open->memory, map->n, open->parts)
-                                 : budget_pairs(open->memory, map->n);
+    return map->host->fold.lanes ? budget_tables(map->memory, map->n, map->host->open->parts)
+                                 : budget_pairs(map->memory, map->n);
 }
 
 static void begin_threads(struct map_task *map)
@@ -375,6 +374,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         .host = &executor->host,
         .assign = assign,
         .n = executor->thread_count,
+        .memory = executor->memory,
         .run_id = work_run_id(assign->job, assign->task, assign->attempt),
     };
     struct error err;

@@ -63,7 +63,7 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
         "%.*s/reduce-%05u.%u.spill", (int)open->scratch.len, (const char *)open->scratch.data,
         reduce->assign->task, reduce->assign->attempt);
     struct merge_options options = {
-        .memory = budget_reduce(open->memory, reduce->executor->thread_count),
+        .memory = budget_reduce(reduce->executor->memory, reduce->executor->thread_count),
         .scratch = scratch,
         .fold = &reduce->host->fold,
         .space = &reduce->thread->space};

@@ -30,6 +30,7 @@ struct executor {
     struct slots *slots;
     struct queue queue;
     struct host host;
+    _Atomic uint64_t memory; /* bytes to use from the next task on */
     int thread_count;
     struct thread *threads;
     pthread_mutex_t lock; /* of outputs, which the listening thread adds to */

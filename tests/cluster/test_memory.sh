@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Memory: what the processes of a worker hold together stays near --memory, whatever the job; one worker's jobs share it.
+cd "$(dirname "$0")/../.." || exit
+source tests/lib/harness.sh
+source tests/lib/cluster.sh
+
+# Kilobytes that a process and its children hold, shared pages counted in parts.
+held_by() {
+    local pid files=(/proc/"$1"/smaps_rollup)
+    for pid in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+        files+=("/proc/$pid/smaps_rollup")
+    done
+    awk '/^Pss:/ { sum += $2 } END { print sum + 0 }' "${files[@]}" 2>/dev/null || true
+}
+
+# watch PID: looks at it until it ends; leaves the most that it held in ./peak.
+watch_memory() {
+    local most=0 now
+    while kill -0 "$1" 2>/dev/null; do
+        now=$(held_by "$1")
+        ((now > most)) && most=$now
+        sleep 0.02
+    done
+    echo "$most" >peak
+}
+
+# bounded MIB ARGUMENTS...: runs the job, which may hold so much.
+bounded() {
+    local most=$1 pid
+    shift
+    instrumented && skip 'the sanitizer keeps memory of its own'
+    "$marram" run "$@" --json >json 2>stderr &
+    pid=$!
+    watch_memory "$pid"
+    wait "$pid" || die "marram run $* failed: $(tail -3 stderr)"
+    (($(counter spilled_bytes) > 0)) || die 'nothing was spilled: the memory was no limit'
+    (($(cat peak) <= most * 1024)) || die "held $(($(cat peak) / 1024)) MiB, more than $most"
+}
+
+# Twelve million bytes of keys that all differ, in an order that is not theirs.
+distinct() { seq "$1" | awk '{ printf "%08d%03d\n", ($1 * 7919) % 99999989, $1 % 1000 }'; }
+
+tables_that_grow() {
+    distinct 3000000 >in
+    bounded 80 wordcount -i in -o out -r 8 --memory 64M --threads 2
+    sed 's/$/\t1/' in | sort | cmp - <(sorted_output out) || die 'wrong counts'
+}
+claim 'words that all differ' tables_that_grow
+
+pairs_that_are_sorted() {
+    run teragen -i range:2500000 -o in
+    bounded 80 terasort -i in -o out --memory 64M --threads 2
+    run teravalidate -i out -o report
+    grep -q '^records.2500000$' report/part-* || die "$(cat report/part-*)"
+}
+claim 'a tera sort of four times the memory' pairs_that_are_sorted
+
+one_hot_key() {
+    seq 4000000 | awk '{ print ($1 % 10 ? "hot" : $1 % 99991) "\t" $1 }' >in
+    bounded 80 "$testjobs/first_last.so" -i in -o out -r 4 --memory 64M --threads 2
+    awk -F'\t' '!($1 in first) { first[$1] = $2 } { last[$1] = $2; n[$1]++ }
+        END { for (k in n) print k "\t" first[k] " " last[k] " " n[k] }' in | sort | cmp - <(sorted_output out) ||
+        die 'wrong groups'
+}
+claim 'nine of ten records with one key' one_hot_key
+
+# sample PID: until ./stop is there, what it and its children hold, and how many of these hold 8 MiB or more.
+sample() {
+    local pid
+    while [[ ! -e stop ]]; do
+        for pid in "$1" $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+            awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true
+        done | awk '{ sum += $1; large += $1 >= 8192 } END { print sum + 0, large + 0 }'
+    done
+}
+
+# Each one's executor is told to use half.
+two_jobs() {
+    local pid sampler first
+    instrumented && skip 'the sanitizer keeps memory of its own'
+    distinct 3000000 >in
+    cluster_up 1 --threads 2 --memory 128M
+    pid=${worker_pid[w1]}
+    sample "$pid" >samples &
+    sampler=$!
+    detach wordcount -i in -o one -r 8
+    first=$job
+    detach wordcount -i in -o two -r 8
+    "$marram" wait "$first" --json >json
+    (($(counter spilled_bytes) > 0)) || die 'nothing was spilled: the memory was no limit'
+    "$marram" wait "$job" >/dev/null
+    touch stop
+    wait "$sampler"
+    awk '$2 > 1 { both = 1 } $1 > most { most = $1 }
+        END { print most / 1024 " MiB", both ? "" : ", never two at once"; exit !both || most > 160 * 1024 }' samples || die 'see above'
+    diff -r one two | grep -v _SUCCESS | grep . && die 'the outputs differ'
+    cluster_down
+}
+claim 'two jobs on one worker' two_jobs
+
+totals
