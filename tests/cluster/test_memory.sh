@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Memory: what the processes of a worker hold together stays near --memory, whatever the job; one worker's jobs share it.
-cd "$(dirname "$0")/../.." || exit
-source tests/lib/harness.sh
-source tests/lib/cluster.sh
+# shellcheck source=tests/lib/harness.sh
+source "$(dirname "$0")/../lib/harness.sh"
+# shellcheck source=tests/lib/cluster.sh
+source "$root/tests/lib/cluster.sh"
 
-# Kilobytes that a process and its children hold, shared pages counted in parts.
+# Kilobytes that a process and its children hold, shared pages counted in parts; and how many of them hold 8 MiB.
 held_by() {
-    local pid files=(/proc/"$1"/smaps_rollup)
-    for pid in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
-        files+=("/proc/$pid/smaps_rollup")
-    done
-    awk '/^Pss:/ { sum += $2 } END { print sum + 0 }' "${files[@]}" 2>/dev/null || true
+    local -a children files
+    read -ra children < <(cat /proc/"$1"/task/*/children 2>/dev/null | paste -sd' ')
+    files=("${children[@]/#//proc/}")
+    awk '/^Pss:/ { sum += $2; large += $2 >= 8192 } END { print sum + 0, large + 0 }' /proc/"$1"/smaps_rollup "${files[@]/%//smaps_rollup}" 2>/dev/null || true
 }
 
 # watch PID: looks at it until it ends; leaves the most that it held in ./peak.
 watch_memory() {
     local most=0 now
     while kill -0 "$1" 2>/dev/null; do
-        now=$(held_by "$1")
+        read -r now _ < <(held_by "$1") || now=0
         ((now > most)) && most=$now
         sleep 0.02
     done
@@ -64,13 +64,10 @@ one_hot_key() {
 }
 claim 'nine of ten records with one key' one_hot_key
 
-# sample PID: until ./stop is there, what it and its children hold, and how many of these hold 8 MiB or more.
+# sample PID: until ./stop is there, what it and its children hold.
 sample() {
-    local pid
     while [[ ! -e stop ]]; do
-        for pid in "$1" $(cat /proc/"$1"/task/*/children 2>/dev/null); do
-            awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true
-        done | awk '{ sum += $1; large += $1 >= 8192 } END { print sum + 0, large + 0 }'
+        held_by "$1"
     done
 }
 

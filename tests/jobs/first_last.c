@@ -1,5 +1,5 @@
-/* Lines `key TAB value`: for each key the first and the last value and how many there were. What
- * it says depends on the order of the values, so nothing can be folded or combined. */
+/* Lines `key TAB value`: for each key the first and the last value and how many there were.
+ * What it says depends on the order of the values, so nothing can be folded or combined. */
 #include <mr/job.h>
 #include <stdio.h>
 

@@ -14,7 +14,7 @@ struct params {
     const char *map, *reduce, *setup;
 };
 
-static volatile int nowhere;
+static volatile unsigned nowhere;
 static int *volatile null;
 
 /* Deeper than any stack, in a way that is not to be turned into a loop. */
