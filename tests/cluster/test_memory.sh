@@ -64,6 +64,32 @@ one_hot_key() {
 }
 claim 'nine of ten records with one key' one_hot_key
 
+# long_values MIB OPTIONS...: six of them, of three keys.
+long_values() {
+    local bytes=$(($1 << 20))
+    shift
+    printf 'a\nb\nc\na\nb\nc\n' >in
+    run "$testjobs/long_values.so" -p bytes=$bytes -i in -o out --overwrite "$@"
+    expect_same <(sorted_output out) <(printf '%s\n' a a b b c c | sed "s/\$/\t$bytes $bytes/")
+}
+values_of_many_megabytes() {
+    long_values 40
+    long_values 40 --memory 384M
+    [[ -z ${MARRAM_BIG:-} ]] || long_values 400
+}
+claim 'values of many megabytes' values_of_many_megabytes
+
+values_above_the_limit() {
+    local bytes=$(((8 << 20) + 1))
+    echo a >in
+    long_values 8 --memory 64M
+    echo a >in
+    expect_refusal 1 "a value of $bytes bytes that was emitted is longer than 8 MiB, an eighth of a worker's memory: raise --memory" \
+        "$marram" run "$testjobs/long_values.so" -p bytes=$bytes -i in -o refused --memory 64M
+    [[ ! -e refused ]]
+}
+claim 'a value above an eighth of the memory is refused by name' values_above_the_limit
+
 # sample PID: until ./stop is there, what it and its children hold.
 sample() {
     while [[ ! -e stop ]]; do

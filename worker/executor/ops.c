@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "flow/aggregate_emit.h"
+#include "record/limit.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/thread.h"
 
@@ -75,11 +76,31 @@ static const char *type_name(enum mr_type type)
     return type == MR_I64 ? "MR_I64" : type == MR_F64 ? "MR_F64" : "MR_BYTES";
 }
 
-static void no_memory(struct thread *thread, struct mr_bytes key)
+static void no_memory(struct thread *thread)
 {
-    thread_fail(thread, key.len > LIMIT_RECORD ? ERROR_JOB : ERROR_MEMORY, "%s",
-                key.len > LIMIT_RECORD ? "a key or value above the limit of 1 GiB"
-                                       : "no memory left for emitted pairs");
+    thread_fail(thread, ERROR_MEMORY, "no memory left for emitted pairs");
+}
+
+static void too_long(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
+{
+    uint64_t limit = thread->host->record_limit;
+    bool is_key = key.len > limit;
+    struct error err;
+
+    record_too_long(&err, ERROR_MEMORY, limit, "a %s of %zu bytes that was emitted",
+                    is_key ? "key" : "value", is_key ? key.len : value.len);
+    thread_fail(thread, err.code, "%s", err.text);
+}
+
+/* Whether key and value are within the limit of a record; else the attempt has failed. */
+static inline bool is_short(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
+{
+    uint64_t limit = thread->host->record_limit;
+
+    if (__builtin_expect(key.len <= limit && value.len <= limit, 1))
+        return true;
+    too_long(thread, key, value);
+    return false;
 }
 
 void thread_flush_text(struct thread *thread)
@@ -91,7 +112,7 @@ void thread_flush_text(struct thread *thread)
     if (pairs_add_many(thread->pairs, thread->assign->part,
                        (struct mr_bytes){thread->out, thread->out_used}, none,
                        thread->out_records))
-        thread_fail(thread, ERROR_JOB, "an output record above the limit of 1 GiB");
+        no_memory(thread);
     thread->out_used = 0;
     thread->out_records = 0;
 }
@@ -101,6 +122,8 @@ static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_byte
     enum output_format format = thread->host->output_format;
     size_t need = format_room(format, key, value, thread->host->value);
 
+    if (!is_short(thread, key, value))
+        return;
     if (thread->out_used && thread->out_used + need > TEXT_PIECE)
         thread_flush_text(thread);
     memory_reserve(&thread->out, &thread->out_capacity, thread->out_used + need, 1);
@@ -127,14 +150,15 @@ static inline void emit_pair(struct thread *thread, struct mr_bytes key, struct 
     struct mr_bytes prefix = key;
     uint32_t part;
 
-    if (thread->host->job.group && thread_group(thread, key, &prefix))
+    if (!is_short(thread, key, value) ||
+        (thread->host->job.group && thread_group(thread, key, &prefix)))
         return;
     part = partitioner_pick(&thread->partitioner, prefix);
     if (part >= thread->partitioner.parts)
         thread_fail(thread, ERROR_JOB, "partition returned %u, the job has parts 0 to %u", part,
                     thread->partitioner.parts - 1);
     else if (pairs_add(thread->pairs, part, key, value))
-        no_memory(thread, key.len > value.len ? key : value);
+        no_memory(thread);
     else
         thread->output_records++;
 }
@@ -150,15 +174,17 @@ static void emit_fold(struct thread *thread, struct mr_bytes key, struct mr_byte
     if (value.len != 8 * (size_t)thread->host->fold.lanes)
         thread_fail(thread, ERROR_JOB, "a value of %zu lanes was emitted, the job folds %u",
                     value.len / 8, thread->host->fold.lanes);
-    else if (aggregate_add(thread->table, key, is_padded(thread, key), value.ptr))
-        no_memory(thread, key);
+    else if (is_short(thread, key, value) &&
+             aggregate_add(thread->table, key, is_padded(thread, key), value.ptr))
+        no_memory(thread);
 }
 
 /* An emit of the one lane that the job folds: the path that a billion words take. */
 static inline void emit_lane(struct thread *thread, struct mr_bytes key, int64_t value)
 {
-    if (aggregate_emit(thread->table, key, is_padded(thread, key), value))
-        no_memory(thread, key);
+    if (is_short(thread, key, (struct mr_bytes){NULL, 0}) &&
+        aggregate_emit(thread->table, key, is_padded(thread, key), value))
+        no_memory(thread);
 }
 
 static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes value,
@@ -197,7 +223,8 @@ static void emit(struct thread *thread, struct mr_bytes key, struct mr_bytes val
         if (key.len != thread->values->key.len ||
             (key.len && memcmp(key.ptr, thread->values->key.ptr, key.len)))
             thread_fail(thread, ERROR_JOB, "combine emitted another key than it was given");
-        else if (pairs_group_emit(thread->values->group, value, &err))
+        else if (is_short(thread, key, value) &&
+                 pairs_group_emit(thread->values->group, value, &err))
             thread_fail(thread, err.code, "%s", err.text);
         break;
     case SINK_PART:
