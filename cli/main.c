@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cli/verbs.h"
 
 static const struct {
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
     const char *program = slash ? slash + 1 : argc ? argv[0] : "";
     const char *verb = argc > 1 ? argv[1] : NULL;
 
+    memory_keep();
     if (!strcmp(program, "marram-coordinator") || !strcmp(program, "marram-worker"))
         return run_as(program + strlen("marram-"), argc, argv);
     if (!verb) {

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,12 @@ void memory_reserve(void *items, size_t *capacity, size_t need, size_t size)
         wanted *= 2;
     *array = memory_resized(*array, wanted * size);
     *capacity = wanted;
+}
+
+void memory_keep(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 void *memory_map(size_t size)

@@ -318,6 +318,7 @@ int main(void)
         return 2;
     }
     restrain();
+    memory_keep();
     channel_init(&executor.channel, CHANNEL_FD);
     executor.slots =
         mmap(NULL, sizeof *executor.slots, PROT_READ | PROT_WRITE, MAP_SHARED, SLOTS_FD, 0);
