@@ -23,8 +23,8 @@ char *memory_format(const char *format, ...)
 void memory_reserve(void *items, size_t *capacity, size_t need, size_t size);
 
 /* Has malloc keep what was freed, up to 64 MiB, and use it again for pieces of up to 32 MiB: by
- * default each piece above 128 KiB is mapped, touched page by page, and unmapped, which made up a
- * fifth of the time of workers that exchange runs. Called once, by main. */
+ * default each piece above 128 KiB is mapped, touched page by page, and unmapped, which made up
+ * a fifth of the time of workers that exchange runs. Called once, by main. */
 void memory_keep(void);
 
 /* A zeroed private mapping of `size` bytes, aligned to 2 MiB and advised to use huge pages when
