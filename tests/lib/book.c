@@ -14,7 +14,7 @@ struct mr_bytes book_record(uint64_t n)
 {
     struct rng rng = {n};
     uint64_t size = rng_below(&rng, n % 25 == 24 ? 9000 : 60);
-    char *bytes = memory_new(16 + size);
+    char *bytes = memory_new(17 + size);
 
     if (n % 7 == 6)
         return (struct mr_bytes){bytes, 0};
