@@ -3,6 +3,7 @@ BUILD  ?= release
 PREFIX ?= /usr/local
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
+comma  := ,
 
 # clang's runtime knows the barriers of OpenMP better than gcc's does.
 ifeq ($(BUILD),tsan)
@@ -51,6 +52,9 @@ $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
 $(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)
 $(UNIT): override LDLIBS += -lcmocka
+# A disk that fails, at any call.
+$(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
+    $(patsubst %,-Wl$(comma)--wrap=%,pwrite fdatasync fsync rename unlinkat)
 $(PROGRAMS) $(UNIT):
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
@@ -120,7 +124,7 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c')) $(WIRE)
+FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c)) $(WIRE)
 build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
 	@echo "  FUZZ  $@"; mkdir -p $(@D)
 	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
