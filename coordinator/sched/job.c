@@ -192,6 +192,7 @@ void job_delete(struct sched *sched, struct job *job)
     map_remove(&sched->jobs, job->id);
     map_done(&job->workers);
     map_done(&job->excluded);
+    free(job->cuts);
     map_done(&job->home_of);
     free(job->homes);
     for (int i = 0; i < 2; i++) {

@@ -56,10 +56,16 @@ void place_worker(struct sched *sched, struct worker *worker)
     list->last = worker;
 }
 
-/* The first worker from here on that may have tasks of the job. */
-static struct worker *seeing(const struct job *job, struct worker *worker)
+static bool may_have(const struct job *job, const struct worker *worker, bool reduces)
 {
-    while (worker && job->excluded.count && map_get(&job->excluded, worker->id))
+    return !(job->excluded.count && map_get(&job->excluded, worker->id)) &&
+           !(reduces && cuts_hinder(job, worker->id));
+}
+
+/* The first worker from here on that may have tasks of the job. */
+static struct worker *seeing(const struct job *job, struct worker *worker, bool reduces)
+{
+    while (worker && !may_have(job, worker, reduces))
         worker = worker->next;
     return worker;
 }
@@ -68,15 +74,17 @@ static struct worker *seeing(const struct job *job, struct worker *worker)
  * that may not are passed over once in a step, however many tasks there are to place. */
 struct row {
     const struct job *job;
+    bool reduces;
     struct worker *first, *second;
 };
 
-static struct row row_of(const struct job *job, const struct worker_list *list)
+static struct row row_of(const struct job *job, const struct worker_list *list, bool reduces)
 {
-    struct row row = {.job = job, .first = seeing(job, list->first)};
+    struct row row = {
+        .job = job, .reduces = reduces, .first = seeing(job, list->first, reduces)};
 
     if (row.first)
-        row.second = seeing(job, row.first->next);
+        row.second = seeing(job, row.first->next, reduces);
     return row;
 }
 
@@ -90,7 +98,7 @@ static struct worker *take(struct row *row, const struct task *task)
     else
         row->first = row->second;
     if (row->second)
-        row->second = seeing(row->job, row->second->next);
+        row->second = seeing(row->job, row->second->next, row->reduces);
     return worker;
 }
 
@@ -141,8 +149,8 @@ static void place_whole(struct sched *sched, struct row *idle, struct heap *heap
 
 static uint32_t add_homes(struct job *job, const struct worker_list *list, uint32_t count)
 {
-    for (struct worker *worker = seeing(job, list->first); worker && count < job->reduce_count;
-         worker = seeing(job, worker->next)) {
+    for (struct worker *worker = seeing(job, list->first, false);
+         worker && count < job->reduce_count; worker = seeing(job, worker->next, false)) {
         job->homes[count] = (struct home){.worker = worker->id, .next = count};
         map_put(&job->home_of, worker->id, &job->homes[count]);
         count++;
@@ -169,7 +177,7 @@ static struct task *home_task(const struct job *job, const struct worker *worker
     struct home *home = job->home_count ? map_get(&job->home_of, worker->id) : NULL;
     struct task *task;
 
-    if (!home || (job->excluded.count && map_get(&job->excluded, worker->id)))
+    if (!home || !may_have(job, worker, true))
         return NULL;
     for (; home->next < job->reduce_count; home->next += job->home_count) {
         task = &job->reduces[home->next];
@@ -213,9 +221,9 @@ static void place_reduces(struct sched *sched, struct job *job, struct row *idle
 
     place_at_home(sched, job, &sched->idle);
     place_at_home(sched, job, &sched->partial);
-    *idle = row_of(job, &sched->idle);
+    *idle = row_of(job, &sched->idle, true);
     place_whole(sched, idle, heap, job->reduces);
-    partial = row_of(job, &sched->partial);
+    partial = row_of(job, &sched->partial, true);
     while ((task = top(heap, job->reduces)) && (worker = take(&partial, task))) {
         start_top(sched, heap, job->reduces, worker);
         if (worker->list == &sched->partial)
@@ -236,7 +244,8 @@ static bool has_hand(const struct worker *worker, enum sched_kind kind)
 static void place_in_hands(struct sched *sched, struct job *job, struct heap *heap,
                            struct task *tasks, enum sched_kind kind)
 {
-    size_t takers = sched->workers.count - job->excluded.count;
+    size_t takers = kind == SCHED_REDUCE ? cuts_reducers(sched, job)
+                                         : sched->workers.count - job->excluded.count;
     struct worker *next;
 
     if (heap->count <= takers)
@@ -245,7 +254,7 @@ static void place_in_hands(struct sched *sched, struct job *job, struct heap *he
         next = worker->next;
         if (heap->count <= takers)
             return;
-        if (!has_hand(worker, kind) || map_get(&job->excluded, worker->id))
+        if (!has_hand(worker, kind) || !may_have(job, worker, kind == SCHED_REDUCE))
             continue;
         if (kind != SCHED_REDUCE || !start_home(sched, job, worker))
             start_top(sched, heap, tasks, worker);
@@ -260,13 +269,14 @@ void place_all(struct sched *sched)
 
         if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)
             continue;
-        idle = row_of(job, &sched->idle);
+        idle = row_of(job, &sched->idle, false);
         place_prelude(sched, job, &idle);
         place_whole(sched, &idle, &job->lonely[0], job->maps);
         place_whole(sched, &idle, &job->pending[0], job->maps);
         place_in_hands(sched, job, &job->pending[0], job->maps, SCHED_MAP);
         if (job->phase != JOB_REDUCING || !maps_ready)
             continue;
+        idle = row_of(job, &sched->idle, true);
         place_whole(sched, &idle, &job->lonely[1], job->reduces);
         place_reduces(sched, job, &idle);
         place_in_hands(sched, job, &job->pending[1], job->reduces, SCHED_REDUCE);

@@ -70,8 +70,10 @@ static void worker_lost(struct sched *sched, uint64_t id)
         else
             task_forget_output(map);
     }
-    for (struct job *job = sched->first; job; job = job->next)
+    for (struct job *job = sched->first; job; job = job->next) {
         map_remove(&job->excluded, id);
+        cuts_forget(sched, job, id);
+    }
     place_unlist(worker);
     free(worker);
 }

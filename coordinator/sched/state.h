@@ -3,7 +3,8 @@
  *   gate.c    what must wait for PERSISTED
  *   job.c     the life of a job
  *   task.c    the life of a task: attempts, failures, lost outputs
- *   place.c   which task goes to which worker */
+ *   place.c   which task goes to which worker
+ *   cuts.c    which workers do not reach each other */
 #ifndef SCHED_STATE_H
 #define SCHED_STATE_H
 
@@ -49,6 +50,11 @@ enum job_phase {
     JOB_FINISHED,
 };
 
+/* Two workers that do not reach each other, as far as one job has met it. */
+struct cut {
+    uint64_t a, b;
+};
+
 /* A worker that had better reduce the parts of one residue. */
 struct home {
     uint64_t worker;
@@ -70,9 +76,12 @@ struct job {
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
     uint64_t age;        /* counts accepted maps, those made again too */
-    struct map excluded; /* workers here that do not see its files: id -> job, as a marker */
-    struct map workers;  /* that were given something of it: id -> worker's id, as a marker */
-    struct home *homes;  /* of part p: homes[p % home_count] */
+    struct map excluded; /* workers here that do not see its files: id -> job, as a marker; or
+                            that were set aside: id -> excluded */
+    struct cut *cuts;    /* of workers that are here and were not set aside */
+    size_t cut_count, cut_capacity;
+    struct map workers; /* that were given something of it: id -> worker's id, as a marker */
+    struct home *homes; /* of part p: homes[p % home_count] */
     uint32_t home_count;
     struct map home_of;      /* worker's id -> its home */
     struct job *prev, *next; /* in order of submission */
@@ -143,6 +152,18 @@ void task_output_lost(struct sched *sched, struct task *map);
 /* The attempt ends without a result: its worker has room again. */
 void task_detach(struct sched *sched, struct task *task);
 void task_forget_output(struct task *map);
+
+/* cuts.c */
+/* A reducer on `reader` does not reach `holder`, where a map's output is. */
+void cuts_note(struct sched *sched, struct job *job, uint64_t reader, uint64_t holder);
+/* The worker is gone. */
+void cuts_forget(struct sched *sched, struct job *job, uint64_t worker);
+/* Who may have tasks of the job has changed. */
+void cuts_settle(struct sched *sched, struct job *job);
+/* Whether the worker may reduce nothing of the job: there is another that it does not reach. */
+bool cuts_hinder(const struct job *job, uint64_t worker);
+/* How many workers may reduce parts of the job. */
+size_t cuts_reducers(const struct sched *sched, const struct job *job);
 
 /* place.c */
 void place_all(struct sched *sched);

@@ -232,10 +232,36 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
 }
 
 /* This worker cannot do it, through no fault of the task: others may. */
-static void exclude(struct task *task, const struct sched_event *event)
+static void exclude(struct sched *sched, struct task *task, const struct sched_event *event)
 {
     map_put(&task->job->excluded, event->worker, task->job);
     task_ready(task);
+    cuts_settle(sched, task->job);
+}
+
+/* The map whose output a reducer complains of; NULL if that is being made again already, or was
+ * since: the complaint is about an output long replaced. */
+static struct task *map_complained_of(const struct task *task, const struct sched_event *event)
+{
+    struct job *job = task->job;
+    struct task *map;
+
+    if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE ||
+        event->lost_map >= job->map_count)
+        return NULL;
+    map = &job->maps[event->lost_map];
+    return map->state != TASK_DONE || map->age > task->age ? NULL : map;
+}
+
+/* The reducer could not reach who holds a map's output: others may. */
+static void move(struct sched *sched, struct task *task, const struct sched_event *event)
+{
+    struct task *map;
+
+    excuse(sched, task, event);
+    map = map_complained_of(task, event);
+    if (map && map->worker && map->worker->id != event->worker)
+        cuts_note(sched, task->job, event->worker, map->worker->id);
 }
 
 /* The reducer could not read a map's output: that map is made again. */
@@ -245,13 +271,8 @@ static void refetch(struct sched *sched, struct task *task, const struct sched_e
     struct task *map;
 
     excuse(sched, task, event);
-    if (job->phase >= JOB_ENDING || task->kind != SCHED_REDUCE ||
-        event->lost_map >= job->map_count)
-        return;
-    map = &job->maps[event->lost_map];
-    /* It is being made again already, or was since: the complaint is about an output long
-     * replaced. */
-    if (map->state != TASK_DONE || map->age > task->age)
+    map = map_complained_of(task, event);
+    if (!map)
         return;
     if (++map->remade > LIMIT_ATTEMPTS)
         job_end(sched, job, SCHED_FAILED, event->code, &event->attempt);
@@ -270,8 +291,10 @@ void task_failed(struct sched *sched, const struct sched_event *event)
     task_detach(sched, task);
     if (policy == POLICY_REFETCH)
         refetch(sched, task, event);
+    else if (policy == POLICY_ELSEWHERE)
+        move(sched, task, event);
     else if (policy == POLICY_EXCLUDE)
-        exclude(task, event);
+        exclude(sched, task, event);
     else if (policy == POLICY_GIVE_UP && blamed)
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
     else if (policy == POLICY_BLAME && blamed)

@@ -30,6 +30,7 @@ enum error_code {
     ERROR_INTERNAL,    /* our own bug */
     ERROR_UNREACHABLE, /* no coordinator answers */
     ERROR_UNSEEN,      /* this worker does not see a file that the coordinator sees */
+    ERROR_CUT,         /* this worker does not reach another one that holds a run */
     ERROR_CODES
 };
 
@@ -41,6 +42,7 @@ enum error_policy {
     POLICY_EXCLUDE, /* the worker gets no task of that job any more; tried elsewhere at no cost
                      */
     POLICY_REFETCH, /* the run it read is made again, then it is tried again, at no cost */
+    POLICY_ELSEWHERE, /* tried again on a worker that reaches the others, at no cost */
 };
 
 /* A text that is too long loses its middle. */

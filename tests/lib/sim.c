@@ -375,6 +375,8 @@ static void count_sights(struct sim *sim)
 
     counts[SIM_EXCLUDED] = tally.excluded;
     counts[SIM_HELD] = tally.held;
+    counts[SIM_CUT_PAIRS] = tally.cuts;
+    counts[SIM_ASIDE] = tally.aside;
     counts[SIM_COUNTED] = tally.counted;
     counts[SIM_WAITS_WORKER] = tally.waits[SCHED_WAITS_WORKER];
     counts[SIM_WAITS_SIGHT] = tally.waits[SCHED_WAITS_SIGHT];

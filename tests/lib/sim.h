@@ -1,10 +1,10 @@
 /* A simulated cluster around the real scheduler: virtual time, and one seed that decides how
  * large it is, what its jobs are like and which faults befall it. Workers join, stall, crash,
- * are cut off and leave; messages are late, lost, doubled and out of order; the disk is slow
- * and answers for many records at once; jobs crash, are suspected, cannot read outputs, are
- * cancelled, cannot be planned or committed, have files that some workers do not see. After a
- * while the faults stop, and every job must come to the end that it deserves. Each step is
- * judged by the model (tests/lib/sim_model.h).
+ * are cut off, from the coordinator or from each other, and leave; messages are late, lost,
+ * doubled and out of order; the disk is slow and answers for many records at once; jobs crash,
+ * are suspected, cannot read outputs, are cancelled, cannot be planned or committed, have files
+ * that some workers do not see. After a while the faults stop, and every job must come to the
+ * end that it deserves. Each step is judged by the model (tests/lib/sim_model.h).
  */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
@@ -41,6 +41,9 @@
     X(INNOCENT, "innocent failures")                                \
     X(UNREAD, "fetch errors")                                       \
     X(UNSEEN, "files unseen")                                       \
+    X(UNREACHED, "workers not reached by others")                   \
+    X(CUT_PAIRS, "pairs of them known to a job")                    \
+    X(ASIDE, "workers set aside")                                   \
     X(EXCLUDED, "workers excluded from a job")                      \
     X(HELD, "attempts that they held still")                        \
     X(COUNTED, "of them accepted")                                  \

@@ -245,6 +245,7 @@ void sim_prepare(struct sim *sim)
     sim->rates.flaky = rate(sim, 200);
     sim->rates.slow_disk = rate(sim, 20);
     sim->rates.hidden = rate(sim, 600);
+    sim->rates.apart = rate(sim, one_in(sim, 4) ? 600 : 100);
     for (uint64_t i = 0; i < workers; i++)
         sim_join(sim, rng_below(&sim->rng, one_in(sim, 3) ? 10 * SECOND : 10 * MS));
     sim->job_count = sim_between(sim, 1, 10);

@@ -138,9 +138,11 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
 
     if (!model_is_current(model, action->worker, &action->attempt))
         object(model, "it does not run", action);
+    else if (model->revokes && job->blind[action->worker])
+        model->revokes--;
     else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP))
         object(model, "it is still needed", action);
-    else
+    if (!model->complaint[0])
         model_stop(model, &action->attempt);
 }
 
@@ -194,7 +196,7 @@ static const char *no_room(const struct model *model, const struct model_worker 
         return "the worker is busy";
     if (kind == SCHED_REDUCE ? worker->single > worker->threads : worker->whole > 1)
         return "the worker has one in hand already";
-    if (in_hand && job->waiting[kind] <= model_seeing(model, job, NULL))
+    if (in_hand && job->waiting[kind] <= model_seeing(model, job, kind == SCHED_REDUCE, NULL))
         return "it is put in hand though few are left";
     return NULL;
 }
@@ -211,6 +213,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         why = "the worker is unknown or lost";
     else if (job && job->blind[action->worker])
         why = "the worker does not see the job's files";
+    else if (job && attempt->kind == SCHED_REDUCE && model_is_cut(job, action->worker))
+        why = "the worker does not reach another";
     else if (!task || action->job != attempt->job)
         why = "there is no such task";
     else if (task->runs_on)

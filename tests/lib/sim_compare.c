@@ -7,16 +7,17 @@
 /* Who was not touched is looked at now and then. */
 enum { LOOKS = 4 };
 
-uint32_t model_seeing(const struct model *model, const struct model_job *job,
+uint32_t model_seeing(const struct model *model, const struct model_job *job, bool reduces,
                       bool (*such)(const struct model_worker *))
 {
     uint32_t n = 0;
 
-    if (!job->blind_count)
+    reduces = reduces && job->cut_count;
+    if (!job->blind_count && !reduces)
         return !such ? model->living : such == model_is_idle ? model->idle : model->partial;
     for (uint64_t id = 0; id <= model->highest; id++)
-        n +=
-            model->workers[id].lives && !job->blind[id] && (!such || such(&model->workers[id]));
+        n += model->workers[id].lives && !job->blind[id] &&
+             !(reduces && model_is_cut(job, id)) && (!such || such(&model->workers[id]));
     return n;
 }
 
@@ -69,7 +70,7 @@ static enum sched_wait wait_of(const struct model *model, const struct model_job
         return SCHED_WAITS_NOT;
     if (!model->living)
         return SCHED_WAITS_WORKER;
-    return model_seeing(model, job, NULL) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
+    return model_seeing(model, job, false, NULL) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 
 static void compare_wait(struct model *model, const struct sched *sched, uint64_t id)

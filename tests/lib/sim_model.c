@@ -22,6 +22,7 @@ static void free_job(struct model_job *job)
         return;
     free(job->tasks[SCHED_MAP]);
     free(job->tasks[SCHED_REDUCE]);
+    free(job->cuts);
     free(job);
 }
 
@@ -263,7 +264,7 @@ static void charge(struct model *model, struct model_task *task,
         end_job(model, cause.job, SCHED_FAILED, task->cause, &cause);
 }
 
-static void output_lost(struct model *model, struct sched_attempt attempt)
+void model_output_lost(struct model *model, struct sched_attempt attempt)
 {
     struct model_job *job = model_job(model, attempt.job);
     struct model_task *map = model_task(model, &attempt);
@@ -299,10 +300,15 @@ static void complained_of_output(struct model *model, const struct model_task *r
         return;
     if (!map->answered || map->age > reduce->age)
         return;
+    if (event->code == ERROR_CUT) {
+        if (map->answered != event->worker)
+            model_cut(model, attempt.job, event->worker, map->answered);
+        return;
+    }
     if (++map->remade > LIMIT_ATTEMPTS)
         end_job(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
     else
-        output_lost(model, attempt);
+        model_output_lost(model, attempt);
 }
 
 /* The worker gets nothing of the job any more; the task waits for another, at no cost. */
@@ -318,6 +324,7 @@ static void exclude(struct model *model, const struct sched_event *event)
     for (int kind = 0; kind < SCHED_KINDS; kind++)
         for (uint32_t i = 0; i < job->counts[kind]; i++)
             model->tally.held += job->tasks[kind][i].runs_on == event->worker;
+    model_settle(model, event->attempt.job);
 }
 
 static void failed(struct model *model, const struct sched_event *event)
@@ -328,6 +335,7 @@ static void failed(struct model *model, const struct sched_event *event)
     model_stop(model, &event->attempt);
     switch (error_policy(event->code)) {
     case POLICY_REFETCH:
+    case POLICY_ELSEWHERE:
         excuse(model, task, event);
         complained_of_output(model, task, event);
         break;
@@ -393,7 +401,7 @@ static void lost(struct model *model, uint64_t id)
                     model_stop(model, &attempt);
                 else if (kind == SCHED_MAP && task->answered == id && !job->committing &&
                          !job->ended)
-                    output_lost(model, attempt);
+                    model_output_lost(model, attempt);
             }
     }
     model_touch(model, id);
@@ -401,6 +409,9 @@ static void lost(struct model *model, uint64_t id)
     worker->lives = false;
     model->living--;
     drop_release(model, id);
+    for (uint64_t j = 0; j < MODEL_JOBS; j++)
+        if (model->jobs[j])
+            model_settle(model, j);
 }
 
 /* What the event means, before any action is looked at. */
@@ -459,11 +470,14 @@ static void check_nobody_idles(struct model *model, uint64_t id, const struct mo
         return;
     if (model->idle &&
         (job->waiting[SCHED_CHECK] || job->waiting[SCHED_SAMPLE] ||
-         (sampled && job->waiting[SCHED_MAP]) || (maps_done && job->waiting[SCHED_REDUCE])) &&
-        model_seeing(model, job, model_is_idle))
+         (sampled && job->waiting[SCHED_MAP])) &&
+        model_seeing(model, job, false, model_is_idle))
+        model_complain(model, "workers idle while tasks of job %" PRIu64 " wait", id);
+    if (model->idle && maps_done && job->waiting[SCHED_REDUCE] &&
+        model_seeing(model, job, true, model_is_idle))
         model_complain(model, "workers idle while tasks of job %" PRIu64 " wait", id);
     if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely &&
-        model_seeing(model, job, model_is_partial))
+        model_seeing(model, job, true, model_is_partial))
         model_complain(model, "threads idle while reduces of job %" PRIu64 " wait", id);
 }
 
@@ -480,6 +494,9 @@ static void check_end_of_step(struct model *model)
         trace_action(&model->records[i], text, sizeof text);
         model_complain(model, "missing (whatever its number): %s", text);
     }
+    if (model->revokes)
+        model_complain(model, "%u attempts of workers set aside were not revoked",
+                       model->revokes);
     for (uint64_t id = 0; id < MODEL_JOBS; id++) {
         const struct model_job *job = model->jobs[id];
 
@@ -496,6 +513,7 @@ const char *model_step(struct model *model, const struct sched_event *event,
                        const struct sched_action *actions, size_t count)
 {
     model->record_count = 0;
+    model->revokes = 0;
     model->emitted = 0;
     understand(model, event);
     for (size_t i = 0; i < count && !model->complaint[0]; i++)

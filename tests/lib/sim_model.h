@@ -33,6 +33,7 @@ void model_forget(struct model *model, uint64_t job);
 struct model_tally {
     uint64_t excluded;      /* workers from jobs */
     uint64_t held, counted; /* attempts that they went on with; that then were accepted */
+    uint64_t cuts, aside;   /* pairs that did not reach each other; workers set aside */
     uint64_t waits[4];      /* times that a job began to wait, by enum sched_wait */
 };
 struct model_tally model_tally(const struct model *model);

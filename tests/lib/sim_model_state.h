@@ -1,5 +1,6 @@
 /* The model's state, for its own files: sim_model.c works out what events mean, sim_check.c
- * judges actions, sim_compare.c what the scheduler says when it is asked. */
+ * judges actions, sim_model_cuts.c knows who does not reach whom, sim_compare.c what the
+ * scheduler says when it is asked. */
 #ifndef TESTS_SIM_MODEL_STATE_H
 #define TESTS_SIM_MODEL_STATE_H
 
@@ -33,7 +34,12 @@ struct model_job {
     uint64_t failed_attempts, map_reruns, age;
     bool given[MODEL_WORKERS];
     bool blind[MODEL_WORKERS]; /* workers that do not see its files */
+    bool aside[MODEL_WORKERS]; /* those of them that were set aside, for others' sake */
     uint32_t blind_count;
+    struct model_cut {
+        uint64_t low, high;
+    } * cuts; /* pairs that do not reach each other */
+    size_t cut_count, cut_capacity;
 };
 
 struct model_worker {
@@ -57,6 +63,7 @@ struct model {
     uint64_t emitted; /* the `after` of the last one emitted in this step */
     struct due *due;
     size_t due_count, due_capacity;
+    uint32_t revokes; /* attempts of workers set aside, to be revoked in this step */
     struct sched_action *records; /* PERSIST actions that this step must contain */
     size_t record_count, record_capacity;
     uint64_t highest;   /* worker that joined */
@@ -79,8 +86,8 @@ bool model_is_current(struct model *model, uint64_t worker,
 bool model_is_idle(const struct model_worker *worker); /* it holds nothing */
 /* It holds reduces, and has a free thread. */
 bool model_is_partial(const struct model_worker *worker);
-/* How many living workers see the job's files and are `such`. */
-uint32_t model_seeing(const struct model *model, const struct model_job *job,
+/* How many living workers may have tasks of the job, reduces or others, and are `such`. */
+uint32_t model_seeing(const struct model *model, const struct model_job *job, bool reduces,
                       bool (*such)(const struct model_worker *));
 /* What is held by the worker is to be compared. */
 void model_touch(struct model *model, uint64_t worker);
@@ -91,6 +98,17 @@ void model_hold(struct model *model, struct model_worker *worker,
 /* The current attempt of the task ends; the task waits again. */
 void model_stop(struct model *model, const struct sched_attempt *attempt);
 void model_owe(struct model *model, uint64_t after, const struct sched_action *action);
+/* The output of an accepted map is gone. */
+void model_output_lost(struct model *model, struct sched_attempt attempt);
+
+/* sim_model_cuts.c */
+/* Two workers do not reach each other. */
+void model_cut(struct model *model, uint64_t job, uint64_t a, uint64_t b);
+/* Who is there has changed: draws the consequences for a job. */
+void model_settle(struct model *model, uint64_t job);
+/* Whether the worker is one of a pair. */
+bool model_is_cut(const struct model_job *job, uint64_t worker);
+
 /* Judges one action. */
 void model_judge(struct model *model, const struct sched_action *action);
 

@@ -32,6 +32,7 @@ struct happening {
     struct sched_action action;
     uint32_t doomed, version; /* ATTEMPT_ENDS of a reduce: the map that it cannot read + 1, and
                                  which of its outputs */
+    bool cut;                 /* because it does not reach who holds it */
 };
 
 /* An attempt that a worker has heard of. */
@@ -70,7 +71,7 @@ struct sim_job {
 
 /* Faults of one run, in a thousand. */
 struct sim_rates {
-    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden;
+    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden, apart;
 };
 
 struct sim {

@@ -52,6 +52,24 @@ static void note_complaint(struct sim_job *job, uint32_t map, uint32_t version)
     job->last_complained[map] = version;
 }
 
+static uint64_t scramble(uint64_t x)
+{
+    x = (x ^ x >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+    return (x ^ x >> 29) >> 16;
+}
+
+/* Whether two workers do not reach each other, until the faults are over: now and then one is
+ * cut off from all others. */
+static bool are_apart(const struct sim *sim, uint64_t a, uint64_t b)
+{
+    uint64_t pair = a < b ? a << 20 | b : b << 20 | a, apart = sim->rates.apart;
+
+    if (a == b || sim_is_quiet(sim) || !apart)
+        return false;
+    return scramble(pair + apart * 7919) % 1000 < apart || scramble(a + apart) % 40 == 0 ||
+           scramble(b + apart) % 40 == 0;
+}
+
 /* Chooses the map that the reduce will fail to read; none most of the time. */
 static void doom(struct sim *sim, struct happening *end)
 {
@@ -59,9 +77,13 @@ static void doom(struct sim *sim, struct happening *end)
     uint32_t map = UINT32_MAX;
 
     for (uint32_t i = 0; i < job->maps && map == UINT32_MAX; i++)
+        if (are_apart(sim, end->worker, job->holders[i]))
+            map = i;
+    end->cut = map != UINT32_MAX;
+    for (uint32_t i = 0; i < job->maps && map == UINT32_MAX; i++)
         if (!sim_is_reachable(sim, job->holders[i]))
             map = i;
-    if (job->badness == BAD_OUTPUT)
+    if (job->badness == BAD_OUTPUT && !end->cut)
         map = job->bad.task;
     else if (map == UINT32_MAX && job->maps && sim_fault(sim, sim->rates.unread))
         map = rng_below(&sim->rng, 2) ? 0 : (uint32_t)rng_below(&sim->rng, job->maps);
@@ -159,6 +181,10 @@ static void cannot_read(struct sim *sim, const struct happening *end, struct sch
     struct sim_job *job = &sim->jobs[event->attempt.job];
     uint32_t map = end->doomed - 1;
 
+    event->lost_map = map;
+    event->code = ERROR_CUT;
+    if (end->cut)
+        return;
     event->code = ERROR_LOST;
     if (job->badness != BAD_OUTPUT && end->version == job->versions[map] &&
         !may_complain(job, map))
@@ -166,7 +192,6 @@ static void cannot_read(struct sim *sim, const struct happening *end, struct sch
     if (end->version == job->versions[map])
         note_complaint(job, map, end->version);
     event->code = ERROR_FETCH;
-    event->lost_map = map;
 }
 
 static void count_end(struct sim *sim, const struct sched_event *event)
@@ -175,6 +200,8 @@ static void count_end(struct sim *sim, const struct sched_event *event)
         sim_count(sim, SIM_UNSEEN);
     else if (event->code == ERROR_FETCH)
         sim_count(sim, SIM_UNREAD);
+    else if (event->code == ERROR_CUT)
+        sim_count(sim, SIM_UNREACHED);
     else if (event->code != ERROR_NONE)
         sim_count(sim, event->blamed    ? SIM_BLAMED
                        : event->suspect ? SIM_SUSPECTED

@@ -151,4 +151,14 @@ static inline struct sched_event unread(uint64_t worker, struct sched_attempt at
     return event;
 }
 
+/* The reducer's worker does not reach the one that holds the map's output. */
+static inline struct sched_event unreached(uint64_t worker, struct sched_attempt attempt,
+                                           uint32_t map)
+{
+    struct sched_event event = failed(worker, attempt, ERROR_CUT);
+
+    event.lost_map = map;
+    return event;
+}
+
 #endif

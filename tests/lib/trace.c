@@ -88,7 +88,7 @@ static void trace_failed(const struct sched_event *event, char *text, size_t siz
                      words(&event->attempt).text, error_name(event->code),
                      event->blamed ? " blamed" : "", event->suspect ? " suspect" : "");
 
-    if (event->code == ERROR_FETCH && n >= 0 && (size_t)n < size)
+    if ((event->code == ERROR_FETCH || event->code == ERROR_CUT) && n >= 0 && (size_t)n < size)
         snprintf(text + n, size - (size_t)n, " lost map %" PRIu32, event->lost_map);
 }
 

@@ -309,7 +309,7 @@ static void each_code_has_a_name_of_its_own_a_policy_and_a_status(void **state)
             assert_true(islower((unsigned char)*c) || *c == '_');
         for (int b = 0; b < a; b++)
             assert_string_not_equal(name, error_name((enum error_code)b));
-        assert_in_range(error_policy((enum error_code)a), POLICY_GIVE_UP, POLICY_REFETCH);
+        assert_in_range(error_policy((enum error_code)a), POLICY_GIVE_UP, POLICY_ELSEWHERE);
         assert_true(a == ERROR_NONE ? status == 0 : status > 0 && status < 126);
     }
 }
@@ -330,6 +330,7 @@ static void policies_follow_who_is_at_fault(void **state)
     assert_int_equal(error_policy(ERROR_LOST), POLICY_RETRY);
     assert_int_equal(error_policy(ERROR_STALE), POLICY_RETRY);
     assert_int_equal(error_policy(ERROR_FETCH), POLICY_REFETCH);
+    assert_int_equal(error_policy(ERROR_CUT), POLICY_ELSEWHERE);
     assert_int_equal(error_policy(ERROR_CANCELLED), POLICY_GIVE_UP);
     assert_int_equal(error_policy(ERROR_INTERNAL), POLICY_GIVE_UP);
 }

@@ -171,11 +171,11 @@ static void expect_whole(struct fixture *fixture)
     free(result.path);
 }
 
-static void expect_lost(struct fixture *fixture, const char *why)
+static void expect_lost(struct fixture *fixture, enum error_code code, const char *why)
 {
     struct fetch_result result = next_result(fixture);
 
-    assert_int_equal(result.error.code, ERROR_FETCH);
+    assert_int_equal(result.error.code, code);
     assert_int_equal(result.lost_map, TASK);
     if (!strstr(result.error.text, why))
         fail_msg("'%s' does not say '%s'", result.error.text, why);
@@ -197,7 +197,7 @@ static void a_source_that_dies_in_the_middle_is_given_up(void **state)
     /* So that the fixture has a link, at another port. */
     assert_int_equal(link_listen(fixture.context, "tcp://127.0.0.1:0", &fixture.source, &err),
                      0);
-    expect_lost(&fixture, "does not answer");
+    expect_lost(&fixture, ERROR_CUT, "does not answer");
     assert_true(clock_ms() - began_ms >= 2 * SILENT_MS);
     assert_true(clock_ms() - began_ms < 6 * SILENT_MS);
     close_fixture(&fixture);
@@ -238,19 +238,19 @@ static void a_source_that_forgot_us_is_asked_at_once(void **state)
     close_fixture(&fixture);
 }
 
-static void a_source_that_forgets_us_twice_is_given_up(void **state)
+static void a_source_that_forgets_us_thrice_is_given_up(void **state)
 {
     struct fixture fixture = open_fixture();
     uint64_t peer, request;
 
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         assert_true(wait_for_request(&fixture, &peer, &request));
         reply_half(&fixture, peer, request);
         link_send_once(fixture.source, peer, FRAME_FENCED, NULL);
     }
-    expect_lost(&fixture, "does not know us");
-    assert_int_equal(fixture.asked, 2);
+    expect_lost(&fixture, ERROR_FETCH, "does not know us");
+    assert_int_equal(fixture.asked, 3);
     close_fixture(&fixture);
 }
 
@@ -311,7 +311,7 @@ static void nonsense_ends_the_part(void **state)
         cases[i].change(&segment);
         assert_true(wait_for_request(&fixture, &peer, &request));
         reply(&fixture, peer, request, &segment, true);
-        expect_lost(&fixture, cases[i].why);
+        expect_lost(&fixture, ERROR_FETCH, cases[i].why);
         close_fixture(&fixture);
     }
 }
@@ -327,7 +327,7 @@ static void a_segment_in_another_ends_the_part(void **state)
     assert_true(wait_for_request(&fixture, &peer, &request));
     reply_half(&fixture, peer, request);
     reply(&fixture, peer, request, &segment, true);
-    expect_lost(&fixture, "before the last was whole");
+    expect_lost(&fixture, ERROR_FETCH, "before the last was whole");
     close_fixture(&fixture);
 }
 
@@ -337,7 +337,7 @@ int main(void)
         cmocka_unit_test(a_source_that_dies_in_the_middle_is_given_up),
         cmocka_unit_test(a_silent_source_is_asked_once_more),
         cmocka_unit_test(a_source_that_forgot_us_is_asked_at_once),
-        cmocka_unit_test(a_source_that_forgets_us_twice_is_given_up),
+        cmocka_unit_test(a_source_that_forgets_us_thrice_is_given_up),
         cmocka_unit_test(an_endpoint_that_makes_no_sense_is_an_error),
         cmocka_unit_test(nonsense_ends_the_part),
         cmocka_unit_test(a_segment_in_another_ends_the_part),

@@ -3,8 +3,10 @@
  * neither a slow source nor a full disk holds up the agent.
  *
  * At most FETCH_CREDIT bytes are on their way at any time, FETCH_CREDIT_EACH of one request. A
- * source that is silent for 5 s is asked once more over a new link; then the part fails with
- * ERROR_FETCH and the number of a map task whose run the source holds. Any thread may call. */
+ * source that is silent for 5 s is asked twice more, over a new link each time, for 2.5 s; then
+ * the part fails with ERROR_CUT and the number of a map task whose run the source holds. A
+ * source that answers, but not with the run, makes it fail with ERROR_FETCH. Any thread may
+ * call. */
 #ifndef AGENT_FETCH_H
 #define AGENT_FETCH_H
 
@@ -41,7 +43,7 @@ uint64_t fetch_ahead_held(const struct fetch *fetch);
 void fetch_ahead_return(struct fetch *fetch, uint64_t bytes);
 
 /* What became of a part. Without an error (ERROR_NONE) the file at `path` is the taker's;
- * otherwise it is removed. ERROR_FETCH goes with `lost_map`. */
+ * otherwise it is removed. ERROR_FETCH and ERROR_CUT go with `lost_map`. */
 struct fetch_result {
     uint64_t job;
     uint32_t part;

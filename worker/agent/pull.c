@@ -12,11 +12,13 @@
 
 enum {
     ACTIVE_MAX = FETCH_CREDIT / FETCH_CREDIT_EACH,
-    ACTIVE_OF_ONE = 4,     /* of one source, so that a dead one does not hold up all others */
-    SILENT_MS = 5000,      /* then a source is asked once more */
-    UNUSED_MS = 30000,     /* then its link is closed */
-    MESSAGES_A_ROUND = 64, /* of one source, before others have their turn */
-    LOOK_MS = 500,         /* how often silence is looked for */
+    ACTIVE_OF_ONE = 4,      /* of one source, so that a dead one does not hold up all others */
+    TRIES = 3,              /* a source is asked so often, each time over a new link ... */
+    SILENT_MS = 5000,       /* ... once it was silent for so long ... */
+    SILENT_AGAIN_MS = 2500, /* ... and, where it was silent before, for so long */
+    UNUSED_MS = 30000,      /* then its link is closed, and its silence forgotten */
+    MESSAGES_A_ROUND = 64,  /* of one source, before others have their turn */
+    LOOK_MS = 500,          /* how often silence is looked for */
 };
 
 /* ---- Parts --------------------------------------------------------------------------------
@@ -243,6 +245,7 @@ static void send_request(struct source *source, struct request *request)
 {
     Mr__Fetch fetch = MR__FETCH__INIT;
 
+    request->tries++;
     request->received = 0;
     request->granted = FETCH_CREDIT_EACH;
     request->in_segment = false;
@@ -268,21 +271,22 @@ static void close_link(struct source *source)
 }
 
 static void fail_request(struct pull *pull, const struct source *source,
-                         const struct request *request, const char *why)
+                         const struct request *request, enum error_code code, const char *why)
 {
     uint32_t lost_map = request->outputs[0]->task;
     struct error err;
 
-    error_set(&err, ERROR_FETCH, "the output of map task %u: fetch from %s: %s", lost_map,
+    error_set(&err, code, "the output of map task %u: fetch from %s: %s", lost_map,
               source->endpoint, why);
     pull_fail(pull, request->part, &err, lost_map);
 }
 
-static void fail_all(struct pull *pull, struct source *source, const char *why)
+static void fail_all(struct pull *pull, struct source *source, enum error_code code,
+                     const char *why)
 {
     close_link(source);
     while (source->count)
-        fail_request(pull, source, source->requests[0], why);
+        fail_request(pull, source, source->requests[0], code, why);
 }
 
 /* The link that was unused longest makes room; active requests are fewer than links. */
@@ -311,7 +315,7 @@ static bool open_link(struct pull *pull, struct source *source)
 
     make_room(pull);
     if (link_connect(pull->context, source->endpoint, &source->link, &err)) {
-        fail_all(pull, source, err.text);
+        fail_all(pull, source, ERROR_FETCH, err.text);
         return false;
     }
     source->heard = false;
@@ -319,30 +323,31 @@ static bool open_link(struct pull *pull, struct source *source)
     return true;
 }
 
-/* A source that says nothing, or does not know us any more: everything is asked for once more
- * over a new link, but what was asked for twice. */
-static void renew(struct pull *pull, struct source *source, const char *why)
+/* A source that says nothing, or does not know us any more: everything is asked for anew over a
+ * new link, but what was asked for often enough. A silent one is remembered as such until
+ * something comes from it: who asks next does not wait as long again. */
+static void renew(struct pull *pull, struct source *source, enum error_code code,
+                  const char *why)
 {
-    if (source->renewed && !source->heard) {
-        fail_all(pull, source, why);
+    source->silences = source->heard ? 1 : source->silences + 1;
+    if (source->silences >= TRIES) {
+        fail_all(pull, source, code, why);
+        source->silences = TRIES - 1;
         return;
     }
     close_link(source);
     for (size_t i = 0; i < source->active;) {
-        if (source->requests[i]->again) {
-            fail_request(pull, source, source->requests[i], why);
+        if (source->requests[i]->tries >= TRIES) {
+            fail_request(pull, source, source->requests[i], code, why);
             i = 0;
         } else {
             i++;
         }
     }
-    source->renewed = source->active > 0;
     if (!source->active || !open_link(pull, source))
         return;
-    for (size_t i = 0; i < source->active; i++) {
-        source->requests[i]->again = true;
+    for (size_t i = 0; i < source->active; i++)
         send_request(source, source->requests[i]);
-    }
 }
 
 /* Sends the first request that waits at this source, if it may. */
@@ -350,11 +355,8 @@ static bool activate_one(struct pull *pull, struct source *source)
 {
     if (source->active == source->count || source->active == ACTIVE_OF_ONE)
         return false;
-    if (!source->link) {
-        source->renewed = false;
-        if (!open_link(pull, source))
-            return false;
-    }
+    if (!source->link && !open_link(pull, source))
+        return false;
     if (!source->active)
         source->heard_ms = clock_ms();
     send_request(source, source->requests[source->active]);
@@ -379,7 +381,7 @@ static void free_source(struct source *source)
     free(source);
 }
 
-/* Closes links that nobody needs, and forgets sources without one. */
+/* Closes links that nobody needs, and forgets their sources. */
 static void sweep(struct pull *pull)
 {
     int64_t now_ms = clock_ms();
@@ -387,7 +389,7 @@ static void sweep(struct pull *pull)
     for (size_t i = pull->count; i-- > 0;) {
         struct source *source = pull->sources[i];
 
-        if (source->count || (source->link && now_ms - source->used_ms < UNUSED_MS))
+        if (source->count || now_ms - source->used_ms < UNUSED_MS)
             continue;
         free_source(source);
         pull->sources[i] = pull->sources[--pull->count];
@@ -452,12 +454,13 @@ static bool drain(struct pull *pull, struct source *source)
             return true;
         if (type == FRAME_FETCHED) {
             source->heard = true;
+            source->silences = 0;
             source->heard_ms = clock_ms();
             pull_take(pull, source, (const Mr__Fetched *)message);
         }
         frame_free(message);
         if (type == FRAME_FENCED) {
-            renew(pull, source, "it does not know us any more");
+            renew(pull, source, ERROR_FETCH, "it does not know us any more");
             return false;
         }
     }
@@ -472,7 +475,7 @@ void pull_receive(struct pull *pull)
         /* Silence counts only when nothing is left to be read: the time may have gone by while
          * we wrote to a slow disk. */
         if (source->link && drain(pull, source) && source->active &&
-            clock_ms() - source->heard_ms >= SILENT_MS)
-            renew(pull, source, "it does not answer");
+            clock_ms() - source->heard_ms >= (source->silences ? SILENT_AGAIN_MS : SILENT_MS))
+            renew(pull, source, ERROR_CUT, "it does not answer");
     }
 }

@@ -13,7 +13,7 @@ struct request {
     uint64_t id;
     Mr__MapOutput **outputs; /* by task; the part's */
     size_t count;
-    bool again;                 /* it was sent over another link before */
+    int tries;                  /* links that it was sent over */
     uint64_t received, granted; /* bytes of data, over its life on this link */
     bool in_segment;            /* which lacks bytes */
     uint32_t task, round;
@@ -25,8 +25,8 @@ struct source {
     struct link *link;         /* or NULL */
     struct request **requests; /* the first `active` of them were sent */
     size_t count, active, capacity;
-    bool renewed;     /* the link replaces one that went silent ... */
-    bool heard;       /* ... something came over it */
+    int silences;     /* links in a row that nothing came over, before this one */
+    bool heard;       /* something came over this one */
     int64_t heard_ms; /* when; or since when it could */
     int64_t used_ms;  /* when it had requests */
 };
