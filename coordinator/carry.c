@@ -100,17 +100,6 @@ static void assign(struct coordinator *coordinator, struct job *job,
     core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
 }
 
-static void revoke(struct coordinator *coordinator, const struct sched_action *action)
-{
-    Mr__Revoke message = MR__REVOKE__INIT;
-
-    message.job = action->attempt.job;
-    message.kind = (Mr__TaskKind)action->attempt.kind;
-    message.task = action->attempt.task;
-    message.attempt = action->attempt.attempt;
-    core_send(coordinator, action->worker, FRAME_REVOKE, &message.base);
-}
-
 static void admit(struct coordinator *coordinator, const struct job *job)
 {
     Mr__Submitted message = MR__SUBMITTED__INIT;
@@ -357,7 +346,14 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         assign(coordinator, job, action);
         break;
     case ACTION_REVOKE:
-        revoke(coordinator, action);
+        core_revoke(coordinator, action->worker, &action->attempt);
+        break;
+    case ACTION_ADOPTED:
+        holders_adopted(coordinator, job, action);
+        break;
+    case ACTION_DROP:
+        job_disclaim(job, action->worker, &action->attempt);
+        core_revoke(coordinator, action->worker, &action->attempt);
         break;
     case ACTION_REFUSE:
     case ACTION_REPEATED:

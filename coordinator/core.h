@@ -4,7 +4,8 @@
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
  *   carry.c    what the scheduler decided, done
- *   announce.c where map outputs are */
+ *   announce.c where map outputs are
+ *   holders.c  which workers say that they have one */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -54,6 +55,10 @@ void core_post(struct coordinator *coordinator, const struct sched_event *event)
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message);
 
+/* Tells a worker that nobody needs the attempt, nor what it left. */
+void core_revoke(struct coordinator *coordinator, uint64_t worker,
+                 const struct sched_attempt *attempt);
+
 /* Fills an error message, which borrows the text. */
 void core_error(Mr__Error *message, const struct error *error);
 
@@ -91,6 +96,12 @@ void announce_all(struct coordinator *coordinator, struct job *job, uint64_t wor
  * that they can fetch while other maps run. */
 void announce_output(struct coordinator *coordinator, struct job *job,
                      const struct sched_attempt *attempt);
+
+/* holders.c */
+/* A worker says that it holds outputs of a job. */
+void holders_said(struct coordinator *coordinator, uint64_t worker, const Mr__Held *held);
+void holders_adopted(struct coordinator *coordinator, struct job *job,
+                     const struct sched_action *action);
 
 /* carry.c */
 /* Carries out one action of the scheduler; may post events. */

@@ -33,6 +33,18 @@ void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type t
     link_send(coordinator->link, peer, type, message);
 }
 
+void core_revoke(struct coordinator *coordinator, uint64_t worker,
+                 const struct sched_attempt *attempt)
+{
+    Mr__Revoke message = MR__REVOKE__INIT;
+
+    message.job = attempt->job;
+    message.kind = (Mr__TaskKind)attempt->kind;
+    message.task = attempt->task;
+    message.attempt = attempt->attempt;
+    core_send(coordinator, worker, FRAME_REVOKE, &message.base);
+}
+
 void core_error(Mr__Error *message, const struct error *error)
 {
     mr__error__init(message);
@@ -120,6 +132,9 @@ static void from_worker(struct coordinator *coordinator, uint64_t peer, enum fra
         break;
     case FRAME_BLOB_GET:
         submit_blob_get(coordinator, peer, (const Mr__BlobGet *)message);
+        break;
+    case FRAME_HELD:
+        holders_said(coordinator, peer, (const Mr__Held *)message);
         break;
     case FRAME_JOB_CLOSED:
         job_closed(coordinator, peer, (const Mr__JobClosed *)message);

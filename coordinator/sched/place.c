@@ -255,7 +255,7 @@ static void place_in_hands(struct sched *sched, struct job *job, struct heap *he
 void place_all(struct sched *sched)
 {
     for (struct job *job = sched->first; job; job = job->next) {
-        bool maps_ready = job->maps_done == job->map_count;
+        bool maps_ready = job->maps_done == job->map_count && !job->unclaimed;
         struct row idle;
 
         if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)

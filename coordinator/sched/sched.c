@@ -44,12 +44,6 @@ static void worker_joined(struct sched *sched, const struct sched_event *event)
     place_worker(sched, worker);
 }
 
-/* Whether anyone will still read the map's output. */
-static bool output_is_needed(const struct task *map)
-{
-    return map->job->phase == JOB_MAPPING || map->job->phase == JOB_REDUCING;
-}
-
 static void worker_lost(struct sched *sched, uint64_t id)
 {
     struct worker *worker = map_remove(&sched->workers, id);
@@ -65,7 +59,7 @@ static void worker_lost(struct sched *sched, uint64_t id)
     while (worker->outputs) {
         struct task *map = worker->outputs;
 
-        if (output_is_needed(map))
+        if (holder_is_needed(map))
             task_output_lost(sched, map);
         else
             task_forget_output(map);
@@ -116,6 +110,12 @@ void sched_step(struct sched *sched, const struct sched_event *event,
         break;
     case EVENT_PERSISTED:
         gate_open(sched, event->sequence);
+        break;
+    case EVENT_OUTPUT_HELD:
+        holder_said(sched, event);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        holder_unclaimed(sched);
         break;
     }
     place_all(sched);

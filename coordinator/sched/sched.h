@@ -21,6 +21,11 @@
  * PERSIST -> FINISHED a failure that gives up, the last attempt blamed, or JOB_CANCELLED ->
  * REVOKE each running attempt, PERSIST -> FINISHED; RELEASE to every worker that knew the job
  *
+ * Who holds an output. The worker that made an accepted map's output holds it, until another
+ * one says that it has a copy (OUTPUT_HELD -> ADOPTED); when its holder is lost the map is made
+ * again. To who holds what nobody needs the answer is DROP, or RELEASE if the job is over or
+ * unknown; all of it once what was decided before is on disk.
+ *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -59,6 +64,8 @@ enum sched_event_type {
     EVENT_TASK_DONE,     /* worker, attempt */
     EVENT_TASK_FAILED,   /* worker, attempt, code, blamed, suspect, lost_map */
     EVENT_PERSISTED,     /* sequence */
+    EVENT_OUTPUT_HELD,   /* worker, attempt (of a map): it has a good copy of its output */
+    EVENT_OUTPUTS_UNCLAIMED, /* who holds an output has said so by now: the others are lost */
 };
 
 struct sched_event {
@@ -93,6 +100,8 @@ enum sched_action_type {
     ACTION_COMMIT,    /* job: move the staging folder to its target */
     ACTION_FINISHED,  /* job, state, code, cause (the first blamed attempt, if any) */
     ACTION_RELEASE,   /* worker, job: drop its runs and executor */
+    ACTION_ADOPTED,   /* worker, attempt: of the accepted map's output this copy is read now */
+    ACTION_DROP,      /* worker, attempt: nobody needs the output that it holds */
 };
 
 enum sched_record {

@@ -3,6 +3,7 @@
  *   gate.c    what must wait for PERSISTED
  *   job.c     the life of a job
  *   task.c    the life of a task: attempts, failures, lost outputs
+ *   holder.c  who holds the outputs of maps
  *   place.c   which task goes to which worker */
 #ifndef SCHED_STATE_H
 #define SCHED_STATE_H
@@ -69,6 +70,7 @@ struct job {
     struct task *prelude;   /* CHECK or SAMPLE, while it is pending; NULL: neither is */
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
+    uint32_t unclaimed;  /* accepted maps that are needed and that nobody holds */
     uint64_t age;        /* counts accepted maps, those made again too */
     struct map excluded; /* workers here that do not see its files: id -> job, as a marker */
     struct map workers;  /* that were given something of it: id -> worker's id, as a marker */
@@ -143,6 +145,14 @@ void task_output_lost(struct sched *sched, struct task *map);
 /* The attempt ends without a result: its worker has room again. */
 void task_detach(struct sched *sched, struct task *task);
 void task_forget_output(struct task *map);
+void task_list_add(struct task **list, struct task *task);
+
+/* holder.c */
+/* Whether anyone will still read the map's output. */
+bool holder_is_needed(const struct task *map);
+void holder_set(struct task *map, struct worker *worker);
+void holder_said(struct sched *sched, const struct sched_event *event);
+void holder_unclaimed(struct sched *sched);
 
 /* place.c */
 void place_all(struct sched *sched);

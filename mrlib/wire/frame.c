@@ -57,6 +57,7 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_PART_FETCHED] = &mr__part_fetched__descriptor,
     [FRAME_FETCH] = &mr__fetch__descriptor,
     [FRAME_FETCHED] = &mr__fetched__descriptor,
+    [FRAME_HELD] = &mr__held__descriptor,
 };
 
 static bool is_bare(unsigned type)

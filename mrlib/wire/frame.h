@@ -60,6 +60,7 @@ enum frame_type {
     FRAME_PART_FETCHED = 30,
     FRAME_FETCH = 31,
     FRAME_FETCHED = 32,
+    FRAME_HELD = 33,
     FRAME_TYPES
 };
 

@@ -249,6 +249,7 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         if (action->attempt.kind == SCHED_MAP) {
             sim->jobs[action->job].holders[action->attempt.task] = action->worker;
             sim->jobs[action->job].versions[action->attempt.task]++;
+            sim->jobs[action->job].attempts[action->attempt.task] = action->attempt.attempt;
         } else if (action->attempt.kind == SCHED_SAMPLE) {
             sim_count(sim, SIM_SAMPLES);
             if (action->attempt.attempt > 1)
@@ -263,6 +264,10 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         break;
     case ACTION_FINISHED:
         finished(sim, action);
+        break;
+    case ACTION_ADOPTED:
+    case ACTION_DROP:
+        sim_answered(sim, action);
         break;
     case ACTION_ADMITTED:
     case ACTION_FAILURE:
@@ -357,6 +362,7 @@ static void done(struct sim *sim)
         for (int kind = 0; kind < SCHED_KINDS; kind++)
             free(sim->jobs[i].failures_left[kind]);
         free(sim->jobs[i].holders);
+        free(sim->jobs[i].attempts);
         free(sim->jobs[i].versions);
         free(sim->jobs[i].complained);
         free(sim->jobs[i].last_complained);

@@ -50,6 +50,9 @@
     X(SAMPLES, "samples accepted")                                  \
     X(SAMPLES_AGAIN, "of them later attempts")                      \
     X(MAPS_AGAIN, "maps made again")                                \
+    X(CLAIMS, "outputs that others say they hold")                  \
+    X(ADOPTED, "of them adopted")                                   \
+    X(DROPPED_RUNS, "of them dropped")                              \
     X(CANCELS, "cancels")                                           \
     X(PLANS_BROKEN, "plans broken")                                 \
     X(COMMITS_BROKEN, "commits broken")                             \

@@ -173,7 +173,9 @@ static const char *not_yet(struct model *model, const struct model_job *job,
             return "a map is missing";
         if (!map->sequence || map->sequence > model->persisted)
             return "the acceptance of a map is not on disk";
-        if (!model_worker(model, map->answered))
+        if (!map->holder)
+            return "nobody holds a map's output";
+        if (!model_worker(model, map->holder))
             return "the worker that holds a map's output is lost";
     }
     return NULL;

@@ -208,7 +208,7 @@ static void accepted(struct model *model, const struct sched_event *event)
     job->waiting[kind]--;
     job->lonely -= kind == SCHED_REDUCE && task->alone;
     job->accepted[kind]++;
-    task->answered = event->worker;
+    task->answered = task->holder = event->worker;
     task->sequence = 0;
     if (kind == SCHED_CHECK) {
         model_owe(model, 0, &action);
@@ -269,8 +269,8 @@ static void output_lost(struct model *model, struct sched_attempt attempt)
     struct model_task *map = model_task(model, &attempt);
 
     attempt.attempt = map->attempt;
-    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->answered);
-    map->answered = 0;
+    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->holder);
+    map->answered = map->holder = 0;
     job->accepted[SCHED_MAP]--;
     job->waiting[SCHED_MAP]++;
     job->map_reruns++;
@@ -391,7 +391,7 @@ static void lost(struct model *model, uint64_t id)
 
                 if (task->runs_on == id)
                     model_stop(model, &attempt);
-                else if (kind == SCHED_MAP && task->answered == id && !job->committing &&
+                else if (kind == SCHED_MAP && task->holder == id && !job->committing &&
                          !job->ended)
                     output_lost(model, attempt);
             }
@@ -401,6 +401,49 @@ static void lost(struct model *model, uint64_t id)
     worker->lives = false;
     model->living--;
     drop_release(model, id);
+}
+
+/* Somebody has a copy of an output. */
+static void held(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->attempt.job);
+    struct model_task *task = model_task(model, &event->attempt);
+    struct sched_action answer = {.type = ACTION_DROP,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt};
+
+    if (!model_worker(model, event->worker))
+        return;
+    if (!job || job->ended) {
+        answer.type = ACTION_RELEASE;
+        answer.attempt = (struct sched_attempt){0};
+        model_owe(model, model->sequence, &answer);
+        return;
+    }
+    job->given[event->worker] = true;
+    if (event->attempt.kind == SCHED_MAP && task && task->answered && !job->committing &&
+        task->attempt == event->attempt.attempt) {
+        answer.type = ACTION_ADOPTED;
+        task->holder = event->worker;
+        job->barrier = model->sequence;
+    }
+    model_owe(model, model->sequence, &answer);
+}
+
+/* Nobody else will say that he has an output. */
+static void unclaimed(struct model *model)
+{
+    for (uint64_t id = 0; id < MODEL_JOBS; id++) {
+        struct model_job *job = model->jobs[id];
+
+        for (uint32_t i = 0; job && i < job->counts[SCHED_MAP]; i++) {
+            const struct model_task *map = &job->tasks[SCHED_MAP][i];
+
+            if (map->answered && !map->holder && !job->committing && !job->ended)
+                output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
+        }
+    }
 }
 
 /* What the event means, before any action is looked at. */
@@ -446,6 +489,12 @@ static void understand(struct model *model, const struct sched_event *event)
     case EVENT_PERSISTED:
         if (event->sequence <= model->sequence && event->sequence > model->persisted)
             model->persisted = event->sequence;
+        break;
+    case EVENT_OUTPUT_HELD:
+        held(model, event);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        unclaimed(model);
     }
 }
 

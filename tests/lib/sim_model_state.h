@@ -9,6 +9,7 @@ struct model_task {
     uint32_t attempt;  /* the highest given out */
     uint64_t runs_on;  /* 0: does not run */
     uint64_t answered; /* who gave the answer that counts; 0: none counts */
+    uint64_t holder;   /* map: who has the output that counts; 0: nobody */
     uint64_t sequence; /* of the record that it counts, 0 until asked for */
     uint64_t lost;     /* of the record that it no longer counts */
     uint64_t age; /* count of accepted maps when it was accepted (map) or assigned (reduce) */

@@ -2,6 +2,7 @@
  *   sim.c         time, steps of the scheduler, what its actions lead to
  *   sim_net.c     messages on their way
  *   sim_worker.c  workers, attempts and how they end
+ *   sim_holder.c  workers that say that they hold outputs
  *   sim_chaos.c   what befalls the cluster, and how large it is */
 #ifndef TESTS_SIM_STATE_H
 #define TESTS_SIM_STATE_H
@@ -63,6 +64,7 @@ struct sim_job {
     uint32_t maps, reduces;
     uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
     uint64_t *holders;                   /* by map: who holds the output */
+    uint32_t *attempts;                  /* by map: whose output counts */
     uint32_t *versions,
         *complained; /* by map: accepted so often; complained of so many versions */
     uint32_t *last_complained;
@@ -119,6 +121,11 @@ void sim_deliver(struct sim *sim, const struct happening *message);
 bool sim_is_reachable(const struct sim *sim, uint64_t worker);
 void sim_worker_told(struct sim *sim, uint64_t worker, const struct sched_action *action);
 void sim_attempt_ends(struct sim *sim, const struct happening *end);
+
+/* sim_holder.c */
+/* A worker says that it has a copy of some output. */
+void sim_claim(struct sim *sim, uint64_t worker);
+void sim_answered(struct sim *sim, const struct sched_action *action);
 
 /* sim_chaos.c */
 void sim_prepare(struct sim *sim);

@@ -54,6 +54,7 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
         [ACTION_ACCEPTED] = "accepted",   [ACTION_FAILURE] = "failure",
         [ACTION_MAP_AGAIN] = "map again", [ACTION_MAPS_DONE] = "maps done",
         [ACTION_COMMIT] = "commit",       [ACTION_RELEASE] = "release",
+        [ACTION_ADOPTED] = "adopted",     [ACTION_DROP] = "drop",
     };
 
     switch (action->type) {
@@ -127,6 +128,13 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         break;
     case EVENT_PERSISTED:
         snprintf(text, size, "persisted %" PRIu64, event->sequence);
+        break;
+    case EVENT_OUTPUT_HELD:
+        snprintf(text, size, "w%" PRIu64 " holds %s", event->worker,
+                 words(&event->attempt).text);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        snprintf(text, size, "unclaimed");
         break;
     }
 }

@@ -204,6 +204,16 @@ static void to_refuse(struct sched_action *action)
     action->type = ACTION_REFUSE;
 }
 
+static void to_adopted(struct sched_action *action)
+{
+    action->type = ACTION_ADOPTED;
+}
+
+static void to_drop(struct sched_action *action)
+{
+    action->type = ACTION_DROP;
+}
+
 static void to_nobody(struct sched_action *action)
 {
     action->worker = 2000;
@@ -383,6 +393,21 @@ static void the_model_sees_through_false_assignments(void **state)
         expect_complaint(lies[i]);
 }
 
+static void the_model_sees_through_false_holders(void **state)
+{
+    static const struct lie lies[] = {
+        {"no reason for it: adopted", ACTION_DROP, NULL, CHANGE, to_adopted},
+        {"no reason for it: drop", ACTION_ADOPTED, NULL, CHANGE, to_drop},
+        {"no reason for it: adopted", ACTION_ADOPTED, NULL, REPEAT, NULL},
+        {"missing: adopted", ACTION_ADOPTED, NULL, DROP, NULL},
+        {"missing: drop", ACTION_DROP, NULL, DROP, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        expect_complaint(lies[i]);
+}
+
 static void the_model_sees_through_what_leaves_too_early_or_twice(void **state)
 {
     static const struct lie lies[] = {
@@ -438,6 +463,7 @@ int main(void)
         cmocka_unit_test(every_job_comes_to_the_end_it_deserves_whatever_fails),
         cmocka_unit_test(one_seed_is_one_story),
         cmocka_unit_test(the_model_sees_through_false_assignments),
+        cmocka_unit_test(the_model_sees_through_false_holders),
         cmocka_unit_test(the_model_sees_through_what_leaves_too_early_or_twice),
         cmocka_unit_test(the_model_misses_what_was_left_out),
     };

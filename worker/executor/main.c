@@ -188,6 +188,15 @@ static void work(struct executor *executor)
 /* ---- Listening
  * ------------------------------------------------------------------------------------ */
 
+/* Whether a run that is known is where it was. */
+static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
+{
+    return strlen(output->path) == message->path.len &&
+           !memcmp(output->path, message->path.data, message->path.len) &&
+           strlen(output->endpoint) == message->endpoint.len &&
+           !memcmp(output->endpoint, message->endpoint.data, message->endpoint.len);
+}
+
 static void keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
     struct map_output *output;
@@ -201,7 +210,7 @@ static void keep_output(struct executor *executor, const Mr__MapOutput *message)
                (executor->output_count - before) * sizeof *executor->outputs);
     }
     output = &executor->outputs[message->task];
-    if (output->attempt == message->attempt)
+    if (output->attempt == message->attempt && is_at(output, message))
         return;
     /* An older run may be in use by a reducer: it stays open until the process ends. */
     free(output->path);
