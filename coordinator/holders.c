@@ -42,4 +42,5 @@ void holders_adopted(struct coordinator *coordinator, struct job *job,
 
     job_adopt(job, action->worker, &action->attempt,
               member ? member->hello->data_endpoint : nowhere);
+    drain_adopted(coordinator, job, action);
 }

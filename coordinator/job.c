@@ -95,7 +95,12 @@ void job_shrink(struct job *job)
     for (size_t i = 0; i < job->claim_count; i++)
         free(job->claims[i].path);
     free(job->claims);
+    free(job->moves);
+    free(job->moved);
     job->claims = NULL;
+    job->moves = NULL;
+    job->moved = NULL;
+    job->moved_count = job->moved_capacity = 0;
     job->claim_count = job->claim_capacity = 0;
     free(job->workers);
     free(job->fed);
@@ -284,7 +289,8 @@ void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *att
         return;
     set_bytes(&done->output->path, bytes_of(path));
     set_bytes(&done->output->endpoint, endpoint);
-    job->fed_count = 0;
+    memory_reserve(&job->moved, &job->moved_capacity, job->moved_count + 1, sizeof *job->moved);
+    job->moved[job->moved_count++] = attempt->task;
 }
 
 void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *attempt)

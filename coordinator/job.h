@@ -32,6 +32,15 @@ struct job_claim {
     char *path;
 };
 
+/* An output on its way from a worker that leaves. */
+struct job_move {
+    uint64_t taker; /* 0: nobody */
+    uint32_t attempt, failures;
+    uint64_t size;
+    uint64_t avoid;   /* who failed last */
+    int64_t retry_ms; /* not before */
+};
+
 /* An answer that was not judged yet. */
 struct job_answer {
     uint64_t worker;
@@ -59,6 +68,9 @@ struct job {
     struct job_answer *reported; /* done, not yet accepted or refused */
     size_t reported_count, reported_capacity;
 
+    struct job_move *moves; /* by map; NULL: none ever moved */
+    uint32_t *moved;        /* maps whose outputs have moved, not yet announced */
+    size_t moved_count, moved_capacity;
     struct job_claim *claims;
     size_t claim_count, claim_capacity;
     struct job_failure *failures;

@@ -28,6 +28,8 @@ static void adopt(struct sched *sched, struct task *map, struct worker *worker)
     job->unclaimed -= !map->worker;
     task_forget_output(map);
     holder_set(map, worker);
+    /* Who complains of the old place will find the new one. */
+    map->age = ++job->age;
     /* Behind its acceptance, and before any reducer that would look for it elsewhere. */
     job->gate = sched->sequence;
 }
@@ -50,7 +52,9 @@ void holder_said(struct sched *sched, const struct sched_event *event)
     } else {
         /* It has files of the job, and must hear of its end. */
         map_put(&job->workers, worker->id, worker);
-        if (counts(map, &event->attempt))
+        /* One that leaves itself is no better than who has it. */
+        if (counts(map, &event->attempt) &&
+            !(worker->draining && map->worker && map->worker != worker))
             adopt(sched, map, worker);
         else
             answer.type = ACTION_DROP;

@@ -40,11 +40,13 @@ void place_worker(struct sched *sched, struct worker *worker)
 {
     struct worker_list *list = &sched->full;
 
-    if (!worker->whole && !worker->single)
+    if (worker->draining)
+        list = &sched->draining;
+    else if (!worker->whole && !worker->single)
         list = &sched->idle;
     else if (!worker->whole && !worker->alone && worker->single < worker->threads)
         list = &sched->partial;
-    if (worker->list == list && list == &sched->full)
+    if (worker->list == list && (list == &sched->full || list == &sched->draining))
         return;
     unlist(worker);
     worker->list = list;
@@ -236,7 +238,7 @@ static bool has_hand(const struct worker *worker, enum sched_kind kind)
 static void place_in_hands(struct sched *sched, struct job *job, struct heap *heap,
                            struct task *tasks, enum sched_kind kind)
 {
-    size_t takers = sched->workers.count - job->excluded.count;
+    size_t takers = sched->workers.count - sched->draining_count - job->excluded.count;
     struct worker *next;
 
     if (heap->count <= takers)

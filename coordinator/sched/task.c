@@ -231,9 +231,11 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
 }
 
 /* This worker cannot do it, through no fault of the task: others may. */
-static void exclude(struct task *task, const struct sched_event *event)
+static void exclude(struct sched *sched, struct task *task, const struct sched_event *event)
 {
-    map_put(&task->job->excluded, event->worker, task->job);
+    /* One that is to leave gets nothing anyway. */
+    if (!sched_drains(sched, event->worker))
+        map_put(&task->job->excluded, event->worker, task->job);
     task_ready(task);
 }
 
@@ -270,7 +272,7 @@ void task_failed(struct sched *sched, const struct sched_event *event)
     if (policy == POLICY_REFETCH)
         refetch(sched, task, event);
     else if (policy == POLICY_EXCLUDE)
-        exclude(task, event);
+        exclude(sched, task, event);
     else if (policy == POLICY_GIVE_UP && blamed)
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
     else if (policy == POLICY_BLAME && blamed)

@@ -265,6 +265,9 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
     case ACTION_FINISHED:
         finished(sim, action);
         break;
+    case ACTION_DISMISS:
+        sim_dismissed(sim, action->worker);
+        break;
     case ACTION_ADOPTED:
     case ACTION_DROP:
         sim_answered(sim, action);
@@ -345,6 +348,9 @@ static void happen(struct sim *sim, const struct happening *happening)
     case HAPPEN_FORGET:
         forget(sim, happening->event.job);
         break;
+    case HAPPEN_MOVE:
+        sim_move(sim, happening->worker);
+        break;
     case HAPPEN_CHAOS:
         sim_chaos(sim);
         break;
@@ -396,6 +402,7 @@ static void check_all_over(struct sim *sim)
             snprintf(why, sizeof why, "job %" PRIu64 " did not come to an end", id);
             sim_fail(sim, why);
         }
+    sim_check_drains(sim);
 }
 
 void sim_run(uint64_t seed, sim_falsify *falsify, void *context, struct sim_report *ret)

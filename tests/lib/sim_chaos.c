@@ -38,8 +38,13 @@ void sim_joined(struct sim *sim, uint64_t id)
         if (sim_fault(sim, sim->jobs[job].hidden))
             worker->blind |= UINT64_C(1) << job;
     event.threads = worker->threads;
+    event.draining = sim_fault(sim, 30);
     sim_count(sim, SIM_WORKERS);
     sim_event_later(sim, 0, &event);
+    if (event.draining) {
+        sim_count(sim, SIM_DRAINING_JOINS);
+        sim_drain(sim, id);
+    }
 }
 
 static void declare_lost(struct sim *sim, uint64_t id)
@@ -87,7 +92,11 @@ static void strike_worker(struct sim *sim)
      */
     if (!id || sim->worker_count > MODEL_WORKERS - 600)
         return;
-    switch (rng_below(&sim->rng, 5)) {
+    switch (rng_below(&sim->rng, 7)) {
+    case 5:
+    case 6:
+        sim_drain(sim, id);
+        return;
     case 0:
         sim_count(sim, SIM_GOODBYES);
         worker->crashed_at = sim->now;

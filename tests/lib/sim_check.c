@@ -138,6 +138,8 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
 
     if (!model_is_current(model, action->worker, &action->attempt))
         object(model, "it does not run", action);
+    else if (model_gives_back(model, action))
+        model_stop(model, &action->attempt);
     else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP))
         object(model, "it is still needed", action);
     else
@@ -211,6 +213,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
 
     if (!worker)
         why = "the worker is unknown or lost";
+    else if (worker->draining)
+        why = "the worker is to leave";
     else if (job && job->blind[action->worker])
         why = "the worker does not see the job's files";
     else if (!task || action->job != attempt->job)
@@ -251,6 +255,9 @@ void model_judge(struct model *model, const struct sched_action *action)
         break;
     case ACTION_REVOKE:
         judge_revoke(model, action);
+        break;
+    case ACTION_DISMISS:
+        model_judge_dismiss(model, action);
         break;
     default:
         judge_owed(model, action);

@@ -34,6 +34,7 @@ void model_free(struct model *model)
     free(model->due);
     free(model->records);
     free(model->touched);
+    free(model->leavers);
     free(model);
 }
 
@@ -99,6 +100,8 @@ bool model_is_partial(const struct model_worker *worker)
 
 static void count_worker(struct model *model, const struct model_worker *worker, int change)
 {
+    if (worker->draining)
+        return;
     if (model_is_idle(worker))
         model->idle += (uint32_t)change;
     else if (model_is_partial(worker))
@@ -263,7 +266,7 @@ static void charge(struct model *model, struct model_task *task,
         end_job(model, cause.job, SCHED_FAILED, task->cause, &cause);
 }
 
-static void output_lost(struct model *model, struct sched_attempt attempt)
+void model_output_lost(struct model *model, struct sched_attempt attempt)
 {
     struct model_job *job = model_job(model, attempt.job);
     struct model_task *map = model_task(model, &attempt);
@@ -302,7 +305,7 @@ static void complained_of_output(struct model *model, const struct model_task *r
     if (++map->remade > LIMIT_ATTEMPTS)
         end_job(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
     else
-        output_lost(model, attempt);
+        model_output_lost(model, attempt);
 }
 
 /* The worker gets nothing of the job any more; the task waits for another, at no cost. */
@@ -362,6 +365,8 @@ static void joined(struct model *model, const struct sched_event *event)
     if (event->worker > model->highest)
         model->highest = event->worker;
     model_touch(model, event->worker);
+    if (event->draining)
+        model_leave(model, event->worker);
 }
 
 static void drop_release(struct model *model, uint64_t worker)
@@ -392,14 +397,16 @@ static void lost(struct model *model, uint64_t id)
                 if (task->runs_on == id)
                     model_stop(model, &attempt);
                 else if (kind == SCHED_MAP && task->holder == id && !job->committing &&
-                         !job->ended)
-                    output_lost(model, attempt);
+                         !job->ended) {
+                    job->drain_reruns += worker->draining;
+                    model_output_lost(model, attempt);
+                }
             }
     }
     model_touch(model, id);
     count_worker(model, worker, -1);
     worker->lives = false;
-    model->living--;
+    model->living -= !worker->draining;
     drop_release(model, id);
 }
 
@@ -423,9 +430,12 @@ static void held(struct model *model, const struct sched_event *event)
     }
     job->given[event->worker] = true;
     if (event->attempt.kind == SCHED_MAP && task && task->answered && !job->committing &&
-        task->attempt == event->attempt.attempt) {
+        task->attempt == event->attempt.attempt &&
+        !(model->workers[event->worker].draining && task->holder &&
+          task->holder != event->worker)) {
         answer.type = ACTION_ADOPTED;
         task->holder = event->worker;
+        task->age = ++job->age;
         job->barrier = model->sequence;
     }
     model_owe(model, model->sequence, &answer);
@@ -441,7 +451,7 @@ static void unclaimed(struct model *model)
             const struct model_task *map = &job->tasks[SCHED_MAP][i];
 
             if (map->answered && !map->holder && !job->committing && !job->ended)
-                output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
+                model_output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
         }
     }
 }
@@ -493,6 +503,12 @@ static void understand(struct model *model, const struct sched_event *event)
     case EVENT_OUTPUT_HELD:
         held(model, event);
         break;
+    case EVENT_WORKER_DRAINING:
+        model_draining(model, event);
+        break;
+    case EVENT_OUTPUT_BROKEN:
+        model_output_broken(model, event);
+        break;
     case EVENT_OUTPUTS_UNCLAIMED:
         unclaimed(model);
     }
@@ -539,12 +555,14 @@ static void check_end_of_step(struct model *model)
                            job->running, id);
         check_nobody_idles(model, id, job);
     }
+    model_check_leavers(model);
 }
 
 const char *model_step(struct model *model, const struct sched_event *event,
                        const struct sched_action *actions, size_t count)
 {
     model->record_count = 0;
+    model->late_worker = 0;
     model->emitted = 0;
     understand(model, event);
     for (size_t i = 0; i < count && !model->complaint[0]; i++)

@@ -31,7 +31,7 @@ struct model_job {
     uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */
     uint64_t barrier; /* of the last record before which none of its tasks may go */
     enum sched_wait wait;
-    uint64_t failed_attempts, map_reruns, age;
+    uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts, age;
     bool given[MODEL_WORKERS];
     bool blind[MODEL_WORKERS]; /* workers that do not see its files */
     uint32_t blind_count;
@@ -41,6 +41,8 @@ struct model_worker {
     bool lives;
     uint32_t threads, whole, single;
     bool alone;
+    bool draining, leaves, dismissed; /* it gets nothing; is to be let go; was */
+    uint64_t let_go; /* by when that must be on disk, + 1; 0: something needs it */
 };
 
 /* An action that must come in the step after which `after` is persisted, and not before. */
@@ -52,6 +54,9 @@ struct due {
 struct model {
     struct model_job *jobs[MODEL_JOBS];
     struct model_worker workers[MODEL_WORKERS];
+    uint64_t *leavers; /* workers that are to leave, some of them gone */
+    size_t leaver_count, leaver_capacity;
+    uint64_t late_worker; /* in this step what runs there is stopped; 0: nowhere */
     uint32_t living, idle,
         partial; /* workers; that hold nothing; that hold reduces, with a free thread */
     uint64_t sequence, persisted;
@@ -92,6 +97,16 @@ void model_hold(struct model *model, struct model_worker *worker,
 /* The current attempt of the task ends; the task waits again. */
 void model_stop(struct model *model, const struct sched_attempt *attempt);
 void model_owe(struct model *model, uint64_t after, const struct sched_action *action);
+/* sim_leave.c: a worker is to leave; what it may be told; what was left out. */
+void model_leave(struct model *model, uint64_t worker);
+void model_draining(struct model *model, const struct sched_event *event);
+void model_output_broken(struct model *model, const struct sched_event *event);
+bool model_gives_back(struct model *model, const struct sched_action *action);
+void model_judge_dismiss(struct model *model, const struct sched_action *action);
+void model_check_leavers(struct model *model);
+/* The output of a map that counts is lost. */
+void model_output_lost(struct model *model, struct sched_attempt attempt);
+
 /* Judges one action. */
 void model_judge(struct model *model, const struct sched_action *action);
 

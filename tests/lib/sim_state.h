@@ -3,6 +3,7 @@
  *   sim_net.c     messages on their way
  *   sim_worker.c  workers, attempts and how they end
  *   sim_holder.c  workers that say that they hold outputs
+ *   sim_drain.c   workers that are to leave
  *   sim_chaos.c   what befalls the cluster, and how large it is */
 #ifndef TESTS_SIM_STATE_H
 #define TESTS_SIM_STATE_H
@@ -23,6 +24,7 @@ enum happening_type {
     HAPPEN_SAVED,
     HAPPEN_FORGET,
     HAPPEN_CHAOS,
+    HAPPEN_MOVE, /* outputs of a worker that is to leave */
 };
 
 struct happening {
@@ -44,6 +46,7 @@ struct sim_attempt {
 struct sim_worker {
     uint32_t threads;
     bool here, lost;     /* it joined; the scheduler was told that it is gone */
+    bool drains, dismissed;
     uint64_t crashed_at; /* 0: it lives */
     uint64_t cut_from, cut_until;
     uint64_t busy_until;
@@ -126,6 +129,14 @@ void sim_attempt_ends(struct sim *sim, const struct happening *end);
 /* A worker says that it has a copy of some output. */
 void sim_claim(struct sim *sim, uint64_t worker);
 void sim_answered(struct sim *sim, const struct sched_action *action);
+
+/* sim_drain.c */
+/* The worker is to leave. */
+void sim_drain(struct sim *sim, uint64_t worker);
+void sim_move(struct sim *sim, uint64_t worker);
+void sim_dismissed(struct sim *sim, uint64_t worker);
+/* All that were to leave have left. */
+void sim_check_drains(struct sim *sim);
 
 /* sim_chaos.c */
 void sim_prepare(struct sim *sim);

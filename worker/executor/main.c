@@ -200,6 +200,7 @@ static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
 static void keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
     struct map_output *output;
+    struct run_file *run = NULL;
     size_t before = executor->output_count;
 
     memory_reserve(&executor->outputs, &executor->output_capacity, (size_t)message->task + 1,
@@ -212,12 +213,16 @@ static void keep_output(struct executor *executor, const Mr__MapOutput *message)
     output = &executor->outputs[message->task];
     if (output->attempt == message->attempt && is_at(output, message))
         return;
-    /* An older run may be in use by a reducer: it stays open until the process ends. */
+    /* An older run may be in use by a reducer: it stays open until the process ends. The same
+     * run at another place is as good open as it is. */
+    if (output->attempt == message->attempt && output->run_id == message->run_id)
+        run = output->run;
     free(output->path);
     free(output->endpoint);
     *output = (struct map_output){
         .attempt = message->attempt,
         .run_id = message->run_id,
+        .run = run,
         .path = memory_format("%.*s", (int)message->path.len, (char *)message->path.data),
         .endpoint =
             memory_format("%.*s", (int)message->endpoint.len, (char *)message->endpoint.data)};
