@@ -40,6 +40,7 @@ static void stop(const struct process *processes, size_t n)
     for (size_t i = 0; i < n; i++) {
         pidfds[i] = process_open(&processes[i]);
         send_signal(pidfds[i], SIGTERM);
+        send_signal(pidfds[i], SIGINT); /* a worker need not hand over anything first */
     }
     if (!await_end(pidfds, n, clock_ms() + GRACE_MS)) {
         for (size_t i = 0; i < n; i++)

@@ -19,6 +19,7 @@ static const struct {
     {"cancel", verb_cancel, "end a job"},
     {"logs", verb_logs, "print what a job printed last"},
     {"workers", verb_workers, "list the workers of a cluster"},
+    {"drain", verb_drain, "let a worker leave without losing its work"},
     {"cluster", verb_cluster, "start, look at and stop a cluster of processes here"},
     {"coordinator", verb_coordinator, "run a coordinator in the foreground"},
     {"worker", verb_worker, "run a worker in the foreground"},

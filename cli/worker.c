@@ -9,17 +9,18 @@
 #include "base/resources.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "wire/link.h"
 #include "worker/agent/agent.h"
 
-enum { OWN_ROWS = 7 };
+enum { OWN_ROWS = 8 };
 
 struct setup {
     struct daemon_options daemon;
     const char *coordinator, *listen, *name_option, *scratch_option;
-    uint64_t threads, memory;
+    uint64_t threads, memory, drain_timeout;
     bool direct_reads;
     char *name, *program, *folder;
     struct scratch scratch;
@@ -43,12 +44,16 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
         {"direct-reads", 0, OPTION_SWITCH, "on|off",
          "read what other workers made by its path where it is seen (on)",
          &setup->direct_reads},
+        {"drain-timeout", 0, OPTION_COUNT, "SECONDS", "for what runs when it is to leave (300)",
+         &setup->drain_timeout, 1, 86400},
     };
     const struct option_table table = {
         "marram worker [options]",
-        "Runs a worker in the foreground until SIGINT or SIGTERM. It prints log lines on "
-        "stderr. While\n"
-        "no coordinator answers it keeps trying.",
+        "Runs a worker in the foreground until SIGINT or SIGTERM: then it takes no more tasks, "
+        "what runs\n"
+        "ends, other workers take over its map outputs, and it leaves. A second signal ends it "
+        "at once. It\n"
+        "prints log lines on stderr. While no coordinator answers it keeps trying.",
         "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
         "which the other\n"
         "machines reach it, and --insecure.\n\n"
@@ -126,6 +131,11 @@ static int work(struct setup *setup, struct error *err)
     if (agent_open(&options, &agent, err))
         return -1;
     result = agent_run(agent, setup->stop, err);
+    /* The first signal asks it to leave in order; it may have been asked otherwise. */
+    if (!result && signals_take(setup->stop)) {
+        agent_drain(agent, (int64_t)setup->drain_timeout * 1000);
+        result = agent_run(agent, setup->stop, err);
+    }
     agent_close(agent);
     return result;
 }
@@ -134,6 +144,7 @@ int verb_worker(int argc, char **argv)
 {
     struct setup setup = {.listen = "tcp://127.0.0.1:0",
                           .direct_reads = true,
+                          .drain_timeout = 300,
                           .scratch = SCRATCH_CLOSED,
                           .stop = -1};
     struct option_list words = {0};

@@ -23,11 +23,13 @@ static json_t *worker_json(const Mr__WorkerInfo *worker)
     json_object_set_new(root, "worker", json_string(id));
     json_object_set_new(root, "name", show_json_bytes(worker->name));
     json_object_set_new(root, "state", show_json_bytes(worker->state));
+    json_object_set_new(root, "reason", show_json_bytes(worker->reason));
     json_object_set_new(root, "threads", json_integer(worker->threads));
     json_object_set_new(root, "memory", json_integer((json_int_t)worker->memory));
     json_object_set_new(root, "pid", json_integer(worker->pid));
     json_object_set_new(root, "endpoint", show_json_bytes(worker->data_endpoint));
     json_object_set_new(root, "running", json_integer(worker->running));
+    json_object_set_new(root, "outputs", json_integer((json_int_t)worker->outputs));
     json_object_set_new(root, "scratch_free", json_integer((json_int_t)worker->scratch_free));
     json_object_set_new(root, "heard", json_real(worker->heard));
     json_object_set_new(root, "age", json_real(worker->age));
@@ -54,20 +56,22 @@ static int print(const ProtobufCMessage *answer, bool json)
 
     if (json)
         return print_json(workers);
-    printf("%-24s  %-6s  %7s  %7s  %10s  %10s  %7s  %7s  %s\n", "NAME", "STATE", "THREADS",
+    printf("%-24s  %-8s  %7s  %7s  %10s  %10s  %7s  %7s  %s\n", "NAME", "STATE", "THREADS",
            "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "ENDPOINT");
     for (size_t i = 0; i < workers->n_workers; i++) {
         const Mr__WorkerInfo *worker = workers->workers[i];
         char name[32], state[12], memory[32], disk[32], heard[SHOW_TIME], age[SHOW_TIME];
-        char endpoint[128];
+        char endpoint[128], reason[160];
 
-        printf("%-24s  %-6s  %7u  %7u  %10s  %10s  %7s  %7s  %s\n",
+        printf("%-24s  %-8s  %7u  %7u  %10s  %10s  %7s  %7s  %s%s%s\n",
                show_bytes(worker->name, name, sizeof name),
                show_bytes(worker->state, state, sizeof state), worker->threads, worker->running,
                size_format(worker->memory, memory, sizeof memory),
                size_format(worker->scratch_free, disk, sizeof disk),
                show_time(worker->heard, heard), show_time(worker->age, age),
-               show_bytes(worker->data_endpoint, endpoint, sizeof endpoint));
+               show_bytes(worker->data_endpoint, endpoint, sizeof endpoint),
+               worker->reason.len ? "  " : "",
+               show_bytes(worker->reason, reason, sizeof reason));
     }
     if (workers->lost || workers->damaged)
         printf("since the coordinator started: %" PRIu64 " lost, %" PRIu64
@@ -81,11 +85,12 @@ int verb_workers(int argc, char **argv)
     static const struct asking what = {
         .usage = "marram workers [options]",
         .about = "Lists the workers that the coordinator hears of.",
-        .notes = "--json prints workers (each with worker, name, state, threads, memory, pid, "
-                 "endpoint,\n"
-                 "running, scratch_free, heard, age) and the counts lost, refused, damaged "
-                 "since the\n"
-                 "coordinator started. Sizes are in bytes, times in seconds.",
+        .notes =
+            "--json prints workers (each with worker, name, state, reason, threads, memory, "
+            "pid, endpoint,\n"
+            "running, outputs, scratch_free, heard, age) and the counts lost, refused, damaged "
+            "since the\n"
+            "coordinator started. Sizes are in bytes, times in seconds.",
         .wanted = FRAME_WORKERS,
         .prepare = prepare,
         .print = print,

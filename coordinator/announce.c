@@ -49,6 +49,7 @@ void announce_all(struct coordinator *coordinator, struct job *job, uint64_t wor
 {
     struct outputs outputs = {.message = MR__MAP_OUTPUTS__INIT};
 
+    announce_moved(coordinator, job);
     if (!job_note_worker(&job->fed, &job->fed_count, &job->fed_capacity, worker))
         return;
     outputs.message.job = job->id;
@@ -57,6 +58,21 @@ void announce_all(struct coordinator *coordinator, struct job *job, uint64_t wor
         add_output(coordinator, worker, &outputs, job->maps[i]->output);
     }
     send_outputs(coordinator, worker, &outputs);
+}
+
+void announce_moved(struct coordinator *coordinator, struct job *job)
+{
+    for (size_t w = 0; w < job->fed_count && job->moved_count; w++) {
+        struct outputs outputs = {.message = MR__MAP_OUTPUTS__INIT};
+
+        outputs.message.job = job->id;
+        for (size_t i = 0; i < job->moved_count; i++)
+            if (job->maps[job->moved[i]])
+                add_output(coordinator, job->fed[w], &outputs,
+                           job->maps[job->moved[i]]->output);
+        send_outputs(coordinator, job->fed[w], &outputs);
+    }
+    job->moved_count = 0;
 }
 
 static void tell(struct coordinator *coordinator, struct job *job, uint64_t worker,

@@ -193,7 +193,10 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->worker = member->id;
     info->name = member->hello->name;
     info->running = sched_held(coordinator->sched, member->id);
-    info->state = bytes_of(info->running ? "busy" : "idle");
+    info->state = bytes_of(drain_reason(member) ? "draining" : info->running ? "busy" : "idle");
+    if (drain_reason(member))
+        info->reason = bytes_of(drain_reason(member));
+    info->outputs = drain_outputs(member);
     info->threads = member->hello->threads;
     info->memory = member->hello->memory;
     info->pid = member->hello->pid;

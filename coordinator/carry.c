@@ -12,9 +12,10 @@
 
 /* So few small parts are synced together with the manifest, in one wait instead of two. */
 enum { SYNCED_HERE_MAX = 8 };
+/* Of a cluster: splits are cut for so many at least. */
+enum { WORKERS_EXPECTED = 4 };
 
-/* Announces the job to a worker, once; and once more when its ranges are known. */
-static void open_at(struct coordinator *coordinator, struct job *job, uint64_t worker)
+void carry_open(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
     Mr__JobSpec spec = *job->submit->spec;
     Mr__JobOpen open = MR__JOB_OPEN__INIT;
@@ -77,7 +78,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
     cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
     cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
 
-    open_at(coordinator, job, action->worker);
+    carry_open(coordinator, job, action->worker);
     message.job = job->id;
     message.kind = (Mr__TaskKind)action->attempt.kind;
     message.task = action->attempt.task;
@@ -100,17 +101,6 @@ static void assign(struct coordinator *coordinator, struct job *job,
     core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
 }
 
-static void revoke(struct coordinator *coordinator, const struct sched_action *action)
-{
-    Mr__Revoke message = MR__REVOKE__INIT;
-
-    message.job = action->attempt.job;
-    message.kind = (Mr__TaskKind)action->attempt.kind;
-    message.task = action->attempt.task;
-    message.attempt = action->attempt.attempt;
-    core_send(coordinator, action->worker, FRAME_REVOKE, &message.base);
-}
-
 static void admit(struct coordinator *coordinator, const struct job *job)
 {
     Mr__Submitted message = MR__SUBMITTED__INIT;
@@ -122,8 +112,12 @@ static void admit(struct coordinator *coordinator, const struct job *job)
 static void plan(struct coordinator *coordinator, struct job *job)
 {
     struct sched_event event = {.job = job->id};
+    uint32_t workers = coordinator->worker_count;
 
-    if (job_plan(job, coordinator->worker_count, &job->broken)) {
+    /* Where workers may join while it runs, there is to be something left for them. */
+    if (coordinator->options.patient && workers < WORKERS_EXPECTED)
+        workers = WORKERS_EXPECTED;
+    if (job_plan(job, workers, &job->broken)) {
         event.type = EVENT_JOB_BROKEN;
         event.code = job->broken.code;
     } else {
@@ -158,7 +152,9 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
     case SCHED_WAITS_NOT:
         break;
     case SCHED_WAITS_WORKER:
-        snprintf(text, 512, "no worker");
+        snprintf(text, 512,
+                 drain_count(coordinator) ? "no worker but those that are to leave"
+                                          : "no worker");
         break;
     case SCHED_WAITS_SIGHT:
         snprintf(text, 512, "no worker sees its files: %.460s", job->unseen.text);
@@ -340,6 +336,10 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         core_post(coordinator, &persisted);
         return;
     }
+    if (action->type == ACTION_DISMISS) {
+        drain_dismiss(coordinator, action->worker);
+        return;
+    }
     if (action->type == ACTION_RELEASE) {
         release(coordinator, action);
         return;
@@ -357,7 +357,14 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         assign(coordinator, job, action);
         break;
     case ACTION_REVOKE:
-        revoke(coordinator, action);
+        core_revoke(coordinator, action->worker, &action->attempt);
+        break;
+    case ACTION_ADOPTED:
+        holders_adopted(coordinator, job, action);
+        break;
+    case ACTION_DROP:
+        job_disclaim(job, action->worker, &action->attempt);
+        core_revoke(coordinator, action->worker, &action->attempt);
         break;
     case ACTION_REFUSE:
     case ACTION_REPEATED:
@@ -381,6 +388,7 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
     case ACTION_FAILURE:
     case ACTION_PERSIST:
     case ACTION_RELEASE:
+    case ACTION_DISMISS:
         break;
     }
 }

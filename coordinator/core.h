@@ -4,7 +4,9 @@
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
  *   carry.c    what the scheduler decided, done
- *   announce.c where map outputs are */
+ *   announce.c where map outputs are
+ *   holders.c  which workers say that they have one
+ *   drain.c    workers that are to leave, and where their outputs go */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -24,6 +26,9 @@ struct member {
     Mr__Hello *hello;         /* owned; its role says what it is */
     Mr__Heartbeat *heartbeat; /* the last one, owned; NULL: none yet */
     int64_t joined_ms, heard_ms;
+    struct leaving *leaving; /* of a worker that is to leave, owned; else NULL */
+    uint64_t given,
+        taking; /* bytes that it was told to take over: in all; still on their way */
 };
 
 struct coordinator {
@@ -43,6 +48,9 @@ struct coordinator {
     struct sched_event *events; /* a queue: events[event_head .. event_count) are waiting */
     size_t event_head, event_count, event_capacity;
     struct sched_actions actions;
+    struct drained *drained; /* workers that were to leave and are gone, the latest */
+    size_t drained_count;
+    int64_t drain_ms; /* when outputs that have to move were looked for last; 0: look now */
 };
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id);
@@ -53,6 +61,10 @@ void core_post(struct coordinator *coordinator, const struct sched_event *event)
 /* Sends to a worker or client; lost with the peer's session. */
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message);
+
+/* Tells a worker that nobody needs the attempt, nor what it left. */
+void core_revoke(struct coordinator *coordinator, uint64_t worker,
+                 const struct sched_attempt *attempt);
 
 /* Fills an error message, which borrows the text. */
 void core_error(Mr__Error *message, const struct error *error);
@@ -92,9 +104,45 @@ void announce_all(struct coordinator *coordinator, struct job *job, uint64_t wor
 void announce_output(struct coordinator *coordinator, struct job *job,
                      const struct sched_attempt *attempt);
 
+/* Tells those that were told all outputs which of them have moved since. */
+void announce_moved(struct coordinator *coordinator, struct job *job);
+
+/* drain.c */
+/* A client's DRAIN: asks a worker to leave, or how far it is. */
+void drain_asked(struct coordinator *coordinator, uint64_t client, const Mr__Drain *drain);
+/* The worker is to leave; what runs there may go on for timeout_ms (0: the usual). `tell`: it
+ * does not know yet. */
+void drain_member(struct coordinator *coordinator, struct member *member, uint32_t timeout_ms,
+                  bool tell);
+/* A worker could not take an output over. */
+void drain_took(struct coordinator *coordinator, uint64_t worker, const Mr__Took *took);
+/* An output is where it was to go, or elsewhere. */
+void drain_adopted(struct coordinator *coordinator, struct job *job,
+                   const struct sched_action *action);
+/* The scheduler lets it go. */
+void drain_dismiss(struct coordinator *coordinator, uint64_t worker);
+/* It is gone. */
+void drain_gone(struct coordinator *coordinator, struct member *member);
+/* Finds takers for what has to move, stops what runs for too long. Returns in how many
+ * milliseconds to look again, -1: nobody leaves. */
+long drain_tend(struct coordinator *coordinator);
+/* How far it is, for people. NULL: it is not to leave. */
+const char *drain_reason(const struct member *member);
+uint64_t drain_outputs(const struct member *member);
+/* How many workers are to leave. */
+uint32_t drain_count(const struct coordinator *coordinator);
+
+/* holders.c */
+/* A worker says that it holds outputs of a job. */
+void holders_said(struct coordinator *coordinator, uint64_t worker, const Mr__Held *held);
+void holders_adopted(struct coordinator *coordinator, struct job *job,
+                     const struct sched_action *action);
+
 /* carry.c */
 /* Carries out one action of the scheduler; may post events. */
 void carry_out(struct coordinator *coordinator, const struct sched_action *action);
+/* Announces the job to a worker, once; and once more when its ranges are known. */
+void carry_open(struct coordinator *coordinator, struct job *job, uint64_t worker);
 /* Tells those that wait how far their job is, if that has changed. */
 void carry_progress(struct coordinator *coordinator, struct job *job);
 /* Tells one of them. */

@@ -92,6 +92,16 @@ void job_shrink(struct job *job)
     for (size_t i = 0; i < job->reported_count; i++)
         frame_free(&job->reported[i].done->base);
     free(job->reported);
+    for (size_t i = 0; i < job->claim_count; i++)
+        free(job->claims[i].path);
+    free(job->claims);
+    free(job->moves);
+    free(job->moved);
+    job->claims = NULL;
+    job->moves = NULL;
+    job->moved = NULL;
+    job->moved_count = job->moved_capacity = 0;
+    job->claim_count = job->claim_capacity = 0;
     free(job->workers);
     free(job->fed);
     free(job->watchers);
@@ -211,15 +221,13 @@ bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges)
     return true;
 }
 
-static void set_endpoint(Mr__TaskDone *done, ProtobufCBinaryData endpoint)
+/* Replaces a field of a message by a copy. */
+static void set_bytes(ProtobufCBinaryData *field, ProtobufCBinaryData bytes)
 {
-    if (!done->output)
-        return;
-    free(done->output->endpoint.data);
-    done->output->endpoint.data = memory_new(endpoint.len + 1);
-    memcpy(done->output->endpoint.data, endpoint.len ? endpoint.data : (const uint8_t *)"",
-           endpoint.len);
-    done->output->endpoint.len = endpoint.len;
+    free(field->data);
+    field->data = memory_new(bytes.len + 1);
+    memcpy(field->data, bytes.len ? bytes.data : (const uint8_t *)"", bytes.len);
+    field->len = bytes.len;
 }
 
 void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
@@ -230,7 +238,8 @@ void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *at
     check(done && place);
     if (*place)
         frame_free(&(*place)->base);
-    set_endpoint(done, endpoint);
+    if (done->output)
+        set_bytes(&done->output->endpoint, endpoint);
     *place = done;
 }
 
@@ -240,6 +249,53 @@ void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *at
 
     if (done)
         frame_free(&done->base);
+}
+
+bool job_claimed(struct job *job, uint64_t worker, const Mr__MapOutput *output)
+{
+    const Mr__TaskDone *done = output->task < job->map_count ? job->maps[output->task] : NULL;
+
+    if (done && done->attempt == output->attempt && done->output->run_id != output->run_id)
+        return false;
+    memory_reserve(&job->claims, &job->claim_capacity, job->claim_count + 1,
+                   sizeof *job->claims);
+    job->claims[job->claim_count++] =
+        (struct job_claim){worker, output->task, output->attempt, bytes_text(output->path)};
+    return true;
+}
+
+/* The path of a claim, which is taken out; NULL if there is none. Caller frees. */
+static char *take_claim(struct job *job, uint64_t worker, const struct sched_attempt *attempt)
+{
+    for (size_t i = 0; i < job->claim_count; i++) {
+        struct job_claim claim = job->claims[i];
+
+        if (claim.worker == worker && claim.task == attempt->task &&
+            claim.attempt == attempt->attempt) {
+            job->claims[i] = job->claims[--job->claim_count];
+            return claim.path;
+        }
+    }
+    return NULL;
+}
+
+void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
+               ProtobufCBinaryData endpoint)
+{
+    cleanup_free char *path = take_claim(job, worker, attempt);
+    Mr__TaskDone *done = job->maps[attempt->task];
+
+    if (!path || !done || done->attempt != attempt->attempt)
+        return;
+    set_bytes(&done->output->path, bytes_of(path));
+    set_bytes(&done->output->endpoint, endpoint);
+    memory_reserve(&job->moved, &job->moved_capacity, job->moved_count + 1, sizeof *job->moved);
+    job->moved[job->moved_count++] = attempt->task;
+}
+
+void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *attempt)
+{
+    free(take_claim(job, worker, attempt));
 }
 
 /* Its end: more than an honest worker sends, who says how much was dropped above the last

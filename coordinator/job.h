@@ -25,6 +25,22 @@ struct job_news {
     uint32_t task, attempt;
 };
 
+/* A copy of an output that a worker says it has, not judged yet. */
+struct job_claim {
+    uint64_t worker;
+    uint32_t task, attempt;
+    char *path;
+};
+
+/* An output on its way from a worker that leaves. */
+struct job_move {
+    uint64_t taker; /* 0: nobody */
+    uint32_t attempt, failures;
+    uint64_t size;
+    uint64_t avoid;   /* who failed last */
+    int64_t retry_ms; /* not before */
+};
+
 /* An answer that was not judged yet. */
 struct job_answer {
     uint64_t worker;
@@ -52,6 +68,11 @@ struct job {
     struct job_answer *reported; /* done, not yet accepted or refused */
     size_t reported_count, reported_capacity;
 
+    struct job_move *moves; /* by map; NULL: none ever moved */
+    uint32_t *moved;        /* maps whose outputs have moved, not yet announced */
+    size_t moved_count, moved_capacity;
+    struct job_claim *claims;
+    size_t claim_count, claim_capacity;
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
     struct error broken; /* why planning or committing failed */
@@ -100,6 +121,15 @@ void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *at
                 ProtobufCBinaryData endpoint);
 /* The attempt does not count, or no longer does. */
 void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
+
+/* Keeps that a worker says where it has the run of a map attempt, until the scheduler says what
+ * becomes of that; false if it is another run than the accepted one. */
+bool job_claimed(struct job *job, uint64_t worker, const Mr__MapOutput *output);
+/* The accepted output is the worker's from now on, who serves it at `endpoint`. */
+void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
+               ProtobufCBinaryData endpoint);
+/* The claim comes to nothing. */
+void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
 
 /* Keeps what a failed attempt said; and finds the words for the scheduler's cause. */
 struct job_failure *job_failed(struct job *job, const struct sched_attempt *attempt,

@@ -78,7 +78,8 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
     Mr__Welcome welcome = MR__WELCOME__INIT;
     struct sched_event event = {.type = EVENT_WORKER_JOINED,
                                 .worker = peer,
-                                .threads = hello->threads ? hello->threads : 1};
+                                .threads = hello->threads ? hello->threads : 1,
+                                .draining = hello->draining};
     struct member *member;
     struct error err;
     char name[65];
@@ -113,10 +114,12 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
     log_event(LOG_INFO, "worker joined", LOG_ID("worker", peer), LOG_TEXT("name", name),
               LOG_NUMBER("threads", event.threads), LOG_NUMBER("pid", hello->pid));
     core_post(coordinator, &event);
+    coordinator->drain_ms = 0;
 }
 
 static void free_member(struct member *member)
 {
+    free(member->leaving);
     frame_free(&member->hello->base);
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
@@ -143,6 +146,7 @@ static void remove_member(struct coordinator *coordinator, size_t index, const c
     link_forget(coordinator->link, member->id);
     if (is_worker(member)) {
         coordinator->worker_count--;
+        drain_gone(coordinator, member);
         name_of(member, name);
         log_event(LOG_INFO, why, LOG_ID("worker", member->id), LOG_TEXT("name", name));
         core_post(coordinator, &event);

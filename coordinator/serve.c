@@ -33,6 +33,18 @@ void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type t
     link_send(coordinator->link, peer, type, message);
 }
 
+void core_revoke(struct coordinator *coordinator, uint64_t worker,
+                 const struct sched_attempt *attempt)
+{
+    Mr__Revoke message = MR__REVOKE__INIT;
+
+    message.job = attempt->job;
+    message.kind = (Mr__TaskKind)attempt->kind;
+    message.task = attempt->task;
+    message.attempt = attempt->attempt;
+    core_send(coordinator, worker, FRAME_REVOKE, &message.base);
+}
+
 void core_error(Mr__Error *message, const struct error *error)
 {
     mr__error__init(message);
@@ -121,6 +133,16 @@ static void from_worker(struct coordinator *coordinator, uint64_t peer, enum fra
     case FRAME_BLOB_GET:
         submit_blob_get(coordinator, peer, (const Mr__BlobGet *)message);
         break;
+    case FRAME_HELD:
+        holders_said(coordinator, peer, (const Mr__Held *)message);
+        break;
+    case FRAME_DRAIN:
+        drain_member(coordinator, members_find(coordinator, peer),
+                     ((const Mr__Drain *)message)->timeout_ms, false);
+        break;
+    case FRAME_TOOK:
+        drain_took(coordinator, peer, (const Mr__Took *)message);
+        break;
     case FRAME_JOB_CLOSED:
         job_closed(coordinator, peer, (const Mr__JobClosed *)message);
         break;
@@ -142,6 +164,9 @@ static void from_client(struct coordinator *coordinator, uint64_t peer, enum fra
         break;
     case FRAME_CANCEL:
         submit_cancel(coordinator, peer, (const Mr__Cancel *)message);
+        break;
+    case FRAME_DRAIN:
+        drain_asked(coordinator, peer, (const Mr__Drain *)message);
         break;
     case FRAME_QUERY:
         answer_query(coordinator, peer, (const Mr__Query *)message);
@@ -269,6 +294,8 @@ void serve_run(struct coordinator *coordinator, int stop_fd)
         long wait = members_expire(coordinator);
 
         settle(coordinator);
+        wait = link_sooner(wait, drain_tend(coordinator));
+        settle(coordinator);
         forget_finished(coordinator);
         link_wait(events, 2, link_sooner(wait, link_tend(coordinator->link)));
         if (events[1].ready)
@@ -286,6 +313,7 @@ void serve_close(struct coordinator *coordinator)
         job_free(coordinator->jobs[i]);
     free(coordinator->jobs);
     members_done(coordinator);
+    free(coordinator->drained);
     free(coordinator->events);
     sched_actions_done(&coordinator->actions);
     sched_free(coordinator->sched);

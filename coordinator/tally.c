@@ -28,6 +28,8 @@ static const struct {
     {"prefetched_bytes", false}, /* those of the shuffle that were fetched while maps ran */
     {"failed_attempts", false},
     {"map_reruns", false},
+    {"drain_reruns", false},
+    {"drain_restarts", false},
 };
 
 /* Travels with the others, but serves the balance alone. */
@@ -93,6 +95,8 @@ void tally_job(struct tally *tally, const struct job *job,
     if (progress) {
         find(tally, "failed_attempts", 15)->value = (int64_t)progress->failed_attempts;
         find(tally, "map_reruns", 10)->value = (int64_t)progress->map_reruns;
+        find(tally, "drain_reruns", 12)->value = (int64_t)progress->drain_reruns;
+        find(tally, "drain_restarts", 14)->value = (int64_t)progress->drain_restarts;
     }
 }
 

@@ -31,17 +31,31 @@ static size_t cuts_of(const struct job *job, uint64_t worker)
     return n;
 }
 
+size_t cuts_takers(const struct sched *sched, const struct job *job)
+{
+    size_t n = 0;
+
+    if (!job->excluded.count)
+        return sched->workers.count - sched->draining_count;
+    for (size_t i = 0; i < sched->workers.capacity; i++) {
+        const struct worker *worker = sched->workers.slots[i].value;
+
+        n += worker && !worker->draining && !map_get(&job->excluded, worker->id);
+    }
+    return n;
+}
+
 size_t cuts_reducers(const struct sched *sched, const struct job *job)
 {
     size_t n = 0;
 
     if (!job->cut_count)
-        return sched->workers.count - job->excluded.count;
+        return cuts_takers(sched, job);
     for (size_t i = 0; i < sched->workers.capacity; i++) {
-        uint64_t id = sched->workers.slots[i].key;
+        const struct worker *worker = sched->workers.slots[i].value;
 
-        n += sched->workers.slots[i].value && !map_get(&job->excluded, id) &&
-             !cuts_hinder(job, id);
+        n += worker && !worker->draining && !map_get(&job->excluded, worker->id) &&
+             !cuts_hinder(job, worker->id);
     }
     return n;
 }
@@ -61,12 +75,14 @@ static uint64_t last_worker(const struct sched *sched, const struct job *job)
 {
     uint64_t last = 0;
 
-    if (sched->workers.count - job->excluded.count != 1)
+    if (cuts_takers(sched, job) != 1)
         return 0;
-    for (size_t i = 0; i < sched->workers.capacity; i++)
-        if (sched->workers.slots[i].value &&
-            !map_get(&job->excluded, sched->workers.slots[i].key))
-            last = sched->workers.slots[i].key;
+    for (size_t i = 0; i < sched->workers.capacity; i++) {
+        const struct worker *worker = sched->workers.slots[i].value;
+
+        if (worker && !worker->draining && !map_get(&job->excluded, worker->id))
+            last = worker->id;
+    }
     return last;
 }
 
@@ -140,7 +156,7 @@ void cuts_settle(struct sched *sched, struct job *job)
 {
     if (job->phase >= JOB_COMMITTING)
         return;
-    if (job->excluded.count == sched->workers.count)
+    if (!cuts_takers(sched, job))
         take_back(job);
     while (job->cut_count) {
         size_t cuts;

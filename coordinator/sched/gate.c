@@ -51,7 +51,8 @@ void gate_open(struct sched *sched, uint64_t sequence)
     for (size_t i = 0; i < sched->held_count; i++) {
         if (sched->held[i].after > sequence)
             sched->held[kept++] = sched->held[i];
-        else if (sched->held[i].action.type != ACTION_RELEASE ||
+        else if ((sched->held[i].action.type != ACTION_RELEASE &&
+                  sched->held[i].action.type != ACTION_DISMISS) ||
                  map_get(&sched->workers, sched->held[i].action.worker))
             gate_emit(sched, &sched->held[i].action);
     }

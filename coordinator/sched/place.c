@@ -40,11 +40,13 @@ void place_worker(struct sched *sched, struct worker *worker)
 {
     struct worker_list *list = &sched->full;
 
-    if (!worker->whole && !worker->single)
+    if (worker->draining)
+        list = &sched->draining;
+    else if (!worker->whole && !worker->single)
         list = &sched->idle;
     else if (!worker->whole && !worker->alone && worker->single < worker->threads)
         list = &sched->partial;
-    if (worker->list == list && list == &sched->full)
+    if (worker->list == list && (list == &sched->full || list == &sched->draining))
         return;
     unlist(worker);
     worker->list = list;
@@ -244,8 +246,7 @@ static bool has_hand(const struct worker *worker, enum sched_kind kind)
 static void place_in_hands(struct sched *sched, struct job *job, struct heap *heap,
                            struct task *tasks, enum sched_kind kind)
 {
-    size_t takers = kind == SCHED_REDUCE ? cuts_reducers(sched, job)
-                                         : sched->workers.count - job->excluded.count;
+    size_t takers = kind == SCHED_REDUCE ? cuts_reducers(sched, job) : cuts_takers(sched, job);
     struct worker *next;
 
     if (heap->count <= takers)
@@ -264,7 +265,7 @@ static void place_in_hands(struct sched *sched, struct job *job, struct heap *he
 void place_all(struct sched *sched)
 {
     for (struct job *job = sched->first; job; job = job->next) {
-        bool maps_ready = job->maps_done == job->map_count;
+        bool maps_ready = job->maps_done == job->map_count && !job->unclaimed;
         struct row idle;
 
         if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)

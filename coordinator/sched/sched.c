@@ -42,12 +42,8 @@ static void worker_joined(struct sched *sched, const struct sched_event *event)
     worker->threads = event->threads ? event->threads : 1;
     map_put(&sched->workers, worker->id, worker);
     place_worker(sched, worker);
-}
-
-/* Whether anyone will still read the map's output. */
-static bool output_is_needed(const struct task *map)
-{
-    return map->job->phase == JOB_MAPPING || map->job->phase == JOB_REDUCING;
+    if (event->draining)
+        retire_begin(sched, worker);
 }
 
 static void worker_lost(struct sched *sched, uint64_t id)
@@ -65,16 +61,19 @@ static void worker_lost(struct sched *sched, uint64_t id)
     while (worker->outputs) {
         struct task *map = worker->outputs;
 
-        if (output_is_needed(map))
+        if (holder_is_needed(map)) {
+            map->job->drain_reruns += worker->draining;
             task_output_lost(sched, map);
-        else
+        } else {
             task_forget_output(map);
+        }
     }
     for (struct job *job = sched->first; job; job = job->next) {
         map_remove(&job->excluded, id);
         cuts_forget(sched, job, id);
     }
     place_unlist(worker);
+    sched->draining_count -= worker->draining;
     free(worker);
 }
 
@@ -110,6 +109,9 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     case EVENT_WORKER_LOST:
         worker_lost(sched, event->worker);
         break;
+    case EVENT_WORKER_DRAINING:
+        retire_asked(sched, event);
+        break;
     case EVENT_TASK_DONE:
         task_done(sched, event);
         break;
@@ -119,8 +121,18 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     case EVENT_PERSISTED:
         gate_open(sched, event->sequence);
         break;
+    case EVENT_OUTPUT_HELD:
+        holder_said(sched, event);
+        break;
+    case EVENT_OUTPUT_BROKEN:
+        retire_output_broken(sched, event);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        holder_unclaimed(sched);
+        break;
     }
     place_all(sched);
+    retire_dismiss(sched);
     sched->actions = NULL;
 }
 
@@ -139,6 +151,8 @@ struct sched_progress sched_progress(const struct sched *sched, uint64_t id)
         .running = job->running,
         .failed_attempts = job->failed_attempts,
         .map_reruns = job->map_reruns,
+        .drain_reruns = job->drain_reruns,
+        .drain_restarts = job->drain_restarts,
     };
 }
 
@@ -149,9 +163,9 @@ enum sched_wait sched_waits(const struct sched *sched, uint64_t id)
     if (!job || job->running || job->gate > sched->persisted || job->phase == JOB_PLANNING ||
         job->phase >= JOB_COMMITTING)
         return SCHED_WAITS_NOT;
-    if (!sched->workers.count)
+    if (sched->workers.count == sched->draining_count)
         return SCHED_WAITS_WORKER;
-    return job->excluded.count < sched->workers.count ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
+    return cuts_takers(sched, job) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 
 uint32_t sched_homes(const struct sched *sched, uint64_t id)
@@ -164,12 +178,14 @@ uint32_t sched_homes(const struct sched *sched, uint64_t id)
 uint64_t sched_home(const struct sched *sched, uint64_t id, uint32_t part)
 {
     const struct job *job = map_get(&sched->jobs, id);
+    const struct worker *worker;
     uint64_t home;
 
     if (!job || part >= job->reduce_count || !job->home_count)
         return 0;
     home = job->homes[part % job->home_count].worker;
-    return map_get(&sched->workers, home) && !map_get(&job->excluded, home) ? home : 0;
+    worker = map_get(&sched->workers, home);
+    return worker && !worker->draining && !map_get(&job->excluded, home) ? home : 0;
 }
 
 uint32_t sched_held(const struct sched *sched, uint64_t id)

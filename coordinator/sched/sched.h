@@ -21,6 +21,16 @@
  * PERSIST -> FINISHED a failure that gives up, the last attempt blamed, or JOB_CANCELLED ->
  * REVOKE each running attempt, PERSIST -> FINISHED; RELEASE to every worker that knew the job
  *
+ * Who holds an output. The worker that made an accepted map's output holds it, until another
+ * one says that it has a copy (OUTPUT_HELD -> ADOPTED); when its holder is lost the map is made
+ * again. To who holds what nobody needs the answer is DROP, or RELEASE if the job is over or
+ * unknown; all of it once what was decided before is on disk.
+ *
+ * A worker that is to leave. WORKER_DRAINING: nothing more is placed there. What runs there
+ * ends, or is revoked with a second WORKER_DRAINING that is `late`. Its outputs (sched_outputs)
+ * are moved by the caller: OUTPUT_HELD by another worker takes one off it. Then DISMISS: it may
+ * leave.
+ *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -54,11 +64,15 @@ enum sched_event_type {
     EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
     EVENT_JOB_COMMITTED, /* job */
     EVENT_JOB_CANCELLED, /* job */
-    EVENT_WORKER_JOINED, /* worker, threads */
+    EVENT_WORKER_JOINED, /* worker, threads, draining */
     EVENT_WORKER_LOST,   /* worker: its attempts are lost, and the map outputs that it holds */
-    EVENT_TASK_DONE,     /* worker, attempt */
-    EVENT_TASK_FAILED,   /* worker, attempt, code, blamed, suspect, lost_map */
-    EVENT_PERSISTED,     /* sequence */
+    EVENT_WORKER_DRAINING,   /* worker, late: it is to leave once nothing needs it */
+    EVENT_TASK_DONE,         /* worker, attempt */
+    EVENT_TASK_FAILED,       /* worker, attempt, code, blamed, suspect, lost_map */
+    EVENT_PERSISTED,         /* sequence */
+    EVENT_OUTPUT_HELD,       /* worker, attempt (of a map): it has a good copy of its output */
+    EVENT_OUTPUT_BROKEN,     /* worker, attempt: the output that it holds cannot be read */
+    EVENT_OUTPUTS_UNCLAIMED, /* who holds an output has said so by now: the others are lost */
 };
 
 struct sched_event {
@@ -75,6 +89,9 @@ struct sched_event {
     bool suspect;      /* it may be the cause: run it alone next time */
     uint32_t lost_map; /* with code ERROR_FETCH: the map task whose output cannot be read */
     uint64_t sequence;
+    bool draining; /* it joins in order to leave: it gets nothing, and says so again when it has
+                      said which outputs it holds */
+    bool late;     /* what runs there is stopped and runs elsewhere */
 };
 
 enum sched_action_type {
@@ -93,6 +110,9 @@ enum sched_action_type {
     ACTION_COMMIT,    /* job: move the staging folder to its target */
     ACTION_FINISHED,  /* job, state, code, cause (the first blamed attempt, if any) */
     ACTION_RELEASE,   /* worker, job: drop its runs and executor */
+    ACTION_ADOPTED,   /* worker, attempt: of the accepted map's output this copy is read now */
+    ACTION_DISMISS,   /* worker: nothing needs it any more, it may leave */
+    ACTION_DROP,      /* worker, attempt: nobody needs the output that it holds */
 };
 
 enum sched_record {
@@ -142,6 +162,9 @@ struct sched_progress {
     uint32_t maps, maps_done, reduces, reduces_done;
     uint32_t running;
     uint64_t failed_attempts, map_reruns;
+    uint64_t drain_reruns;   /* of the map reruns, those of outputs that a worker could not hand
+                                over before it left */
+    uint64_t drain_restarts; /* attempts that were stopped so that their worker could leave */
 };
 struct sched_progress sched_progress(const struct sched *sched, uint64_t job);
 
@@ -149,7 +172,7 @@ struct sched_progress sched_progress(const struct sched *sched, uint64_t job);
 enum sched_wait {
     SCHED_WAITS_NOT, /* something runs, or the coordinator is at work on it, or it is finished
                       */
-    SCHED_WAITS_WORKER, /* there is no worker */
+    SCHED_WAITS_WORKER, /* there is no worker, or all are to leave */
     SCHED_WAITS_SIGHT,  /* no worker sees its files: all failed with ERROR_UNSEEN */
     SCHED_WAITS_TURN,   /* the workers are busy with other jobs */
 };
@@ -165,6 +188,13 @@ bool sched_runs(const struct sched *sched, uint64_t worker,
  * such part. */
 uint32_t sched_homes(const struct sched *sched, uint64_t job);
 uint64_t sched_home(const struct sched *sched, uint64_t job, uint32_t part);
+
+/* The outputs that a worker holds and that are needed: up to `max` go to `list`, and how many
+ * there are is returned. */
+size_t sched_outputs(const struct sched *sched, uint64_t worker, struct sched_attempt *list,
+                     size_t max);
+/* Whether it is to leave. */
+bool sched_drains(const struct sched *sched, uint64_t worker);
 
 /* How many attempts a worker holds. */
 uint32_t sched_held(const struct sched *sched, uint64_t worker);

@@ -3,6 +3,8 @@
  *   gate.c    what must wait for PERSISTED
  *   job.c     the life of a job
  *   task.c    the life of a task: attempts, failures, lost outputs
+ *   holder.c  who holds the outputs of maps
+ *   retire.c  workers that are to leave
  *   place.c   which task goes to which worker
  *   cuts.c    which workers do not reach each other */
 #ifndef SCHED_STATE_H
@@ -74,7 +76,8 @@ struct job {
     struct heap lonely[2];  /* those that must run alone */
     struct task *prelude;   /* CHECK or SAMPLE, while it is pending; NULL: neither is */
     uint32_t running;
-    uint64_t failed_attempts, map_reruns;
+    uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts;
+    uint32_t unclaimed;  /* accepted maps that are needed and that nobody holds */
     uint64_t age;        /* counts accepted maps, those made again too */
     struct map excluded; /* workers here that do not see its files: id -> job, as a marker; or
                             that were set aside: id -> excluded */
@@ -93,6 +96,9 @@ struct worker {
     uint32_t whole;  /* CHECK, SAMPLE and MAP attempts held: each takes all threads */
     uint32_t single; /* REDUCE attempts held: each takes one */
     bool alone;      /* holds an attempt that must be alone */
+    bool draining;   /* gets nothing more */
+    bool leaves;     /* is dismissed when nothing needs it ... */
+    bool dismissed;  /* ... and was */
     struct task *running, *outputs; /* lists of attempts held, of accepted maps */
     struct worker *prev, *next;     /* in `list` */
     struct worker_list *list;
@@ -112,9 +118,11 @@ struct held {
 struct sched {
     struct map workers, jobs;
     struct job *first, *last;
-    struct worker_list idle;    /* hold nothing */
-    struct worker_list partial; /* hold reduces, and have threads left */
-    struct worker_list full;    /* the others */
+    struct worker_list idle;     /* hold nothing */
+    struct worker_list partial;  /* hold reduces, and have threads left */
+    struct worker_list full;     /* the others */
+    struct worker_list draining; /* get nothing more, whatever they hold */
+    size_t draining_count;
     struct held *held;
     size_t held_count, held_capacity;
     uint64_t sequence, persisted;
@@ -152,6 +160,22 @@ void task_output_lost(struct sched *sched, struct task *map);
 /* The attempt ends without a result: its worker has room again. */
 void task_detach(struct sched *sched, struct task *task);
 void task_forget_output(struct task *map);
+void task_list_add(struct task **list, struct task *task);
+
+/* holder.c */
+/* Whether anyone will still read the map's output. */
+bool holder_is_needed(const struct task *map);
+void holder_set(struct task *map, struct worker *worker);
+void holder_said(struct sched *sched, const struct sched_event *event);
+void holder_unclaimed(struct sched *sched);
+
+/* retire.c */
+/* Nothing is placed there from now on. */
+void retire_begin(struct sched *sched, struct worker *worker);
+void retire_asked(struct sched *sched, const struct sched_event *event);
+void retire_output_broken(struct sched *sched, const struct sched_event *event);
+/* Dismisses those that nothing needs any more. */
+void retire_dismiss(struct sched *sched);
 
 /* cuts.c */
 /* A reducer on `reader` does not reach `holder`, where a map's output is. */
@@ -162,7 +186,9 @@ void cuts_forget(struct sched *sched, struct job *job, uint64_t worker);
 void cuts_settle(struct sched *sched, struct job *job);
 /* Whether the worker may reduce nothing of the job: there is another that it does not reach. */
 bool cuts_hinder(const struct job *job, uint64_t worker);
-/* How many workers may reduce parts of the job. */
+/* How many workers may have tasks of the job. */
+size_t cuts_takers(const struct sched *sched, const struct job *job);
+/* How many may reduce parts of it. */
 size_t cuts_reducers(const struct sched *sched, const struct job *job);
 
 /* place.c */

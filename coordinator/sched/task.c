@@ -30,7 +30,7 @@ struct task *task_find(const struct sched *sched, const struct sched_attempt *at
     return NULL;
 }
 
-static void list_add(struct task **list, struct task *task)
+void task_list_add(struct task **list, struct task *task)
 {
     task->prev = NULL;
     task->next = *list;
@@ -79,7 +79,7 @@ void task_start(struct sched *sched, struct task *task, struct worker *worker)
     task->worker = worker;
     task->age = task->job->age;
     task->job->running++;
-    list_add(&worker->running, task);
+    task_list_add(&worker->running, task);
     if (task->kind == SCHED_REDUCE)
         worker->single++;
     else
@@ -176,8 +176,7 @@ void task_done(struct sched *sched, const struct sched_event *event)
                                 &event->attempt, event->worker);
     gate_hold(sched, sequence, &accepted);
     if (task->kind == SCHED_MAP) {
-        task->worker = map_get(&sched->workers, event->worker);
-        list_add(&task->worker->outputs, task);
+        holder_set(task, map_get(&sched->workers, event->worker));
         task->job->maps_done++;
         task->age = ++task->job->age;
         /* Reducers may read the outputs once the last of them is sure to count. */
@@ -234,7 +233,9 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
 /* This worker cannot do it, through no fault of the task: others may. */
 static void exclude(struct sched *sched, struct task *task, const struct sched_event *event)
 {
-    map_put(&task->job->excluded, event->worker, task->job);
+    /* One that is to leave gets nothing anyway. */
+    if (!sched_drains(sched, event->worker))
+        map_put(&task->job->excluded, event->worker, task->job);
     task_ready(task);
     cuts_settle(sched, task->job);
 }
@@ -314,6 +315,7 @@ void task_output_lost(struct sched *sched, struct task *map)
     job->gate = gate_persist(sched, SCHED_RECORD_LOST, job->id, &again.attempt,
                              map->worker ? map->worker->id : 0);
     gate_hold(sched, job->gate, &again);
+    job->unclaimed -= !map->worker;
     task_forget_output(map);
     job->maps_done--;
     job->map_reruns++;

@@ -143,6 +143,13 @@ const struct run_segment *run_part(const struct run_file *run, uint32_t part,
 int run_read(const struct run_file *run, const struct run_segment *segment, uint64_t from,
              void *bytes, size_t size, struct error *err);
 
+/* The whole file, as it lies on the disk: its size, and bytes [from, from + size) of it. */
+uint64_t run_file_size(const struct run_file *run);
+int run_file_read(const struct run_file *run, uint64_t from, void *bytes, size_t size,
+                  struct error *err);
+/* Reads all segments and checks them as a run_audit does. */
+int run_verify(const struct run_file *run, struct error *err);
+
 /* Checks the raw bytes of one segment on their way through, in order and in pieces of any size,
  * by the same rules as a cursor does: magic, sizes, checksums, digest. */
 struct run_audit;

@@ -41,6 +41,8 @@ void run_audit_free(struct run_audit *audit)
     free(audit);
 }
 
+enum { VERIFY_BYTES = 256 << 10 };
+
 static int damaged(const struct run_audit *audit, const char *what, struct error *err)
 {
     return error_set(err, ERROR_DAMAGE,
@@ -115,4 +117,35 @@ int run_audit_feed(struct run_audit *audit, const void *bytes, size_t size, stru
             return -1;
     }
     return audit->fed == audit->segment.size ? end_segment(audit, err) : 0;
+}
+
+static int verify_segment(const struct run_file *run, const struct run_segment *segment,
+                          uint8_t *bytes, struct error *err)
+{
+    struct run_audit *audit = run_audit_new(segment);
+    int result = 0;
+
+    for (uint64_t at = 0, size; !result && at < segment->size; at += size) {
+        size = segment->size - at;
+        if (size > VERIFY_BYTES)
+            size = VERIFY_BYTES;
+        result = run_read(run, segment, at, bytes, size, err);
+        if (!result)
+            result = run_audit_feed(audit, bytes, size, err);
+    }
+    run_audit_free(audit);
+    return result;
+}
+
+int run_verify(const struct run_file *run, struct error *err)
+{
+    cleanup_free uint8_t *bytes = memory_new(VERIFY_BYTES);
+    const struct run_segment *segments;
+    size_t count;
+
+    segments = run_segments(run, &count);
+    for (size_t i = 0; i < count; i++)
+        if (verify_segment(run, &segments[i], bytes, err))
+            return error_wrap(err, "run '%s'", run_file_path(run));
+    return 0;
 }

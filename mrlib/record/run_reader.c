@@ -21,6 +21,7 @@ struct run_file {
     struct run_shape shape;
     struct run_segment *segments;
     size_t count;
+    uint64_t size; /* of the file */
 };
 
 /* A window on the segment: bytes [offset, offset + used) of the file are in `bytes`. */
@@ -111,7 +112,8 @@ static int read_index(struct run_file *run, struct error *err)
         return error_errno(err, ERROR_IO, "stat '%s'", run->path);
     if ((uint64_t)st.st_size < sizeof(struct run_header) + sizeof trailer)
         return error_set(err, ERROR_DAMAGE, "run '%s' is cut short", run->path);
-    room = (uint64_t)st.st_size - sizeof trailer;
+    run->size = (uint64_t)st.st_size;
+    room = run->size - sizeof trailer;
     if (read_at(run, &trailer, sizeof trailer, room, err))
         return -1;
     if (memcmp(trailer.magic, run_trailer_magic, sizeof trailer.magic) ||
@@ -200,6 +202,18 @@ int run_read(const struct run_file *run, const struct run_segment *segment, uint
 {
     check(from <= segment->size && size <= segment->size - from);
     return read_at(run, bytes, size, segment->offset + from, err);
+}
+
+uint64_t run_file_size(const struct run_file *run)
+{
+    return run->size;
+}
+
+int run_file_read(const struct run_file *run, uint64_t from, void *bytes, size_t size,
+                  struct error *err)
+{
+    check(from <= run->size && size <= run->size - from);
+    return read_at(run, bytes, size, from, err);
 }
 
 void run_close(struct run_file *run)

@@ -57,6 +57,11 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_PART_FETCHED] = &mr__part_fetched__descriptor,
     [FRAME_FETCH] = &mr__fetch__descriptor,
     [FRAME_FETCHED] = &mr__fetched__descriptor,
+    [FRAME_HELD] = &mr__held__descriptor,
+    [FRAME_DRAIN] = &mr__drain__descriptor,
+    [FRAME_DRAINING] = &mr__draining__descriptor,
+    [FRAME_TAKE] = &mr__take__descriptor,
+    [FRAME_TOOK] = &mr__took__descriptor,
 };
 
 static bool is_bare(unsigned type)

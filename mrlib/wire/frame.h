@@ -60,6 +60,11 @@ enum frame_type {
     FRAME_PART_FETCHED = 30,
     FRAME_FETCH = 31,
     FRAME_FETCHED = 32,
+    FRAME_HELD = 33,
+    FRAME_DRAIN = 37,
+    FRAME_DRAINING = 38,
+    FRAME_TAKE = 39,
+    FRAME_TOOK = 40,
     FRAME_TYPES
 };
 

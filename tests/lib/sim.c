@@ -249,6 +249,7 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         if (action->attempt.kind == SCHED_MAP) {
             sim->jobs[action->job].holders[action->attempt.task] = action->worker;
             sim->jobs[action->job].versions[action->attempt.task]++;
+            sim->jobs[action->job].attempts[action->attempt.task] = action->attempt.attempt;
         } else if (action->attempt.kind == SCHED_SAMPLE) {
             sim_count(sim, SIM_SAMPLES);
             if (action->attempt.attempt > 1)
@@ -263,6 +264,13 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         break;
     case ACTION_FINISHED:
         finished(sim, action);
+        break;
+    case ACTION_DISMISS:
+        sim_dismissed(sim, action->worker);
+        break;
+    case ACTION_ADOPTED:
+    case ACTION_DROP:
+        sim_answered(sim, action);
         break;
     case ACTION_ADMITTED:
     case ACTION_FAILURE:
@@ -340,6 +348,9 @@ static void happen(struct sim *sim, const struct happening *happening)
     case HAPPEN_FORGET:
         forget(sim, happening->event.job);
         break;
+    case HAPPEN_MOVE:
+        sim_move(sim, happening->worker);
+        break;
     case HAPPEN_CHAOS:
         sim_chaos(sim);
         break;
@@ -357,6 +368,7 @@ static void done(struct sim *sim)
         for (int kind = 0; kind < SCHED_KINDS; kind++)
             free(sim->jobs[i].failures_left[kind]);
         free(sim->jobs[i].holders);
+        free(sim->jobs[i].attempts);
         free(sim->jobs[i].versions);
         free(sim->jobs[i].complained);
         free(sim->jobs[i].last_complained);
@@ -392,6 +404,7 @@ static void check_all_over(struct sim *sim)
             snprintf(why, sizeof why, "job %" PRIu64 " did not come to an end", id);
             sim_fail(sim, why);
         }
+    sim_check_drains(sim);
 }
 
 void sim_run(uint64_t seed, sim_falsify *falsify, void *context, struct sim_report *ret)

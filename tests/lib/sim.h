@@ -53,6 +53,14 @@
     X(SAMPLES, "samples accepted")                                  \
     X(SAMPLES_AGAIN, "of them later attempts")                      \
     X(MAPS_AGAIN, "maps made again")                                \
+    X(CLAIMS, "outputs that others say they hold")                  \
+    X(ADOPTED, "of them adopted")                                   \
+    X(DROPPED_RUNS, "of them dropped")                              \
+    X(DRAINS, "drains")                                             \
+    X(DRAINING_JOINS, "workers that join to leave")                 \
+    X(MOVES, "outputs moved")                                       \
+    X(BROKEN, "outputs that cannot be moved")                       \
+    X(DISMISSED, "workers dismissed")                               \
     X(CANCELS, "cancels")                                           \
     X(PLANS_BROKEN, "plans broken")                                 \
     X(COMMITS_BROKEN, "commits broken")                             \

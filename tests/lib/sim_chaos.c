@@ -38,8 +38,13 @@ void sim_joined(struct sim *sim, uint64_t id)
         if (sim_fault(sim, sim->jobs[job].hidden))
             worker->blind |= UINT64_C(1) << job;
     event.threads = worker->threads;
+    event.draining = sim_fault(sim, 30);
     sim_count(sim, SIM_WORKERS);
     sim_event_later(sim, 0, &event);
+    if (event.draining) {
+        sim_count(sim, SIM_DRAINING_JOINS);
+        sim_drain(sim, id);
+    }
 }
 
 static void declare_lost(struct sim *sim, uint64_t id)
@@ -87,7 +92,11 @@ static void strike_worker(struct sim *sim)
      */
     if (!id || sim->worker_count > MODEL_WORKERS - 600)
         return;
-    switch (rng_below(&sim->rng, 5)) {
+    switch (rng_below(&sim->rng, 7)) {
+    case 5:
+    case 6:
+        sim_drain(sim, id);
+        return;
     case 0:
         sim_count(sim, SIM_GOODBYES);
         worker->crashed_at = sim->now;
@@ -155,7 +164,7 @@ static void talk_nonsense(struct sim *sim)
                                                     EVENT_JOB_COMMITTED, EVENT_JOB_CANCELLED};
     struct sched_event event = {.job = MODEL_JOBS + 3, .maps = 2, .reduces = 2};
 
-    switch (rng_below(&sim->rng, 5)) {
+    switch (rng_below(&sim->rng, 6)) {
     case 0:
         event.type = of_jobs[rng_below(&sim->rng, 4)];
         break;
@@ -172,6 +181,9 @@ static void talk_nonsense(struct sim *sim)
         event = (struct sched_event){.type = EVENT_PERSISTED, .sequence = sim->asked + 1000};
         if (one_in(sim, 2))
             event.sequence = sim_between(sim, 0, sim->saved);
+        break;
+    case 4:
+        event = (struct sched_event){.type = EVENT_OUTPUTS_UNCLAIMED};
         break;
     default:
         event = stale_answer(sim);
@@ -191,6 +203,8 @@ void sim_chaos(struct sim *sim)
     }
     if (one_in(sim, 3))
         talk_nonsense(sim);
+    else if (one_in(sim, 3) && pick_worker(sim))
+        sim_claim(sim, pick_worker(sim));
     else
         strike_worker(sim);
     sim_later(sim, sim_between(sim, 1, sim->chaos_us), &next);
@@ -272,6 +286,7 @@ static void size_job(struct sim *sim, struct sim_job *job)
         job->bad.task = (uint32_t)rng_below(
             &sim->rng, job->bad.kind == SCHED_MAP ? job->maps : job->reduces);
     job->holders = memory_zeroed(job->maps, sizeof *job->holders);
+    job->attempts = memory_zeroed(job->maps, sizeof *job->attempts);
     job->versions = memory_zeroed(job->maps, sizeof *job->versions);
     job->complained = memory_zeroed(job->maps, sizeof *job->complained);
     job->last_complained = memory_zeroed(job->maps, sizeof *job->last_complained);

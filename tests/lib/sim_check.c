@@ -140,6 +140,8 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
         object(model, "it does not run", action);
     else if (model->revokes && job->blind[action->worker])
         model->revokes--;
+    else if (model_gives_back(model, action))
+        ; /* it drains */
     else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP))
         object(model, "it is still needed", action);
     if (!model->complaint[0])
@@ -175,7 +177,9 @@ static const char *not_yet(struct model *model, const struct model_job *job,
             return "a map is missing";
         if (!map->sequence || map->sequence > model->persisted)
             return "the acceptance of a map is not on disk";
-        if (!model_worker(model, map->answered))
+        if (!map->holder)
+            return "nobody holds a map's output";
+        if (!model_worker(model, map->holder))
             return "the worker that holds a map's output is lost";
     }
     return NULL;
@@ -211,6 +215,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
 
     if (!worker)
         why = "the worker is unknown or lost";
+    else if (worker->draining)
+        why = "the worker is to leave";
     else if (job && job->blind[action->worker])
         why = "the worker does not see the job's files";
     else if (job && attempt->kind == SCHED_REDUCE && model_is_cut(job, action->worker))
@@ -253,6 +259,9 @@ void model_judge(struct model *model, const struct sched_action *action)
         break;
     case ACTION_REVOKE:
         judge_revoke(model, action);
+        break;
+    case ACTION_DISMISS:
+        model_judge_dismiss(model, action);
         break;
     default:
         judge_owed(model, action);

@@ -16,7 +16,7 @@ uint32_t model_seeing(const struct model *model, const struct model_job *job, bo
     if (!job->blind_count && !reduces)
         return !such ? model->living : such == model_is_idle ? model->idle : model->partial;
     for (uint64_t id = 0; id <= model->highest; id++)
-        n += model->workers[id].lives && !job->blind[id] &&
+        n += model->workers[id].lives && !model->workers[id].draining && !job->blind[id] &&
              !(reduces && model_is_cut(job, id)) && (!such || such(&model->workers[id]));
     return n;
 }
@@ -48,11 +48,14 @@ static void compare_progress(struct model *model, const struct sched *sched, uin
             .running = job->running,
             .failed_attempts = job->failed_attempts,
             .map_reruns = job->map_reruns,
+            .drain_reruns = job->drain_reruns,
+            .drain_restarts = job->drain_restarts,
         };
     if (real.state != want.state || real.maps != want.maps ||
         real.maps_done != want.maps_done || real.reduces != want.reduces ||
         real.reduces_done != want.reduces_done || real.running != want.running ||
-        real.failed_attempts != want.failed_attempts || real.map_reruns != want.map_reruns)
+        real.failed_attempts != want.failed_attempts || real.map_reruns != want.map_reruns ||
+        real.drain_reruns != want.drain_reruns || real.drain_restarts != want.drain_restarts)
         model_complain(model,
                        "progress of job %" PRIu64
                        ": state %d, %u of %u maps, %u of %u reduces, %u "

@@ -35,6 +35,7 @@ void model_free(struct model *model)
     free(model->due);
     free(model->records);
     free(model->touched);
+    free(model->leavers);
     free(model);
 }
 
@@ -100,6 +101,8 @@ bool model_is_partial(const struct model_worker *worker)
 
 static void count_worker(struct model *model, const struct model_worker *worker, int change)
 {
+    if (worker->draining)
+        return;
     if (model_is_idle(worker))
         model->idle += (uint32_t)change;
     else if (model_is_partial(worker))
@@ -209,7 +212,7 @@ static void accepted(struct model *model, const struct sched_event *event)
     job->waiting[kind]--;
     job->lonely -= kind == SCHED_REDUCE && task->alone;
     job->accepted[kind]++;
-    task->answered = event->worker;
+    task->answered = task->holder = event->worker;
     task->sequence = 0;
     if (kind == SCHED_CHECK) {
         model_owe(model, 0, &action);
@@ -270,8 +273,8 @@ void model_output_lost(struct model *model, struct sched_attempt attempt)
     struct model_task *map = model_task(model, &attempt);
 
     attempt.attempt = map->attempt;
-    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->answered);
-    map->answered = 0;
+    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->holder);
+    map->answered = map->holder = 0;
     job->accepted[SCHED_MAP]--;
     job->waiting[SCHED_MAP]++;
     job->map_reruns++;
@@ -301,8 +304,8 @@ static void complained_of_output(struct model *model, const struct model_task *r
     if (!map->answered || map->age > reduce->age)
         return;
     if (event->code == ERROR_CUT) {
-        if (map->answered != event->worker)
-            model_cut(model, attempt.job, event->worker, map->answered);
+        if (map->holder && map->holder != event->worker)
+            model_cut(model, attempt.job, event->worker, map->holder);
         return;
     }
     if (++map->remade > LIMIT_ATTEMPTS)
@@ -370,6 +373,8 @@ static void joined(struct model *model, const struct sched_event *event)
     if (event->worker > model->highest)
         model->highest = event->worker;
     model_touch(model, event->worker);
+    if (event->draining)
+        model_leave(model, event->worker);
 }
 
 static void drop_release(struct model *model, uint64_t worker)
@@ -399,19 +404,67 @@ static void lost(struct model *model, uint64_t id)
 
                 if (task->runs_on == id)
                     model_stop(model, &attempt);
-                else if (kind == SCHED_MAP && task->answered == id && !job->committing &&
-                         !job->ended)
+                else if (kind == SCHED_MAP && task->holder == id && !job->committing &&
+                         !job->ended) {
+                    job->drain_reruns += worker->draining;
                     model_output_lost(model, attempt);
+                }
             }
     }
     model_touch(model, id);
     count_worker(model, worker, -1);
     worker->lives = false;
-    model->living--;
+    model->living -= !worker->draining;
     drop_release(model, id);
     for (uint64_t j = 0; j < MODEL_JOBS; j++)
         if (model->jobs[j])
             model_settle(model, j);
+}
+
+/* Somebody has a copy of an output. */
+static void held(struct model *model, const struct sched_event *event)
+{
+    struct model_job *job = model_job(model, event->attempt.job);
+    struct model_task *task = model_task(model, &event->attempt);
+    struct sched_action answer = {.type = ACTION_DROP,
+                                  .job = event->attempt.job,
+                                  .worker = event->worker,
+                                  .attempt = event->attempt};
+
+    if (!model_worker(model, event->worker))
+        return;
+    if (!job || job->ended) {
+        answer.type = ACTION_RELEASE;
+        answer.attempt = (struct sched_attempt){0};
+        model_owe(model, model->sequence, &answer);
+        return;
+    }
+    job->given[event->worker] = true;
+    if (event->attempt.kind == SCHED_MAP && task && task->answered && !job->committing &&
+        task->attempt == event->attempt.attempt &&
+        !(model->workers[event->worker].draining && task->holder &&
+          task->holder != event->worker)) {
+        answer.type = ACTION_ADOPTED;
+        task->holder = event->worker;
+        task->age = ++job->age;
+        job->barrier = model->sequence;
+    }
+    model_owe(model, model->sequence, &answer);
+}
+
+/* Nobody else will say that he has an output. */
+static void unclaimed(struct model *model)
+{
+    for (uint64_t id = 0; id < MODEL_JOBS; id++) {
+        struct model_job *job = model->jobs[id];
+
+        for (uint32_t i = 0; job && i < job->counts[SCHED_MAP]; i++) {
+            const struct model_task *map = &job->tasks[SCHED_MAP][i];
+
+            if (map->answered && !map->holder && !job->committing && !job->ended)
+                model_output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
+        }
+    }
 }
 
 /* What the event means, before any action is looked at. */
@@ -457,6 +510,18 @@ static void understand(struct model *model, const struct sched_event *event)
     case EVENT_PERSISTED:
         if (event->sequence <= model->sequence && event->sequence > model->persisted)
             model->persisted = event->sequence;
+        break;
+    case EVENT_OUTPUT_HELD:
+        held(model, event);
+        break;
+    case EVENT_WORKER_DRAINING:
+        model_draining(model, event);
+        break;
+    case EVENT_OUTPUT_BROKEN:
+        model_output_broken(model, event);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        unclaimed(model);
     }
 }
 
@@ -507,6 +572,7 @@ static void check_end_of_step(struct model *model)
                            job->running, id);
         check_nobody_idles(model, id, job);
     }
+    model_check_leavers(model);
 }
 
 const char *model_step(struct model *model, const struct sched_event *event,
@@ -514,6 +580,7 @@ const char *model_step(struct model *model, const struct sched_event *event,
 {
     model->record_count = 0;
     model->revokes = 0;
+    model->late_worker = 0;
     model->emitted = 0;
     understand(model, event);
     for (size_t i = 0; i < count && !model->complaint[0]; i++)

@@ -42,7 +42,7 @@ static void put_aside(struct model *model, uint64_t id, uint64_t worker)
     for (int kind = 0; kind < SCHED_KINDS; kind++)
         for (uint32_t i = 0; i < job->counts[kind]; i++) {
             model->revokes += job->tasks[kind][i].runs_on == worker;
-            if (kind == SCHED_MAP && job->tasks[kind][i].answered == worker)
+            if (kind == SCHED_MAP && job->tasks[kind][i].holder == worker)
                 model_output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
         }
 }
@@ -59,7 +59,8 @@ static uint64_t next_aside(struct model *model, const struct model_job *job)
         degree[job->cuts[i].high]++;
     }
     for (uint64_t w = 0; w < MODEL_WORKERS; w++)
-        if (degree[w] && degree[w] >= most && !(left == 1 && !job->blind[w])) {
+        if (degree[w] && degree[w] >= most &&
+            !(left == 1 && !job->blind[w] && !model->workers[w].draining)) {
             most = degree[w];
             found = w;
         }

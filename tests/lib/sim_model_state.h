@@ -10,6 +10,7 @@ struct model_task {
     uint32_t attempt;  /* the highest given out */
     uint64_t runs_on;  /* 0: does not run */
     uint64_t answered; /* who gave the answer that counts; 0: none counts */
+    uint64_t holder;   /* map: who has the output that counts; 0: nobody */
     uint64_t sequence; /* of the record that it counts, 0 until asked for */
     uint64_t lost;     /* of the record that it no longer counts */
     uint64_t age; /* count of accepted maps when it was accepted (map) or assigned (reduce) */
@@ -31,7 +32,7 @@ struct model_job {
     uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */
     uint64_t barrier; /* of the last record before which none of its tasks may go */
     enum sched_wait wait;
-    uint64_t failed_attempts, map_reruns, age;
+    uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts, age;
     bool given[MODEL_WORKERS];
     bool blind[MODEL_WORKERS]; /* workers that do not see its files */
     bool aside[MODEL_WORKERS]; /* those of them that were set aside, for others' sake */
@@ -46,6 +47,8 @@ struct model_worker {
     bool lives;
     uint32_t threads, whole, single;
     bool alone;
+    bool draining, leaves, dismissed; /* it gets nothing; is to be let go; was */
+    uint64_t let_go; /* by when that must be on disk, + 1; 0: something needs it */
 };
 
 /* An action that must come in the step after which `after` is persisted, and not before. */
@@ -57,6 +60,9 @@ struct due {
 struct model {
     struct model_job *jobs[MODEL_JOBS];
     struct model_worker workers[MODEL_WORKERS];
+    uint64_t *leavers; /* workers that are to leave, some of them gone */
+    size_t leaver_count, leaver_capacity;
+    uint64_t late_worker; /* in this step what runs there is stopped; 0: nowhere */
     uint32_t living, idle,
         partial; /* workers; that hold nothing; that hold reduces, with a free thread */
     uint64_t sequence, persisted;
@@ -109,6 +115,13 @@ void model_settle(struct model *model, uint64_t job);
 /* Whether the worker is one of a pair. */
 bool model_is_cut(const struct model_job *job, uint64_t worker);
 
+/* sim_leave.c: a worker is to leave; what it may be told; what was left out. */
+void model_leave(struct model *model, uint64_t worker);
+void model_draining(struct model *model, const struct sched_event *event);
+void model_output_broken(struct model *model, const struct sched_event *event);
+bool model_gives_back(struct model *model, const struct sched_action *action);
+void model_judge_dismiss(struct model *model, const struct sched_action *action);
+void model_check_leavers(struct model *model);
 /* Judges one action. */
 void model_judge(struct model *model, const struct sched_action *action);
 

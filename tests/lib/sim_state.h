@@ -2,6 +2,8 @@
  *   sim.c         time, steps of the scheduler, what its actions lead to
  *   sim_net.c     messages on their way
  *   sim_worker.c  workers, attempts and how they end
+ *   sim_holder.c  workers that say that they hold outputs
+ *   sim_drain.c   workers that are to leave
  *   sim_chaos.c   what befalls the cluster, and how large it is */
 #ifndef TESTS_SIM_STATE_H
 #define TESTS_SIM_STATE_H
@@ -22,6 +24,7 @@ enum happening_type {
     HAPPEN_SAVED,
     HAPPEN_FORGET,
     HAPPEN_CHAOS,
+    HAPPEN_MOVE, /* outputs of a worker that is to leave */
 };
 
 struct happening {
@@ -43,7 +46,8 @@ struct sim_attempt {
 
 struct sim_worker {
     uint32_t threads;
-    bool here, lost;     /* it joined; the scheduler was told that it is gone */
+    bool here, lost; /* it joined; the scheduler was told that it is gone */
+    bool drains, dismissed;
     uint64_t crashed_at; /* 0: it lives */
     uint64_t cut_from, cut_until;
     uint64_t busy_until;
@@ -64,6 +68,7 @@ struct sim_job {
     uint32_t maps, reduces;
     uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
     uint64_t *holders;                   /* by map: who holds the output */
+    uint32_t *attempts;                  /* by map: whose output counts */
     uint32_t *versions,
         *complained; /* by map: accepted so often; complained of so many versions */
     uint32_t *last_complained;
@@ -120,6 +125,19 @@ void sim_deliver(struct sim *sim, const struct happening *message);
 bool sim_is_reachable(const struct sim *sim, uint64_t worker);
 void sim_worker_told(struct sim *sim, uint64_t worker, const struct sched_action *action);
 void sim_attempt_ends(struct sim *sim, const struct happening *end);
+
+/* sim_holder.c */
+/* A worker says that it has a copy of some output. */
+void sim_claim(struct sim *sim, uint64_t worker);
+void sim_answered(struct sim *sim, const struct sched_action *action);
+
+/* sim_drain.c */
+/* The worker is to leave. */
+void sim_drain(struct sim *sim, uint64_t worker);
+void sim_move(struct sim *sim, uint64_t worker);
+void sim_dismissed(struct sim *sim, uint64_t worker);
+/* All that were to leave have left. */
+void sim_check_drains(struct sim *sim);
 
 /* sim_chaos.c */
 void sim_prepare(struct sim *sim);

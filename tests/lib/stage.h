@@ -117,6 +117,18 @@ static inline struct sched_event done(uint64_t worker, struct sched_attempt atte
     return (struct sched_event){.type = EVENT_TASK_DONE, .worker = worker, .attempt = attempt};
 }
 
+static inline struct sched_event held(uint64_t worker, struct sched_attempt attempt)
+{
+    return (struct sched_event){
+        .type = EVENT_OUTPUT_HELD, .worker = worker, .attempt = attempt};
+}
+
+static inline struct sched_event draining(uint64_t worker, bool late)
+{
+    return (struct sched_event){
+        .type = EVENT_WORKER_DRAINING, .worker = worker, .late = late};
+}
+
 /* A failure that is nobody's fault. */
 static inline struct sched_event failed(uint64_t worker, struct sched_attempt attempt,
                                         enum error_code code)

@@ -54,6 +54,7 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
         [ACTION_ACCEPTED] = "accepted",   [ACTION_FAILURE] = "failure",
         [ACTION_MAP_AGAIN] = "map again", [ACTION_MAPS_DONE] = "maps done",
         [ACTION_COMMIT] = "commit",       [ACTION_RELEASE] = "release",
+        [ACTION_DISMISS] = "dismiss",     [ACTION_ADOPTED] = "adopted",     [ACTION_DROP] = "drop",
     };
 
     switch (action->type) {
@@ -68,6 +69,9 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
         break;
     case ACTION_RELEASE:
         snprintf(text, size, "release w%" PRIu64 " %" PRIu64, action->worker, action->job);
+        break;
+    case ACTION_DISMISS:
+        snprintf(text, size, "dismiss w%" PRIu64, action->worker);
         break;
     case ACTION_ADMITTED:
     case ACTION_PLAN:
@@ -112,8 +116,8 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         snprintf(text, size, "cancelled %" PRIu64, event->job);
         break;
     case EVENT_WORKER_JOINED:
-        snprintf(text, size, "joined w%" PRIu64 " with %" PRIu32, event->worker,
-                 event->threads);
+        snprintf(text, size, "joined w%" PRIu64 " with %" PRIu32 "%s", event->worker,
+                 event->threads, event->draining ? " to leave" : "");
         break;
     case EVENT_WORKER_LOST:
         snprintf(text, size, "lost w%" PRIu64, event->worker);
@@ -127,6 +131,21 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         break;
     case EVENT_PERSISTED:
         snprintf(text, size, "persisted %" PRIu64, event->sequence);
+        break;
+    case EVENT_OUTPUT_HELD:
+        snprintf(text, size, "w%" PRIu64 " holds %s", event->worker,
+                 words(&event->attempt).text);
+        break;
+    case EVENT_WORKER_DRAINING:
+        snprintf(text, size, "draining w%" PRIu64 "%s", event->worker,
+                 event->late ? " late" : "");
+        break;
+    case EVENT_OUTPUT_BROKEN:
+        snprintf(text, size, "w%" PRIu64 " cannot give %s", event->worker,
+                 words(&event->attempt).text);
+        break;
+    case EVENT_OUTPUTS_UNCLAIMED:
+        snprintf(text, size, "unclaimed");
         break;
     }
 }

@@ -88,9 +88,10 @@ struct lie {
     const char *words;           /* what the model must say of it */
     enum sched_action_type type; /* told at the first action of this type that `fits` */
     bool (*fits)(const struct sched_action *action);
-    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND } how;
+    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND, LEAVER } how;
     void (*change)(struct sched_action *action); /* the action, or a copy of it that is added */
     uint64_t living;        /* a worker that the scheduler knows; 0: none yet */
+    uint64_t leaver;        /* one that is to leave; 0: none yet */
     uint64_t blind, hidden; /* one that does not see the files of a job; 0: none yet */
     bool told;
 };
@@ -199,9 +200,24 @@ static void to_revoke(struct sched_action *action)
     action->type = ACTION_REVOKE;
 }
 
+static void to_dismiss(struct sched_action *action)
+{
+    action->type = ACTION_DISMISS;
+}
+
 static void to_refuse(struct sched_action *action)
 {
     action->type = ACTION_REFUSE;
+}
+
+static void to_adopted(struct sched_action *action)
+{
+    action->type = ACTION_ADOPTED;
+}
+
+static void to_drop(struct sched_action *action)
+{
+    action->type = ACTION_DROP;
 }
 
 static void to_nobody(struct sched_action *action)
@@ -270,11 +286,15 @@ static void note_workers(struct lie *lie, const struct sched_event *event,
 {
     if (event->type == EVENT_WORKER_JOINED) {
         lie->living = event->worker;
+        if (event->draining)
+            lie->leaver = event->worker;
     } else if (event->type == EVENT_WORKER_LOST) {
         if (event->worker == lie->living)
             lie->living = 0;
         if (event->worker == lie->blind)
             lie->blind = 0;
+        if (event->worker == lie->leaver)
+            lie->leaver = 0;
     } else if (event->type == EVENT_TASK_FAILED && event->code == ERROR_UNSEEN &&
                !is_refused(actions)) {
         lie->blind = event->worker;
@@ -329,6 +349,11 @@ static void tell_lie(void *context, const struct sched_event *event,
     case HEAP:
         lie->told = heap_up(actions);
         break;
+    case LEAVER:
+        lie->told = lie->leaver != 0;
+        if (lie->leaver)
+            actions->items[at].worker = lie->leaver;
+        break;
     case BLIND:
         lie->told = lead_to_the_blind(lie, actions);
     }
@@ -339,7 +364,7 @@ static void expect_complaint(struct lie lie)
     struct sim_report report = {0};
 
     for (uint64_t seed = 1; seed <= 300 && !lie.told; seed++) {
-        lie.living = lie.blind = 0;
+        lie.living = lie.blind = lie.leaver = 0;
         sim_run(seed, tell_lie, &lie, &report);
     }
     if (!lie.told)
@@ -372,10 +397,26 @@ static void the_model_sees_through_false_assignments(void **state)
         {"assign w", ACTION_FINISHED, is_done, ADD, to_first_check},
         {"the worker has one in hand already: assign", ACTION_ASSIGN, is_map, HEAP, NULL},
         {"the worker does not see the job's files: assign", ACTION_ASSIGN, NULL, BLIND, NULL},
+        {"to leave: assign", ACTION_ASSIGN, is_first_map, LEAVER, NULL},
         {"it is still needed: revoke", ACTION_ASSIGN, NULL, ADD, to_revoke},
         /* Said of the attempt, or of what is given to its worker next. */
         {"", ACTION_REVOKE, NULL, DROP, NULL},
         {"it does not run: revoke", ACTION_REVOKE, NULL, REPEAT, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        expect_complaint(lies[i]);
+}
+
+static void the_model_sees_through_false_holders(void **state)
+{
+    static const struct lie lies[] = {
+        {"no reason for it: adopted", ACTION_DROP, NULL, CHANGE, to_adopted},
+        {"no reason for it: drop", ACTION_ADOPTED, NULL, CHANGE, to_drop},
+        {"no reason for it: adopted", ACTION_ADOPTED, NULL, REPEAT, NULL},
+        {"missing: adopted", ACTION_ADOPTED, NULL, DROP, NULL},
+        {"missing: drop", ACTION_DROP, NULL, DROP, NULL},
     };
 
     (void)state;
@@ -397,6 +438,8 @@ static void the_model_sees_through_what_leaves_too_early_or_twice(void **state)
         {"no reason for it: finished", ACTION_FINISHED, NULL, REPEAT, NULL},
         {"no reason for it: finished", ACTION_FINISHED, is_done, CHANGE, to_failed},
         {"no reason for it: plan", ACTION_PLAN, NULL, REPEAT, NULL},
+        {"no reason for it: dismiss", ACTION_DISMISS, NULL, REPEAT, NULL},
+        {"no reason for it: dismiss", ACTION_ASSIGN, NULL, ADD, to_dismiss},
         {"no reason for it: release", ACTION_RELEASE, NULL, REPEAT, NULL},
         {"no reason for it: accepted", ACTION_REFUSE, NULL, CHANGE, to_accepted},
         {"no reason for it: refuse", ACTION_REPEATED, NULL, CHANGE, to_refuse},
@@ -423,6 +466,7 @@ static void the_model_misses_what_was_left_out(void **state)
         {"missing: accepted", ACTION_ACCEPTED, is_sample, DROP, NULL},
         {"missing: maps done", ACTION_MAPS_DONE, NULL, DROP, NULL},
         {"missing: commit", ACTION_COMMIT, NULL, DROP, NULL},
+        {"missing: dismiss", ACTION_DISMISS, NULL, DROP, NULL},
         {"missing: finished", ACTION_FINISHED, NULL, DROP, NULL},
         {"missing: release", ACTION_RELEASE, NULL, DROP, NULL},
     };
@@ -438,6 +482,7 @@ int main(void)
         cmocka_unit_test(every_job_comes_to_the_end_it_deserves_whatever_fails),
         cmocka_unit_test(one_seed_is_one_story),
         cmocka_unit_test(the_model_sees_through_false_assignments),
+        cmocka_unit_test(the_model_sees_through_false_holders),
         cmocka_unit_test(the_model_sees_through_what_leaves_too_early_or_twice),
         cmocka_unit_test(the_model_misses_what_was_left_out),
     };

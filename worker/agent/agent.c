@@ -27,7 +27,7 @@ int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
         agent_tell(agent, FRAME_GOODBYE, NULL);
     link_close(agent->link);
     agent->link = NULL;
-    agent->lost = agent->welcome = false;
+    agent->lost = agent->welcome = agent->dismissed = false;
     if (link_connect(agent->options.context, agent->options.endpoint, &agent->link, err) ||
         !children_start(agent, err))
         return -1;
@@ -57,6 +57,12 @@ static void from_coordinator(struct agent *agent, enum frame_type type,
     case FRAME_BLOB:
         jobs_piece(agent, (const Mr__Blob *)message);
         break;
+    case FRAME_DRAIN:
+        drain_told(agent, (const Mr__Drain *)message);
+        break;
+    case FRAME_TAKE:
+        drain_take(agent, (const Mr__Take *)message);
+        break;
     case FRAME_WELCOME:
         lease_welcomed(agent, (const Mr__Welcome *)message);
         break;
@@ -84,13 +90,14 @@ static long may_wait(struct agent *agent)
         beat = (long)(agent->beaten_ms + agent->heartbeat_ms - clock_ms());
     if (agent->welcome && beat < 0)
         beat = 0;
+    wait = link_sooner(wait, drain_may_wait(agent));
     return link_sooner(link_sooner(wait, beat), children_busy(agent) ? WATCH_MS : -1);
 }
 
 /* One round of the loop: 1, 0 when it is time to stop, -1. */
 static int serve_once(struct agent *agent, int stop_fd, struct error *err)
 {
-    struct link_event events[3 + EVENTS_A_CHILD * CHILDREN_MAX];
+    struct link_event events[4 + EVENTS_A_CHILD * CHILDREN_MAX];
     struct child *children[CHILDREN_MAX];
     int counts[CHILDREN_MAX], child_count = agent->child_count, first = 2, n;
     ProtobufCMessage *message;
@@ -101,6 +108,8 @@ static int serve_once(struct agent *agent, int stop_fd, struct error *err)
     events[1] = (struct link_event){.fd = stop_fd};
     if (agent->fetch)
         events[first++] = (struct link_event){.fd = fetch_fd(agent->fetch)};
+    if (agent->take)
+        events[first++] = (struct link_event){.fd = take_fd(agent->take)};
     n = first;
     for (int i = 0; i < child_count; i++) {
         children[i] = agent->children[i];
@@ -114,11 +123,14 @@ static int serve_once(struct agent *agent, int stop_fd, struct error *err)
     for (int i = 0; i < child_count; n += counts[i++])
         children_serve(agent, children[i], &events[n], counts[i]);
     children_fetched(agent);
+    drain_taken(agent);
     while (!agent->lost && link_receive(agent->link, &peer, &type, &message))
         from_coordinator(agent, type, message);
     children_watch(agent);
     children_keep_spare(agent);
-    return lease_keep(agent, err) ? -1 : 1;
+    if (lease_keep(agent, err))
+        return -1;
+    return !drain_over(agent);
 }
 
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err)
@@ -169,6 +181,7 @@ void agent_close(struct agent *agent)
     }
     share_close(agent->share);
     fetch_close(agent->fetch);
+    take_close(agent->take);
     blobs_close(agent->blobs);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);

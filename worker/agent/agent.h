@@ -28,11 +28,15 @@ struct agent;
  */
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err);
 
-/* Works until `stop_fd` becomes readable (0), or the coordinator refuses the worker (-1). When
- * the coordinator cannot be reached, or has given the worker up, it stops its work and begins
- * anew by itself. Call it on the thread that called agent_open:
- * executors die with the thread that started them. */
+/* Works until `stop_fd` becomes readable or the worker has left in order (0), or the
+ * coordinator refuses the worker (-1). When the coordinator cannot be reached, or has given the
+ * worker up, it stops its work and begins anew by itself. Call it on the thread that called
+ * agent_open: executors die with the thread that started them. */
 int agent_run(struct agent *agent, int stop_fd, struct error *err);
+
+/* The worker is to leave: it takes no more tasks, what runs goes on for timeout_ms at most,
+ * others take over what it holds; then agent_run, which is to be called again, returns. */
+void agent_drain(struct agent *agent, int64_t timeout_ms);
 
 /* Kills what runs and removes the scratch folder. Takes NULL. */
 void agent_close(struct agent *agent);

@@ -3,7 +3,8 @@
  *   lease.c     membership: hello, heartbeats, the lease
  *   jobs.c      what the coordinator announced and assigned
  *   children.c  executors: what they say, and their ends
- *   ahead.c     what is fetched while maps still run */
+ *   ahead.c     what is fetched while maps still run
+ *   drain.c     leaving in order, and taking over from those that leave */
 #ifndef AGENT_CORE_H
 #define AGENT_CORE_H
 
@@ -15,6 +16,7 @@
 #include "worker/agent/child.h"
 #include "worker/agent/fetch.h"
 #include "worker/agent/share.h"
+#include "worker/agent/take.h"
 
 enum {
     CHILDREN_MAX = 64,
@@ -44,9 +46,14 @@ struct agent {
     struct share *share;  /* serves our runs; NULL: nobody fetches from here */
     struct fetch *fetch;  /* brings others' runs; NULL: none was wanted yet */
     uint64_t bundles;     /* numbers their files */
+    struct take *take;    /* takes over runs of workers that leave; NULL: none yet */
     bool welcome;         /* the coordinator knows us */
     bool lost;            /* it has given us up: begin anew */
     struct error refused; /* it does not want us */
+    bool draining;        /* it is to leave ... */
+    int64_t drain_until_ms;
+    bool dismissed; /* ... and may go */
+    int64_t dismissed_ms;
     int64_t heartbeat_ms, lease_ms;
     int64_t hello_ms;     /* when HELLO was said */
     int64_t beaten_ms;    /* when the last heartbeat was sent */
@@ -97,6 +104,17 @@ void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke);
 void jobs_close(struct agent *agent, uint64_t id);
 /* Drops all work. */
 void jobs_stop(struct agent *agent);
+
+/* drain.c */
+/* Tells the coordinator that we are to leave, if we are. */
+void drain_say(struct agent *agent);
+void drain_told(struct agent *agent, const Mr__Drain *drain);
+/* Whether it is time to go; and how long to wait at most before looking again. */
+bool drain_over(const struct agent *agent);
+long drain_may_wait(const struct agent *agent);
+/* Takes over runs; and says what became of those. */
+void drain_take(struct agent *agent, const Mr__Take *wanted);
+void drain_taken(struct agent *agent);
 
 /* lease.c */
 void lease_hello(struct agent *agent);

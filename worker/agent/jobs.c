@@ -306,6 +306,8 @@ void jobs_close(struct agent *agent, uint64_t id)
     blobs_forget(agent->blobs, id);
     if (agent->fetch)
         fetch_drop_job(agent->fetch, id);
+    if (agent->take)
+        take_drop_job(agent->take, id);
     ahead_forget(agent, job);
     tree_remove(folder, &ignored);
     free_job(job);
@@ -347,6 +349,8 @@ void jobs_stop(struct agent *agent)
         blobs_forget(agent->blobs, agent->jobs[i].id);
         if (agent->fetch)
             fetch_drop_job(agent->fetch, agent->jobs[i].id);
+        if (agent->take)
+            take_drop_job(agent->take, agent->jobs[i].id);
         ahead_forget(agent, &agent->jobs[i]);
         free_job(&agent->jobs[i]);
         tree_remove(folder, &ignored);

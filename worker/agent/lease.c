@@ -21,6 +21,7 @@ void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
         agent->confirmed_ms = agent->hello_ms;
     log_event(LOG_INFO, "joined", LOG_ID("worker", welcome->worker),
               LOG_TEXT("coordinator", agent->options.endpoint));
+    drain_say(agent);
 }
 
 /* The lease counts from when the heartbeat was sent, not from when it was answered. */
@@ -110,6 +111,7 @@ void lease_hello(struct agent *agent)
         hello.data_endpoint = bytes_of(endpoint);
     }
     hello.memory = agent->options.memory;
+    hello.draining = agent->draining;
     agent->hello_ms = clock_ms();
     agent_tell(agent, FRAME_HELLO, &hello.base);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -66,6 +67,7 @@ struct share {
     struct peer **peers;
     size_t count, capacity, request_count;
     struct reply *reply;
+    _Atomic int64_t busy_ms; /* when somebody last had something to get */
 };
 
 /* ---- Peers and requests -------------------------------------------------------------------
@@ -284,6 +286,29 @@ static bool fits(struct reply *reply, const struct run_file *run)
     return true;
 }
 
+/* The next piece of a whole file. */
+static int fill_whole(struct share *share, struct request *request, struct reply *reply,
+                      struct error *err)
+{
+    const Mr__MapOutput *output = request->fetch->outputs[0];
+    struct mr_bytes path = {(const char *)output->path.data, output->path.len};
+    uint64_t size = SHARE_DATA, credit = request->fetch->credit - request->sent, left;
+    struct run_file *run;
+
+    if (share_runs_get(share->runs, path, output->run_id, &run, err))
+        return -1;
+    left = run_file_size(run) - request->sent;
+    size = size < left ? size : left;
+    size = size < credit ? size : credit;
+    if (run_file_read(run, request->sent, reply->bytes, size, err))
+        return -1;
+    request->in_segment = true; /* it needs credit to go on */
+    request->sent += size;
+    reply->message.data = (ProtobufCBinaryData){size, reply->bytes};
+    reply->message.last = size == left;
+    return 0;
+}
+
 /* Fills the reply with what comes next. */
 static int fill(struct share *share, struct request *request, struct reply *reply,
                 struct error *err)
@@ -316,7 +341,8 @@ static void serve_request(struct share *share, struct peer *peer, size_t index, 
     struct error err;
 
     begin_reply(reply, request->fetch->request);
-    if (fill(share, request, reply, &err)) {
+    if (request->fetch->whole ? fill_whole(share, request, reply, &err)
+                              : fill(share, request, reply, &err)) {
         uint32_t map = request->fetch->outputs[request->output]->task;
 
         err.code = ERROR_FETCH;
@@ -325,7 +351,7 @@ static void serve_request(struct share *share, struct peer *peer, size_t index, 
         end_request(share, peer, index);
         return;
     }
-    if (reply->message.n_segments || reply->message.last ||
+    if (reply->message.n_segments || reply->message.data.len || reply->message.last ||
         now_ms - request->sign_ms >= SIGN_MS) {
         link_send(share->link, peer->id, FRAME_FETCHED, &reply->message.base);
         request->sign_ms = now_ms;
@@ -394,6 +420,8 @@ static void *run_share(void *context)
 
         link_wait(events, 2, busy ? 0 : wait < 0 || wait > TEND_MS ? TEND_MS : wait);
         receive(share);
+        if (share->request_count)
+            share->busy_ms = now_ms;
         busy = serve(share);
         if (now_ms - tended_ms >= TEND_MS) {
             tended_ms = now_ms;
@@ -449,6 +477,11 @@ int share_open(void *context, const char *endpoint, const char *scratch, struct 
 const char *share_endpoint(const struct share *share)
 {
     return share->endpoint;
+}
+
+int64_t share_idle_ms(const struct share *share)
+{
+    return clock_ms() - share->busy_ms;
 }
 
 void share_close(struct share *share)

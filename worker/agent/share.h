@@ -4,9 +4,12 @@
  * Peers are served in turn, a message each; none is sent more than the credit it gave, nor kept
  * more than it has confirmed lately. One that takes nothing for a minute is forgotten. Each
  * block's checksum is verified before its last byte leaves: a damaged run ends the request with
- * an error that names its map task, so that the reader never sees it. */
+ * an error that names its map task, so that the reader never sees it. Whole files, for workers
+ * that take over a run, go as they lie: who takes one verifies it. */
 #ifndef AGENT_SHARE_H
 #define AGENT_SHARE_H
+
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -22,6 +25,8 @@ int share_open(void *context, const char *endpoint, const char *scratch, struct 
                struct error *err);
 /* What it listens on, with the port. */
 const char *share_endpoint(const struct share *share);
+/* For how many milliseconds nobody has had anything to get from it. Any thread. */
+int64_t share_idle_ms(const struct share *share);
 /* Ends its thread; requests are left as they are. Takes NULL. */
 void share_close(struct share *share);
 

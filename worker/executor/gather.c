@@ -12,7 +12,7 @@
 #include "worker/executor/work.h"
 
 /* Of the outputs in one PART_WANTED: half a message is room enough for what is around them. */
-enum { WANTED_MAX = LIMIT_MESSAGE / 2, AUDIT_BYTES = 256 << 10 };
+enum { WANTED_MAX = LIMIT_MESSAGE / 2 };
 
 struct gather_wait {
     struct gather_wait *next;
@@ -298,33 +298,6 @@ static void take_ahead(struct gather *gather, uint32_t part, struct ahead_bundle
     pthread_mutex_unlock(&gather->lock);
 }
 
-/* Whether all blocks of a bundle, which may have lain on the disk for long, are what they were.
- */
-static bool is_whole(const struct bundle *bundle)
-{
-    const struct run_file *run = bundle_run(bundle);
-    cleanup_free uint8_t *bytes = memory_new(AUDIT_BYTES);
-    const struct run_segment *segments;
-    struct error ignored;
-    bool whole = true;
-    size_t count;
-
-    segments = run_segments(run, &count);
-    for (size_t i = 0; whole && i < count; i++) {
-        struct run_audit *audit = run_audit_new(&segments[i]);
-
-        for (uint64_t at = 0, size; whole && at < segments[i].size; at += size) {
-            size = segments[i].size - at;
-            if (size > AUDIT_BYTES)
-                size = AUDIT_BYTES;
-            whole = !run_read(run, &segments[i], at, bytes, size, &ignored) &&
-                    !run_audit_feed(audit, bytes, size, &ignored);
-        }
-        run_audit_free(audit);
-    }
-    return whole;
-}
-
 static int open_ahead(const Mr__PartFetched *answer, struct bundle **ret)
 {
     cleanup_free uint64_t *ids = memory_new(answer->n_outputs * sizeof *ids);
@@ -335,7 +308,8 @@ static int open_ahead(const Mr__PartFetched *answer, struct bundle **ret)
         ids[i] = answer->outputs[i]->run_id;
     if (open_answer(answer, bundle_id(ids, answer->n_outputs), ret, &no_map, &ignored))
         return -1;
-    if (is_whole(*ret))
+    /* It may have lain on the disk for long. */
+    if (!run_verify(bundle_run(*ret), &ignored))
         return 0;
     bundle_close(*ret);
     return -1;

@@ -188,9 +188,19 @@ static void work(struct executor *executor)
 /* ---- Listening
  * ------------------------------------------------------------------------------------ */
 
+/* Whether a run that is known is where it was. */
+static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
+{
+    return strlen(output->path) == message->path.len &&
+           !memcmp(output->path, message->path.data, message->path.len) &&
+           strlen(output->endpoint) == message->endpoint.len &&
+           !memcmp(output->endpoint, message->endpoint.data, message->endpoint.len);
+}
+
 static void keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
     struct map_output *output;
+    struct run_file *run = NULL;
     size_t before = executor->output_count;
 
     memory_reserve(&executor->outputs, &executor->output_capacity, (size_t)message->task + 1,
@@ -201,14 +211,18 @@ static void keep_output(struct executor *executor, const Mr__MapOutput *message)
                (executor->output_count - before) * sizeof *executor->outputs);
     }
     output = &executor->outputs[message->task];
-    if (output->attempt == message->attempt)
+    if (output->attempt == message->attempt && is_at(output, message))
         return;
-    /* An older run may be in use by a reducer: it stays open until the process ends. */
+    /* An older run may be in use by a reducer: it stays open until the process ends. The same
+     * run at another place is as good open as it is. */
+    if (output->attempt == message->attempt && output->run_id == message->run_id)
+        run = output->run;
     free(output->path);
     free(output->endpoint);
     *output = (struct map_output){
         .attempt = message->attempt,
         .run_id = message->run_id,
+        .run = run,
         .path = memory_format("%.*s", (int)message->path.len, (char *)message->path.data),
         .endpoint =
             memory_format("%.*s", (int)message->endpoint.len, (char *)message->endpoint.data)};

@@ -35,7 +35,7 @@ struct map_task {
     atomic_bool failed;
     struct run_writer *run;
     char *path;
-    uint64_t run_id;
+    uint64_t run_id, size; /* of the run, once it is finished */
     uint32_t round;
     uint64_t flushed; /* bytes of input whose pairs are written */
     uint64_t emitted, combined_in, combined_out, spilled;
@@ -361,6 +361,7 @@ static void report(struct map_task *map)
     output.attempt = map->assign->attempt;
     output.run_id = map->run_id;
     output.path = bytes_of(map->path);
+    output.size = map->size;
     done.output = &output;
     done.counters = counters.pointers;
     done.n_counters = counters.count;
@@ -378,7 +379,6 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         .run_id = work_run_id(assign->job, assign->task, assign->attempt),
     };
     struct error err;
-    uint64_t size;
     int result;
 
     chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
@@ -389,7 +389,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     if (result)
         run_abandon(map.run);
     else
-        result = run_finish(map.run, false, &size, &err);
+        result = run_finish(map.run, false, &map.size, &err);
     end_threads(&map);
     if (result)
         work_failed(executor, assign, &err, 0);

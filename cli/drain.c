@@ -1,0 +1,187 @@
+/* marram drain: lets a worker leave without losing what it has done. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "cli/report.h"
+#include "cli/show.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "cli/visit.h"
+#include "wire/bytes.h"
+
+enum { LOOK_MS = 100, INTERRUPTED = 130 };
+
+struct drain {
+    const char *coordinator, *worker;
+    uint64_t timeout; /* seconds; 0: the usual */
+    bool detach, json;
+    char said[256]; /* last */
+};
+
+/* The state as one object. */
+static void print_json(const Mr__Draining *state, double seconds)
+{
+    json_t *root = json_object();
+    char id[20];
+
+    snprintf(id, sizeof id, "%016" PRIx64, state->worker);
+    json_object_set_new(root, "worker", json_string(id));
+    json_object_set_new(root, "name", show_json_bytes(state->name));
+    json_object_set_new(root, "state", show_json_bytes(state->state));
+    json_object_set_new(root, "reason", show_json_bytes(state->reason));
+    json_object_set_new(root, "running", json_integer(state->running));
+    json_object_set_new(root, "outputs", json_integer((json_int_t)state->outputs));
+    json_object_set_new(root, "bytes", json_integer((json_int_t)state->bytes));
+    json_object_set_new(root, "again", json_boolean(state->again));
+    json_object_set_new(root, "seconds", json_real(seconds));
+    show_json(root);
+}
+
+static bool is(ProtobufCBinaryData bytes, const char *text)
+{
+    return bytes.len == strlen(text) && !memcmp(bytes.data, text, bytes.len);
+}
+
+/* A line when it is another one than before. */
+static void say(struct drain *drain, const Mr__Draining *state)
+{
+    char name[80], reason[160], line[sizeof drain->said];
+
+    show_bytes(state->name, name, sizeof name);
+    show_bytes(state->reason, reason, sizeof reason);
+    snprintf(line, sizeof line, "%s: %s", name, reason);
+    if (drain->json || !*reason || !strcmp(line, drain->said))
+        return;
+    strcpy(drain->said, line);
+    fprintf(stderr, "%s\n", line);
+}
+
+static int ask(const struct drain *drain, const char *endpoint, const char *worker, bool look,
+               Mr__Draining **ret, struct error *err)
+{
+    Mr__Drain question = MR__DRAIN__INIT;
+    ProtobufCMessage *answer;
+
+    question.worker = bytes_of(worker);
+    question.timeout_ms = (uint32_t)(drain->timeout * 1000);
+    question.look = look;
+    if (visit_ask(endpoint, FRAME_DRAIN, &question.base, FRAME_DRAINING, &answer, err))
+        return -1;
+    *ret = (Mr__Draining *)answer;
+    return 0;
+}
+
+/* Takes the last word over; the exit status. */
+static int end(const struct drain *drain, Mr__Draining *state, bool asked_before,
+               double seconds, struct report *report)
+{
+    char name[80];
+    struct error err;
+    int status = 0;
+
+    show_bytes(state->name, name, sizeof name);
+    if (drain->json)
+        print_json(state, seconds);
+    else if (is(state->state, "left"))
+        printf("%s has left%s\n", name, asked_before ? " already" : "");
+    else if (is(state->state, "draining"))
+        printf("%s is to leave%s\n", name, asked_before ? ", as it was already" : "");
+    if (is(state->state, "lost")) {
+        status = 1;
+        if (!drain->json) {
+            error_set(&err, ERROR_JOB,
+                      "%s ended before it had handed over all: what was lost is made again",
+                      name);
+            status = report_error(report, "drain", &err);
+        }
+    }
+    frame_free(&state->base);
+    return status;
+}
+
+/* Waits until it is gone. The exit status. */
+static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state, bool again,
+                  struct report *report)
+{
+    bool gone = !is(state->state, "draining");
+    struct pollfd signals = {.events = POLLIN};
+    double seconds = 0;
+    struct error err;
+    char id[20];
+
+    snprintf(id, sizeof id, "%016" PRIx64, state->worker);
+    if (again && !gone && !drain->json)
+        fprintf(stderr, "it was to leave already\n");
+    signals.fd = signals_open(&err);
+    while (!drain->detach && is(state->state, "draining")) {
+        say(drain, state);
+        if (poll(&signals, 1, LOOK_MS) == 1 && signals_take(signals.fd)) {
+            fprintf(stderr, "interrupted: it goes on leaving\n");
+            frame_free(&state->base);
+            return INTERRUPTED;
+        }
+        seconds += (double)LOOK_MS / 1000;
+        frame_free(&state->base);
+        if (ask(drain, endpoint, id, true, &state, &err))
+            return report_error(report, "drain", &err);
+    }
+    return end(drain, state, again && (gone || drain->detach), seconds, report);
+}
+
+/* The exit status. */
+static int drain_worker(struct drain *drain, const struct option_list *words)
+{
+    const char *endpoint = visit_endpoint(drain->coordinator);
+    struct report report;
+    Mr__Draining *state;
+    struct error err;
+
+    report_init(&report, drain->json);
+    if (words->count != 1)
+        error_set(&err, ERROR_USAGE,
+                  words->count
+                      ? "'%s' is one word too many"
+                      : "no worker: give a name or number that 'marram workers' shows%s",
+                  words->count ? words->items[1] : "");
+    if (words->count != 1 || ask(drain, endpoint, words->items[0], false, &state, &err))
+        return report_error(&report, "drain", &err);
+    return follow(drain, endpoint, state, state->again, &report);
+}
+
+int verb_drain(int argc, char **argv)
+{
+    struct drain drain = {.said = ""};
+    const struct option_row rows[] = {
+        visit_row(&drain.coordinator),
+        {"timeout", 0, OPTION_COUNT, "SECONDS",
+         "then what runs there is stopped and runs elsewhere (300)", &drain.timeout, 1, 86400},
+        {"detach", 0, OPTION_FLAG, NULL, "do not wait until it has left", &drain.detach},
+        {"json", 0, OPTION_FLAG, NULL, "print the end as one JSON object", &drain.json},
+    };
+    const struct option_table table = {
+        "marram drain WORKER [options]",
+        "Lets a worker leave: it gets no new tasks, what runs there ends, its map outputs move "
+        "to other\n"
+        "workers, so that none is made again. WORKER is a name or number that 'marram workers' "
+        "shows.",
+        "While no other worker is there to take its outputs, or none has room, it waits and "
+        "says so.\n"
+        "SIGTERM to a worker does the same. --json prints worker, name, state (left, lost; "
+        "with "
+        "--detach\n"
+        "draining), reason, running, outputs, bytes, again (it was asked to before), "
+        "seconds.\n\n"
+        "Exit status: 0 it has left, 1 there is no such worker or it ended before all was "
+        "handed over,\n"
+        "2 wrong usage, 3 no coordinator, 4 refused, 130 interrupted (it goes on leaving).",
+        rows, sizeof rows / sizeof *rows};
+    struct option_list words = {0};
+    int status = options_parse(&table, argc, argv, &words);
+
+    status = !status ? drain_worker(&drain, &words) : status > 0 ? 0 : 2;
+    option_list_done(&words);
+    return status;
+}
