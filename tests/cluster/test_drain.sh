@@ -269,6 +269,49 @@ no_coordinator() {
     unset "worker_pid[w1]"
 }
 
+# A cluster in the background grows and shrinks while a job runs.
+scaled() {
+    local cluster=$PWD/cluster scaler
+    slow_sample 3000
+    "$marram" cluster up --workers 1 --threads 1 --memory 512M --dir "$cluster" --listen tcp://127.0.0.1:0 >up
+    trap '"$marram" cluster down --dir "$cluster" >down' EXIT
+    MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$cluster/cluster.json" | head -1)
+    export MARRAM_COORDINATOR
+    detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=2000 -p reduce_us=1500
+    await_condition 'progress 20' 'the job does not move'
+    [[ $("$marram" cluster scale 4 --dir "$cluster") == '4 workers' ]] || die 'it did not grow'
+    "$marram" cluster status --dir "$cluster" >status
+    (($(grep -c '^worker-' status) == 4)) || die "$(cat status)"
+    await_condition 'progress 50' 'the job does not move'
+    [[ $("$marram" cluster scale 2 --dir "$cluster") == '2 workers' ]] || die 'it did not shrink'
+    "$marram" cluster status --dir "$cluster" >status
+    [[ $(sed -n 's/^\(worker-[0-9]\) .*/\1/p' status | tr '\n' ' ') == 'worker-1 worker-2 ' ]] || die "$(cat status)"
+    [[ $("$marram" cluster scale 2 --dir "$cluster") == '2 workers' ]] || die 'it did not stay'
+    (($(grep -c 'worker drained' "$cluster/coordinator.log") == 2)) || die "$(cat "$cluster/coordinator.log")"
+    await_job
+    nothing_was_made_again
+    # Interrupted while a worker cannot leave: the cluster is in order, and what is to leave does.
+    detach "$testjobs/gate.so" -i in -o out.gate -r 2 --split-size 10K -p "gate=$PWD/gate"
+    await_condition "(( \$(\"\$marram\" workers --json | grep -c '\"busy\"') == 2))" 'not both are busy'
+    env --default-signal=INT "$marram" cluster scale 1 --dir "$cluster" >scaled 2>said &
+    scaler=$!
+    await_condition 'grep -q "worker-2: 1 attempt runs" said' 'it does not say what it waits for'
+    "$marram" cluster status --dir "$cluster" >status
+    grep -q 'worker-2 *draining' status || die "$(cat status)"
+    kill -INT $scaler
+    wait $scaler && die 'it was not interrupted'
+    [[ $("$marram" cluster scale 2 --dir "$cluster" 2>said) == '2 workers' ]] || die "it did not grow again: $(cat said)"
+    touch gate
+    await_condition "\"\$marram\" cluster status --dir '$cluster' | grep -q 'worker-2 *left'" 'it does not leave'
+    "$marram" wait "$job" 2>stderr || die "$(cat stderr)"
+    expect_refusal 2 'how many workers?' "$marram" cluster scale
+    expect_refusal 2 'how many workers?' "$marram" cluster scale many --dir "$cluster"
+    "$marram" cluster down --dir "$cluster"
+    trap - EXIT
+    [[ ! -e $cluster ]] || die "left behind: $(ls "$cluster")"
+    expect_refusal 1 'no cluster runs' "$marram" cluster scale 2 --dir "$cluster"
+}
+
 claim 'workers 1, 4, 2 while a job runs: the same bytes, nothing made again' by_path
 claim 'so it is when runs move over the wire' over_the_wire
 claim 'SIGTERM in map: what runs ends first' term_in_map
@@ -282,5 +325,6 @@ claim 'who dies while it leaves is lost like any other' leaver_is_killed
 claim 'an output that cannot be read is made again, and counted' broken_output
 claim 'who has no room takes nothing, and that is said' no_room
 claim 'workers by name and number, and those that are none' misuse
+claim 'a cluster of processes is scaled from 1 to 4 to 2 while a job runs' scaled
 claim 'a worker without coordinator leaves at once' no_coordinator
 totals
