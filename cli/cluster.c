@@ -14,6 +14,7 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"up", "cluster up", cluster_up, "start a coordinator and workers"},
+    {"scale", "cluster scale", cluster_scale, "start more workers, or let some leave"},
     {"status", "cluster status", cluster_status, "say what runs"},
     {"down", "cluster down", cluster_down, "end them"},
 };
@@ -22,7 +23,7 @@ enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void print_help(void)
 {
-    printf("Usage: marram cluster up|status|down [options]\n\n"
+    printf("Usage: marram cluster up|scale|status|down [options]\n\n"
            "A cluster of processes on this machine, in the background, for as long as you "
            "like.\n\n");
     for (int i = 0; i < VERBS; i++)
@@ -41,7 +42,7 @@ int verb_cluster(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : NULL;
 
     if (!verb)
-        return usage_error("cluster", "up, status or down is wanted");
+        return usage_error("cluster", "up, scale, status or down is wanted");
     if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
         print_help();
         return 0;
@@ -51,5 +52,5 @@ int verb_cluster(int argc, char **argv)
             argv[1] = (char *)(uintptr_t)verbs[i].full;
             return verbs[i].run(argc - 1, argv + 1);
         }
-    return usage_error("cluster", "'%s': up, status or down is wanted", verb);
+    return usage_error("cluster", "'%s': up, scale, status or down is wanted", verb);
 }

@@ -7,7 +7,29 @@
 
 int cluster_up(int argc, char **argv);
 int cluster_status(int argc, char **argv);
+int cluster_scale(int argc, char **argv);
 int cluster_down(int argc, char **argv);
+
+/* Starts a process of the cluster, our own program by the name in argv[0], and notes it. Call
+ * it while there are no threads. */
+int cluster_start(struct cluster *cluster, const char *name, char **argv, struct error *err);
+/* worker-NUMBER, as large as the others. */
+int cluster_start_worker(struct cluster *cluster, uint64_t number, struct error *err);
+
+/* How long to wait for processes that start. */
+enum { CLUSTER_PATIENCE_MS = 20000 };
+struct cluster_patience {
+    int signals; /* of signals_open */
+    int64_t until_ms;
+    int status; /* set when there is no hope: what to exit with */
+};
+/* Lets a moment pass. -1 when there is no hope: one of our children ended, time is up, a signal
+ * came. */
+int cluster_wait(struct cluster_patience *patience, const struct cluster *cluster,
+                 const char *what, struct error *err);
+/* Waits until `wanted` workers of the cluster have joined. */
+int cluster_await_workers(struct cluster_patience *patience, const struct cluster *cluster,
+                          uint64_t wanted, struct error *err);
 
 /* Ends all processes, workers first: SIGTERM, and SIGKILL to those that live on after ten
  * seconds. */

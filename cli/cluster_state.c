@@ -100,6 +100,8 @@ static int parse(struct cluster *cluster, json_t *root)
     /* Start times count from the boot: after another one they mean nothing. */
     resources_kernel(current);
     snprintf(cluster->endpoint, sizeof cluster->endpoint, "%s", endpoint);
+    cluster->threads = (uint64_t)json_integer_value(json_object_get(root, "threads"));
+    cluster->memory = (uint64_t)json_integer_value(json_object_get(root, "memory"));
     json_array_foreach(list, i, item)
     {
         const char *name = json_string_value(json_object_get(item, "name"));
@@ -111,6 +113,7 @@ static int parse(struct cluster *cluster, json_t *root)
         snprintf(process->name, sizeof process->name, "%s", name);
         process->pid = (pid_t)json_integer_value(json_object_get(item, "pid"));
         process->started = (uint64_t)json_integer_value(json_object_get(item, "started"));
+        process->leaves = json_is_true(json_object_get(item, "leaves"));
         if (strcmp(boot, current))
             process->started = UINT64_MAX;
     }
@@ -193,8 +196,12 @@ int cluster_save(const struct cluster *cluster, struct error *err)
         json_object_set_new(item, "name", json_string(process->name));
         json_object_set_new(item, "pid", json_integer(process->pid));
         json_object_set_new(item, "started", json_integer((json_int_t)process->started));
+        if (process->leaves)
+            json_object_set_new(item, "leaves", json_true());
         json_array_append_new(list, item);
     }
+    json_object_set_new(root, "threads", json_integer((json_int_t)cluster->threads));
+    json_object_set_new(root, "memory", json_integer((json_int_t)cluster->memory));
     json_object_set_new(root, "boot", json_string(boot));
     json_object_set_new(root, "endpoint", json_string(cluster->endpoint));
     json_object_set_new(root, "processes", list);
@@ -215,6 +222,16 @@ int cluster_add(struct cluster *cluster, const char *name, pid_t pid, struct err
     if (read_stat(pid, &process->started, &state))
         return error_set(err, ERROR_IO, "process %d cannot be seen in /proc", (int)pid);
     return cluster_save(cluster, err);
+}
+
+void cluster_remove(struct cluster *cluster, size_t index)
+{
+    cleanup_free char *log = cluster_log(cluster, cluster->processes[index].name);
+
+    unlink(log);
+    cluster->count--;
+    memmove(&cluster->processes[index], &cluster->processes[index + 1],
+            (cluster->count - index) * sizeof *cluster->processes);
 }
 
 char *cluster_log(const struct cluster *cluster, const char *name)

@@ -16,12 +16,14 @@ struct process {
     char name[CLUSTER_NAME]; /* "coordinator", "worker-1" */
     pid_t pid;
     uint64_t started; /* clock ticks since boot */
+    bool leaves;      /* it was asked to hand over its work and end */
 };
 
 struct cluster {
     char *dir; /* absolute */
     int lock;  /* the folder, held with flock(2) */
     char endpoint[256];
+    uint64_t threads, memory;  /* of each worker; 0: not known */
     struct process *processes; /* the coordinator first */
     size_t count, capacity;
 };
@@ -39,6 +41,8 @@ void cluster_close(struct cluster *cluster);
 
 /* Adds a process that just started, and writes the file. */
 int cluster_add(struct cluster *cluster, const char *name, pid_t pid, struct error *err);
+/* Forgets the process at `index`, which has ended, and its log; does not write the file. */
+void cluster_remove(struct cluster *cluster, size_t index);
 int cluster_save(const struct cluster *cluster, struct error *err);
 
 /* Removes what `up` and the processes put into the folder, and the folder if nothing else is

@@ -26,7 +26,7 @@ static const char *state_of(const Mr__Workers *workers, const struct process *pr
     const Mr__WorkerInfo *info = find(workers, process);
 
     if (!process_lives(process))
-        return "dead";
+        return process->leaves ? "left" : "dead";
     return info ? show_bytes(info->state, room, 16) : "not joined";
 }
 
@@ -121,7 +121,7 @@ int cluster_status(int argc, char **argv)
         "Says what runs of the cluster that 'marram cluster up' started.",
         "--json prints endpoint, dir, coordinator (pid; state: up, silent, dead) and workers "
         "(each with\n"
-        "name, pid, state: idle, busy, not joined, dead).\n\n"
+        "name, pid, state: idle, busy, draining, left, not joined, dead).\n\n"
         "Exit status: 0 the coordinator answers, 1 no cluster was started, 3 it does not "
         "answer.",
         rows, sizeof rows / sizeof *rows};

@@ -240,7 +240,6 @@ struct choice {
 /* What stands against moving outputs. */
 struct obstacle {
     bool nobody, no_room;
-    char text[80]; /* the last failure */
 };
 
 static bool may_take(const struct member *member)
@@ -359,8 +358,10 @@ static bool find_taker(struct coordinator *coordinator, struct job *job, uint32_
     struct member *taker;
     bool room;
 
-    if (is_on_its_way(coordinator, move, done->attempt) || move->retry_ms > now_ms)
+    if (is_on_its_way(coordinator, move, done->attempt) || move->retry_ms > now_ms) {
+        obstacle->no_room = obstacle->no_room || move->no_room;
         return false;
+    }
     forget_taker(coordinator, move);
     if (move->attempt != done->attempt)
         *move = (struct job_move){.attempt = done->attempt};
@@ -372,6 +373,7 @@ static bool find_taker(struct coordinator *coordinator, struct job *job, uint32_
     *ret = (struct choice){job, task, taker, !room};
     move->taker = taker->id;
     move->size = done->output->size;
+    move->no_room = !room;
     taker->given += move->size;
     taker->taking += move->size;
     return true;

@@ -39,6 +39,7 @@ struct job_move {
     uint64_t size;
     uint64_t avoid;   /* who failed last */
     int64_t retry_ms; /* not before */
+    bool no_room;     /* nobody has had room for it */
 };
 
 /* An answer that was not judged yet. */

@@ -87,7 +87,7 @@ wrong_usage() {
     expect_refusal 2 'heartbeats' "$marram" coordinator --heartbeat 3000 --lease 2
     expect_refusal 2 "--name ''" "$marram" worker --name ''
     expect_refusal 2 "'sideways'" "$marram" cluster sideways
-    expect_refusal 2 'up, status or down' "$marram" cluster
+    expect_refusal 2 'up, scale, status or down' "$marram" cluster
     expect_refusal 2 "'more'" "$marram" cluster status more
 }
 beyond_loopback() {
@@ -450,12 +450,12 @@ killed_up() {
 help_of_every_verb() {
     local verb
     "$marram" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' >verbs
-    (($(wc -l <verbs) == 13))
+    (($(wc -l <verbs) == 14))
     while read -r verb; do
         expect_status 0 "$marram" "$verb" --help
         grep -q "^Usage: marram $verb" stdout && [[ ! -s stderr ]]
     done <verbs
-    for verb in up status down; do
+    for verb in up scale status down; do
         expect_status 0 "$marram" cluster $verb --help
         grep -q "^Usage: marram cluster $verb" stdout
     done
