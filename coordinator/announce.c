@@ -106,6 +106,8 @@ static void announce(struct coordinator *coordinator, struct job *job)
 {
     uint32_t homes = sched_homes(coordinator->sched, job->id);
 
+    if (!homes)
+        return;
     if (!job->told)
         job->told = memory_zeroed(homes + 1UL, sizeof *job->told);
     for (uint32_t home = 0; home < homes; home++) {

@@ -159,6 +159,9 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
     case SCHED_WAITS_SIGHT:
         snprintf(text, 512, "no worker sees its files: %.460s", job->unseen.text);
         break;
+    case SCHED_WAITS_OUTPUTS:
+        snprintf(text, 512, "the workers that have its map outputs are not back yet");
+        break;
     case SCHED_WAITS_TURN:
         snprintf(text, 512, "the workers are busy with other jobs");
         break;

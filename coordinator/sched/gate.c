@@ -39,6 +39,27 @@ uint64_t gate_persist(struct sched *sched, enum sched_record record, uint64_t jo
     return action.sequence;
 }
 
+uint64_t gate_persist_end(struct sched *sched, const struct sched_action *finished)
+{
+    struct sched_action action = *finished;
+
+    action.type = ACTION_PERSIST;
+    action.record = SCHED_RECORD_FINISHED;
+    action.sequence = ++sched->sequence;
+    gate_emit(sched, &action);
+    return action.sequence;
+}
+
+void gate_persist_failure(struct sched *sched, const struct sched_action *failure)
+{
+    struct sched_action action = *failure;
+
+    action.type = ACTION_PERSIST;
+    action.record = SCHED_RECORD_FAILED;
+    action.sequence = ++sched->sequence;
+    gate_emit(sched, &action);
+}
+
 void gate_open(struct sched *sched, uint64_t sequence)
 {
     size_t kept = 0;

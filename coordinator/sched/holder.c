@@ -65,8 +65,13 @@ void holder_said(struct sched *sched, const struct sched_event *event)
 
 void holder_unclaimed(struct sched *sched)
 {
-    for (struct job *job = sched->first; job; job = job->next)
+    for (struct job *job = sched->first; job; job = job->next) {
         for (uint32_t i = 0; i < job->map_count && job->unclaimed; i++)
-            if (job->maps[i].state == TASK_DONE && !job->maps[i].worker)
+            if (job->maps[i].state == TASK_DONE && !job->maps[i].worker &&
+                holder_is_needed(&job->maps[i]))
                 task_output_lost(sched, &job->maps[i]);
+        /* Those that came back are its homes. */
+        if (job->reduce_count && !job->homes && job->phase < JOB_COMMITTING)
+            place_homes(sched, job);
+    }
 }

@@ -13,12 +13,12 @@ static void hold(struct sched *sched, struct job *job, uint64_t after,
     gate_hold(sched, after, &action);
 }
 
-void job_submit(struct sched *sched, uint64_t id, bool checked)
+struct job *job_new(struct sched *sched, uint64_t id)
 {
     struct job *job;
 
     if (map_get(&sched->jobs, id))
-        return;
+        return NULL;
     job = memory_zeroed(1, sizeof *job);
     job->id = id;
     job->check = (struct task){.job = job, .kind = SCHED_CHECK};
@@ -30,6 +30,15 @@ void job_submit(struct sched *sched, uint64_t id, bool checked)
         sched->first = job;
     sched->last = job;
     map_put(&sched->jobs, id, job);
+    return job;
+}
+
+void job_submit(struct sched *sched, uint64_t id, bool checked)
+{
+    struct job *job = job_new(sched, id);
+
+    if (!job)
+        return;
     job->gate = gate_persist(sched, SCHED_RECORD_SUBMITTED, id, NULL, 0);
     hold(sched, job, job->gate, ACTION_ADMITTED);
     job->phase = JOB_CHECKING;
@@ -49,15 +58,20 @@ static struct task *make_tasks(struct job *job, enum sched_kind kind, uint32_t c
     return tasks;
 }
 
+void job_make_tasks(struct job *job, uint32_t maps, uint32_t reduces, bool sampled)
+{
+    job->maps = make_tasks(job, SCHED_MAP, maps);
+    job->reduces = make_tasks(job, SCHED_REDUCE, reduces);
+    job->map_count = maps;
+    job->reduce_count = reduces;
+    job->sampled = sampled;
+}
+
 void job_planned(struct sched *sched, struct job *job, const struct sched_event *event)
 {
     if (job->phase != JOB_PLANNING)
         return;
-    job->maps = make_tasks(job, SCHED_MAP, event->maps);
-    job->reduces = make_tasks(job, SCHED_REDUCE, event->reduces);
-    job->map_count = event->maps;
-    job->reduce_count = event->reduces;
-    job->sampled = event->sample;
+    job_make_tasks(job, event->maps, event->reduces, event->sample);
     job->phase = JOB_SAMPLING;
     place_homes(sched, job);
     job->gate = gate_persist(sched, SCHED_RECORD_PLANNED, job->id, NULL, 0);
@@ -154,7 +168,7 @@ void job_end(struct sched *sched, struct job *job, enum sched_state state, enum 
     }
     if (cause)
         finished.cause = *cause;
-    job->gate = gate_persist(sched, SCHED_RECORD_FINISHED, job->id, NULL, 0);
+    job->gate = gate_persist_end(sched, &finished);
     gate_hold(sched, job->gate, &finished);
     release_workers(sched, job);
     job->phase = JOB_FINISHED;

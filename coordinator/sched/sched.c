@@ -121,6 +121,9 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     case EVENT_PERSISTED:
         gate_open(sched, event->sequence);
         break;
+    case EVENT_RESTORED:
+        restore_go_on(sched);
+        break;
     case EVENT_OUTPUT_HELD:
         holder_said(sched, event);
         break;
@@ -165,6 +168,8 @@ enum sched_wait sched_waits(const struct sched *sched, uint64_t id)
         return SCHED_WAITS_NOT;
     if (sched->workers.count == sched->draining_count)
         return SCHED_WAITS_WORKER;
+    if (job->unclaimed && job->maps_done == job->map_count)
+        return SCHED_WAITS_OUTPUTS;
     return cuts_takers(sched, job) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 

@@ -70,6 +70,7 @@ enum sched_event_type {
     EVENT_TASK_DONE,         /* worker, attempt */
     EVENT_TASK_FAILED,       /* worker, attempt, code, blamed, suspect, lost_map */
     EVENT_PERSISTED,         /* sequence */
+    EVENT_RESTORED,          /* all facts of the former life were told: goes on from there */
     EVENT_OUTPUT_HELD,       /* worker, attempt (of a map): it has a good copy of its output */
     EVENT_OUTPUT_BROKEN,     /* worker, attempt: the output that it holds cannot be read */
     EVENT_OUTPUTS_UNCLAIMED, /* who holds an output has said so by now: the others are lost */
@@ -121,7 +122,10 @@ enum sched_record {
     SCHED_RECORD_ACCEPTED,
     SCHED_RECORD_LOST, /* an accepted map no longer counts */
     SCHED_RECORD_COMMITTING,
-    SCHED_RECORD_FINISHED,
+    SCHED_RECORD_FINISHED, /* job, state, code, cause */
+    SCHED_RECORD_FAILED, /* a failure that the task was charged with: code. Nothing waits for it
+                          */
+    SCHED_RECORD_STARTED, /* the caller's own: a new life begins, attempts have new numbers */
 };
 
 enum sched_state { SCHED_RUNNING, SCHED_DONE, SCHED_FAILED, SCHED_CANCELLED };
@@ -156,6 +160,26 @@ void sched_free(struct sched *sched);
 void sched_step(struct sched *sched, const struct sched_event *event,
                 struct sched_actions *actions);
 
+/* What a record told when it was written: with which a scheduler takes up where another one
+ * ended. All records of the journal in their order come before the first event, then RESTORED.
+ * They count as persisted, as 1, 2, 3... What was not on disk never happened. */
+struct sched_fact {
+    enum sched_record record;
+    uint64_t job;                 /* STARTED: 0 */
+    struct sched_attempt attempt; /* ACCEPTED, LOST, FAILED */
+    bool checked;                 /* SUBMITTED */
+    uint32_t lives;               /* SUBMITTED: how often it was restored already */
+    uint64_t map_reruns;          /* SUBMITTED */
+    uint32_t maps, reduces;       /* PLANNED */
+    bool sample;
+    enum error_code code; /* FAILED */
+};
+void sched_restore(struct sched *sched, const struct sched_fact *fact);
+
+/* Attempts of different lives have different numbers, for those of a former one may still run
+ * somewhere: in its n-th life a job counts from n times this + 1. */
+enum { SCHED_LIFE_ATTEMPTS = 100000, SCHED_LIVES_MAX = 40000 };
+
 /* What people ask for. Zero when the job is unknown. */
 struct sched_progress {
     enum sched_state state;
@@ -172,9 +196,10 @@ struct sched_progress sched_progress(const struct sched *sched, uint64_t job);
 enum sched_wait {
     SCHED_WAITS_NOT, /* something runs, or the coordinator is at work on it, or it is finished
                       */
-    SCHED_WAITS_WORKER, /* there is no worker, or all are to leave */
-    SCHED_WAITS_SIGHT,  /* no worker sees its files: all failed with ERROR_UNSEEN */
-    SCHED_WAITS_TURN,   /* the workers are busy with other jobs */
+    SCHED_WAITS_WORKER,  /* there is no worker, or all are to leave */
+    SCHED_WAITS_SIGHT,   /* no worker sees its files: all failed with ERROR_UNSEEN */
+    SCHED_WAITS_OUTPUTS, /* for workers of the former life that have outputs of maps */
+    SCHED_WAITS_TURN,    /* the workers are busy with other jobs */
 };
 enum sched_wait sched_waits(const struct sched *sched, uint64_t job);
 

@@ -5,6 +5,7 @@
  *   task.c    the life of a task: attempts, failures, lost outputs
  *   holder.c  who holds the outputs of maps
  *   retire.c  workers that are to leave
+ *   restore.c what was before this life
  *   place.c   which task goes to which worker
  *   cuts.c    which workers do not reach each other */
 #ifndef SCHED_STATE_H
@@ -78,6 +79,8 @@ struct job {
     uint32_t running;
     uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts;
     uint32_t unclaimed;  /* accepted maps that are needed and that nobody holds */
+    uint32_t lives;      /* former ones */
+    struct task *doomed; /* restored: it had its last attempt; NULL: none */
     uint64_t age;        /* counts accepted maps, those made again too */
     struct map excluded; /* workers here that do not see its files: id -> job, as a marker; or
                             that were set aside: id -> excluded */
@@ -135,10 +138,17 @@ void gate_emit(struct sched *sched, const struct sched_action *action);
 void gate_hold(struct sched *sched, uint64_t after, const struct sched_action *action);
 uint64_t gate_persist(struct sched *sched, enum sched_record record, uint64_t job,
                       const struct sched_attempt *attempt, uint64_t worker);
+/* FINISHED, with what the action says. */
+uint64_t gate_persist_end(struct sched *sched, const struct sched_action *finished);
+/* A failure that the task was charged with. */
+void gate_persist_failure(struct sched *sched, const struct sched_action *failure);
 void gate_open(struct sched *sched, uint64_t sequence);
 
 /* job.c */
+/* Takes a new job in; NULL if it is known. */
+struct job *job_new(struct sched *sched, uint64_t id);
 void job_submit(struct sched *sched, uint64_t id, bool checked);
+void job_make_tasks(struct job *job, uint32_t maps, uint32_t reduces, bool sampled);
 void job_planned(struct sched *sched, struct job *job, const struct sched_event *event);
 void job_broken(struct sched *sched, struct job *job, enum error_code code);
 void job_committed(struct sched *sched, struct job *job);
@@ -155,6 +165,7 @@ struct sched_attempt task_attempt(const struct task *task);
 void task_ready(struct task *task);
 void task_start(struct sched *sched, struct task *task, struct worker *worker);
 void task_done(struct sched *sched, const struct sched_event *event);
+void task_note_blame(struct task *task, uint32_t attempt, enum error_code code);
 void task_failed(struct sched *sched, const struct sched_event *event);
 void task_output_lost(struct sched *sched, struct task *map);
 /* The attempt ends without a result: its worker has room again. */
@@ -190,6 +201,9 @@ bool cuts_hinder(const struct job *job, uint64_t worker);
 size_t cuts_takers(const struct sched *sched, const struct job *job);
 /* How many may reduce parts of it. */
 size_t cuts_reducers(const struct sched *sched, const struct job *job);
+
+/* restore.c */
+void restore_go_on(struct sched *sched);
 
 /* place.c */
 void place_all(struct sched *sched);

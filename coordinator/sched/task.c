@@ -75,6 +75,8 @@ void task_start(struct sched *sched, struct task *task, struct worker *worker)
     struct sched_action action = {.type = ACTION_ASSIGN, .worker = worker->id};
 
     task->state = TASK_RUNNING;
+    if (task->attempt < task->job->lives * SCHED_LIFE_ATTEMPTS)
+        task->attempt = task->job->lives * SCHED_LIFE_ATTEMPTS;
     task->attempt++;
     task->worker = worker;
     task->age = task->job->age;
@@ -191,6 +193,19 @@ void task_done(struct sched *sched, const struct sched_event *event)
     job_advance(sched, task->job);
 }
 
+/* The cause that will be told is the first one; but if the same happens again now that records
+ * are fed singly, that names the place. */
+void task_note_blame(struct task *task, uint32_t attempt, enum error_code code)
+{
+    task->job->failed_attempts++;
+    if (!task->blamed || (task->blamed == 1 && code == task->cause)) {
+        task->cause_attempt = attempt;
+        task->cause = code;
+    }
+    task->single = true;
+    task->blamed++;
+}
+
 /* A failure that is the task's own. */
 static void charge(struct sched *sched, struct task *task, const struct sched_event *event)
 {
@@ -201,16 +216,10 @@ static void charge(struct sched *sched, struct task *task, const struct sched_ev
                                    .code = event->code};
     struct sched_attempt cause = event->attempt;
 
-    task->job->failed_attempts++;
     gate_emit(sched, &failure);
-    /* The first cause; but if the same happens again now that records are fed singly, that
-     * names the place. */
-    if (!task->blamed || (task->blamed == 1 && event->code == task->cause)) {
-        task->cause_attempt = event->attempt.attempt;
-        task->cause = event->code;
-    }
-    task->single = true;
-    if (++task->blamed < LIMIT_ATTEMPTS) {
+    gate_persist_failure(sched, &failure);
+    task_note_blame(task, event->attempt.attempt, event->code);
+    if (task->blamed < LIMIT_ATTEMPTS) {
         task_ready(task);
         return;
     }

@@ -184,7 +184,7 @@ static void commit(struct sim *sim, uint64_t id)
     sim_event_later(sim, sim_between(sim, 0, 30 * 1000), &event);
 }
 
-static void finished(struct sim *sim, const struct sched_action *action)
+void sim_finished(struct sim *sim, const struct sched_action *action)
 {
     struct sim_job *job = &sim->jobs[action->job];
     struct happening forget = {.type = HAPPEN_FORGET, .event.job = action->job};
@@ -220,6 +220,7 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         if (action->record == SCHED_RECORD_COMMITTING && sim_fault(sim, 100))
             cancel_too_late(sim, action->job);
         sim_count(sim, SIM_RECORDS);
+        sim_note_record(sim, action);
         save(sim);
         break;
     case ACTION_PLAN:
@@ -248,6 +249,7 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
     case ACTION_ACCEPTED:
         if (action->attempt.kind == SCHED_MAP) {
             sim->jobs[action->job].holders[action->attempt.task] = action->worker;
+            sim->jobs[action->job].owners[action->attempt.task] = action->worker;
             sim->jobs[action->job].versions[action->attempt.task]++;
             sim->jobs[action->job].attempts[action->attempt.task] = action->attempt.attempt;
         } else if (action->attempt.kind == SCHED_SAMPLE) {
@@ -260,10 +262,13 @@ static void carry_out(struct sim *sim, const struct sched_action *action)
         sim_count(sim, SIM_MAPS_AGAIN);
         break;
     case ACTION_COMMIT:
+        if (sim->jobs[action->job].committing)
+            sim_count(sim, SIM_COMMITTED_AGAIN);
+        sim->jobs[action->job].committing = true;
         commit(sim, action->job);
         break;
     case ACTION_FINISHED:
-        finished(sim, action);
+        sim_finished(sim, action);
         break;
     case ACTION_DISMISS:
         sim_dismissed(sim, action->worker);
@@ -305,6 +310,8 @@ static void step(struct sim *sim, const struct sched_event *event)
     sched_step(sim->sched, event, &sim->actions);
     for (size_t i = 0; i < sim->actions.count; i++)
         remember_action(sim, &sim->actions.items[i]);
+    if (event->type == EVENT_OUTPUTS_UNCLAIMED)
+        sim->report->counts[SIM_UNCLAIMED] += sim->actions.count;
     complaint = judge(sim, event);
     if (!complaint)
         complaint = model_compare(sim->model, sim->sched);
@@ -326,8 +333,12 @@ static void forget(struct sim *sim, uint64_t job)
 static void happen(struct sim *sim, const struct happening *happening)
 {
     switch (happening->type) {
+    case HAPPEN_NOTHING:
+        break;
     case HAPPEN_EVENT:
         step(sim, &happening->event);
+        if (sim->rates.restart && sim_fault(sim, sim->rates.restart))
+            sim_restart(sim);
         break;
     case HAPPEN_TO_WORKER:
     case HAPPEN_FROM_WORKER:
@@ -369,10 +380,12 @@ static void done(struct sim *sim)
             free(sim->jobs[i].failures_left[kind]);
         free(sim->jobs[i].holders);
         free(sim->jobs[i].attempts);
+        free(sim->jobs[i].owners);
         free(sim->jobs[i].versions);
         free(sim->jobs[i].complained);
         free(sim->jobs[i].last_complained);
     }
+    free(sim->records);
     sched_actions_done(&sim->actions);
     sched_actions_done(&sim->falsified);
     sched_free(sim->sched);
@@ -380,19 +393,20 @@ static void done(struct sim *sim)
     free(sim);
 }
 
-static void count_sights(struct sim *sim)
+void sim_count_sights(struct sim *sim)
 {
     struct model_tally tally = model_tally(sim->model);
     uint64_t *counts = sim->report->counts;
 
-    counts[SIM_EXCLUDED] = tally.excluded;
-    counts[SIM_HELD] = tally.held;
-    counts[SIM_CUT_PAIRS] = tally.cuts;
-    counts[SIM_ASIDE] = tally.aside;
-    counts[SIM_COUNTED] = tally.counted;
-    counts[SIM_WAITS_WORKER] = tally.waits[SCHED_WAITS_WORKER];
-    counts[SIM_WAITS_SIGHT] = tally.waits[SCHED_WAITS_SIGHT];
-    counts[SIM_WAITS_TURN] = tally.waits[SCHED_WAITS_TURN];
+    counts[SIM_EXCLUDED] += tally.excluded;
+    counts[SIM_HELD] += tally.held;
+    counts[SIM_CUT_PAIRS] += tally.cuts;
+    counts[SIM_ASIDE] += tally.aside;
+    counts[SIM_COUNTED] += tally.counted;
+    counts[SIM_WAITS_WORKER] += tally.waits[SCHED_WAITS_WORKER];
+    counts[SIM_WAITS_SIGHT] += tally.waits[SCHED_WAITS_SIGHT];
+    counts[SIM_WAITS_TURN] += tally.waits[SCHED_WAITS_TURN];
+    counts[SIM_WAITS_OUTPUTS] += tally.waits[SCHED_WAITS_OUTPUTS];
 }
 
 static void check_all_over(struct sim *sim)
@@ -427,6 +441,6 @@ void sim_run(uint64_t seed, sim_falsify *falsify, void *context, struct sim_repo
         free(next);
     }
     check_all_over(sim);
-    count_sights(sim);
+    sim_count_sights(sim);
     done(sim);
 }

@@ -52,6 +52,14 @@
     X(WAITS_TURN, "waits for a turn")                               \
     X(SAMPLES, "samples accepted")                                  \
     X(SAMPLES_AGAIN, "of them later attempts")                      \
+    X(RESTARTS, "restarts of the coordinator")                      \
+    X(RECORDS_LOST, "records that were not on disk then")           \
+    X(FACTS, "facts told again")                                    \
+    X(SUBMITTED_AGAIN, "jobs submitted again")                      \
+    X(COMMITTED_AGAIN, "jobs committed again")                      \
+    X(ENDED_AGAIN, "ends that nobody had heard of")                 \
+    X(UNCLAIMED, "outputs that nobody claimed")                     \
+    X(WAITS_OUTPUTS, "waits for outputs")                           \
     X(MAPS_AGAIN, "maps made again")                                \
     X(CLAIMS, "outputs that others say they hold")                  \
     X(ADOPTED, "of them adopted")                                   \

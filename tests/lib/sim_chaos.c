@@ -32,7 +32,8 @@ void sim_joined(struct sim *sim, uint64_t id)
     struct sim_worker *worker = &sim->workers[id];
 
     worker->here = true;
-    worker->threads = one_in(sim, 3) ? 1 : (uint32_t)sim_between(sim, 2, 16);
+    if (!worker->threads)
+        worker->threads = one_in(sim, 3) ? 1 : (uint32_t)sim_between(sim, 2, 16);
     /* Those that join when the faults are over see everything, and two always do. */
     for (uint64_t job = 1; job <= sim->job_count; job++)
         if (sim_fault(sim, sim->jobs[job].hidden))
@@ -45,6 +46,7 @@ void sim_joined(struct sim *sim, uint64_t id)
         sim_count(sim, SIM_DRAINING_JOINS);
         sim_drain(sim, id);
     }
+    sim_reclaim(sim, id);
 }
 
 static void declare_lost(struct sim *sim, uint64_t id)
@@ -260,6 +262,8 @@ void sim_prepare(struct sim *sim)
     sim->rates.slow_disk = rate(sim, 20);
     sim->rates.hidden = rate(sim, 600);
     sim->rates.apart = rate(sim, one_in(sim, 4) ? 600 : 100);
+    if (!sim->falsify)
+        sim->rates.restart = rate(sim, 10);
     for (uint64_t i = 0; i < workers; i++)
         sim_join(sim, rng_below(&sim->rng, one_in(sim, 3) ? 10 * SECOND : 10 * MS));
     sim->job_count = sim_between(sim, 1, 10);
@@ -287,6 +291,7 @@ static void size_job(struct sim *sim, struct sim_job *job)
             &sim->rng, job->bad.kind == SCHED_MAP ? job->maps : job->reduces);
     job->holders = memory_zeroed(job->maps, sizeof *job->holders);
     job->attempts = memory_zeroed(job->maps, sizeof *job->attempts);
+    job->owners = memory_zeroed(job->maps, sizeof *job->owners);
     job->versions = memory_zeroed(job->maps, sizeof *job->versions);
     job->complained = memory_zeroed(job->maps, sizeof *job->complained);
     job->last_complained = memory_zeroed(job->maps, sizeof *job->last_complained);
@@ -312,7 +317,8 @@ void sim_plan(struct sim *sim, uint64_t id)
         event.code = ERROR_INPUT;
         sim_count(sim, SIM_PLANS_BROKEN);
     } else {
-        size_job(sim, job);
+        if (!job->holders)
+            size_job(sim, job);
         event.maps = job->maps;
         event.reduces = job->reduces;
         event.sample = job->sampled;

@@ -79,6 +79,9 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
     case SCHED_RECORD_COMMITTING:
         action.type = ACTION_COMMIT;
         break;
+    case SCHED_RECORD_FAILED:
+    case SCHED_RECORD_STARTED:
+        return;
     case SCHED_RECORD_FINISHED:
         action.type = ACTION_FINISHED;
         action.state = job->state;
@@ -205,6 +208,13 @@ static const char *no_room(const struct model *model, const struct model_worker 
     return NULL;
 }
 
+static uint32_t next_attempt(const struct model_job *job, const struct model_task *task)
+{
+    uint32_t base = job->lives * SCHED_LIFE_ATTEMPTS;
+
+    return (task->attempt > base ? task->attempt : base) + 1;
+}
+
 static void judge_assign(struct model *model, const struct sched_action *action)
 {
     const struct sched_attempt *attempt = &action->attempt;
@@ -227,7 +237,7 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         why = "the task runs already";
     else if (task->answered)
         why = "the task is done already";
-    else if (attempt->attempt != task->attempt + 1)
+    else if (attempt->attempt != next_attempt(job, task))
         why = "the attempt's number is not the next";
     else if (action->alone != task->alone || action->single != task->single)
         why = "alone or single is not what the task's past asks for";

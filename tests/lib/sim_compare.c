@@ -73,19 +73,21 @@ static enum sched_wait wait_of(const struct model *model, const struct model_job
         return SCHED_WAITS_NOT;
     if (!model->living)
         return SCHED_WAITS_WORKER;
+    if (job->planned && job->unclaimed && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP])
+        return SCHED_WAITS_OUTPUTS;
     return model_seeing(model, job, false, NULL) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 
 static void compare_wait(struct model *model, const struct sched *sched, uint64_t id)
 {
-    static const char *const words[] = {"nothing", "a worker", "sight", "its turn"};
+    static const char *const words[] = {"nothing", "a worker", "sight", "outputs", "its turn"};
     struct model_job *job = model->jobs[id];
     enum sched_wait real = sched_waits(sched, id);
     enum sched_wait want = job ? wait_of(model, job) : SCHED_WAITS_NOT;
 
     if (real != want)
         model_complain(model, "job %" PRIu64 " is said to wait for %s, but waits for %s", id,
-                       (unsigned)real < 4 ? words[real] : "nonsense", words[want]);
+                       (unsigned)real < 5 ? words[real] : "nonsense", words[want]);
     if (!job || job->wait == want)
         return;
     job->wait = want;

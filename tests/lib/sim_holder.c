@@ -40,4 +40,20 @@ void sim_answered(struct sim *sim, const struct sched_action *action)
     }
     sim_count(sim, SIM_ADOPTED);
     sim->jobs[action->job].holders[action->attempt.task] = action->worker;
+    sim->jobs[action->job].owners[action->attempt.task] = action->worker;
+}
+
+void sim_reclaim(struct sim *sim, uint64_t worker)
+{
+    uint64_t was = sim->workers[worker].was;
+
+    for (uint64_t id = 1; was && id <= sim->job_count; id++)
+        for (uint32_t task = 0; sim->jobs[id].owners && task < sim->jobs[id].maps; task++) {
+            if (sim->jobs[id].owners[task] != was)
+                continue;
+            sim->jobs[id].owners[task] = worker;
+            /* Some are gone after all. */
+            if (!sim_fault(sim, 50))
+                claim(sim, worker, id, task, sim->jobs[id].attempts[task]);
+        }
 }

@@ -141,8 +141,8 @@ void model_owe(struct model *model, uint64_t after, const struct sched_action *a
     model->due[model->due_count++] = (struct due){after, *action};
 }
 
-static void want_record(struct model *model, enum sched_record record, uint64_t job,
-                        const struct sched_attempt *attempt, uint64_t worker)
+void model_want(struct model *model, enum sched_record record, uint64_t job,
+                const struct sched_attempt *attempt, uint64_t worker)
 {
     struct sched_action action = {
         .type = ACTION_PERSIST, .record = record, .job = job, .worker = worker};
@@ -154,8 +154,8 @@ static void want_record(struct model *model, enum sched_record record, uint64_t 
     model->records[model->record_count++] = action;
 }
 
-static void end_job(struct model *model, uint64_t id, enum sched_state state,
-                    enum error_code code, const struct sched_attempt *cause)
+void model_end(struct model *model, uint64_t id, enum sched_state state, enum error_code code,
+               const struct sched_attempt *cause)
 {
     struct model_job *job = model_job(model, id);
 
@@ -164,10 +164,10 @@ static void end_job(struct model *model, uint64_t id, enum sched_state state,
     job->code = code;
     if (cause)
         job->cause = *cause;
-    want_record(model, SCHED_RECORD_FINISHED, id, NULL, 0);
+    model_want(model, SCHED_RECORD_FINISHED, id, NULL, 0);
 }
 
-static void submitted(struct model *model, uint64_t id)
+void model_submitted(struct model *model, uint64_t id)
 {
     struct model_job *job;
 
@@ -177,10 +177,10 @@ static void submitted(struct model *model, uint64_t id)
     job->known = true;
     job->tasks[SCHED_CHECK] = &job->check;
     job->counts[SCHED_CHECK] = job->waiting[SCHED_CHECK] = 1;
-    want_record(model, SCHED_RECORD_SUBMITTED, id, NULL, 0);
+    model_want(model, SCHED_RECORD_SUBMITTED, id, NULL, 0);
 }
 
-static void planned(struct model *model, const struct sched_event *event)
+void model_planned(struct model *model, const struct sched_event *event)
 {
     struct model_job *job = model_job(model, event->job);
 
@@ -194,7 +194,7 @@ static void planned(struct model *model, const struct sched_event *event)
     job->tasks[SCHED_REDUCE] = memory_zeroed(event->reduces, sizeof(struct model_task));
     job->tasks[SCHED_SAMPLE] = &job->sample;
     job->counts[SCHED_SAMPLE] = job->waiting[SCHED_SAMPLE] = event->sample;
-    want_record(model, SCHED_RECORD_PLANNED, event->job, NULL, 0);
+    model_want(model, SCHED_RECORD_PLANNED, event->job, NULL, 0);
 }
 
 static void accepted(struct model *model, const struct sched_event *event)
@@ -223,11 +223,11 @@ static void accepted(struct model *model, const struct sched_event *event)
     }
     if (kind == SCHED_MAP)
         task->age = ++job->age;
-    want_record(model, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
-                event->worker);
+    model_want(model, SCHED_RECORD_ACCEPTED, event->attempt.job, &event->attempt,
+               event->worker);
     if (job->accepted[SCHED_REDUCE] == job->counts[SCHED_REDUCE]) {
         job->committing = true;
-        want_record(model, SCHED_RECORD_COMMITTING, event->attempt.job, NULL, 0);
+        model_want(model, SCHED_RECORD_COMMITTING, event->attempt.job, NULL, 0);
     }
 }
 
@@ -244,6 +244,19 @@ static void answer_stale(struct model *model, const struct sched_event *event)
     model_owe(model, 0, &action);
 }
 
+void model_blame(struct model *model, const struct sched_attempt *attempt, enum error_code code)
+{
+    struct model_task *task = model_task(model, attempt);
+
+    model_job(model, attempt->job)->failed_attempts++;
+    task->single = true;
+    task->blamed++;
+    if (task->blamed == 1 || (task->blamed == 2 && task->cause == code)) {
+        task->cause_attempt = attempt->attempt;
+        task->cause = code;
+    }
+}
+
 static void charge(struct model *model, struct model_task *task,
                    const struct sched_event *event)
 {
@@ -255,16 +268,11 @@ static void charge(struct model *model, struct model_task *task,
                                   .code = event->code};
 
     model_owe(model, 0, &action);
-    model_job(model, cause.job)->failed_attempts++;
-    task->single = true;
-    task->blamed++;
-    if (task->blamed == 1 || (task->blamed == 2 && task->cause == event->code)) {
-        task->cause_attempt = cause.attempt;
-        task->cause = event->code;
-    }
+    model_want(model, SCHED_RECORD_FAILED, cause.job, &cause, event->worker);
+    model_blame(model, &cause, event->code);
     cause.attempt = task->cause_attempt;
     if (task->blamed == LIMIT_ATTEMPTS)
-        end_job(model, cause.job, SCHED_FAILED, task->cause, &cause);
+        model_end(model, cause.job, SCHED_FAILED, task->cause, &cause);
 }
 
 void model_output_lost(struct model *model, struct sched_attempt attempt)
@@ -273,7 +281,8 @@ void model_output_lost(struct model *model, struct sched_attempt attempt)
     struct model_task *map = model_task(model, &attempt);
 
     attempt.attempt = map->attempt;
-    want_record(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->holder);
+    model_want(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->holder);
+    job->unclaimed -= !map->holder;
     map->answered = map->holder = 0;
     job->accepted[SCHED_MAP]--;
     job->waiting[SCHED_MAP]++;
@@ -290,7 +299,7 @@ static void excuse(struct model *model, struct model_task *task,
         task->alone = task->single = true;
     }
     if (++task->excused == EXCUSED_MAX)
-        end_job(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
+        model_end(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
 }
 
 static void complained_of_output(struct model *model, const struct model_task *reduce,
@@ -309,7 +318,7 @@ static void complained_of_output(struct model *model, const struct model_task *r
         return;
     }
     if (++map->remade > LIMIT_ATTEMPTS)
-        end_job(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
+        model_end(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
     else
         model_output_lost(model, attempt);
 }
@@ -344,7 +353,7 @@ static void failed(struct model *model, const struct sched_event *event)
         break;
     case POLICY_GIVE_UP:
         if (blamed)
-            end_job(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
+            model_end(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
         else
             excuse(model, task, event);
         break;
@@ -445,6 +454,7 @@ static void held(struct model *model, const struct sched_event *event)
         !(model->workers[event->worker].draining && task->holder &&
           task->holder != event->worker)) {
         answer.type = ACTION_ADOPTED;
+        job->unclaimed -= !task->holder;
         task->holder = event->worker;
         task->age = ++job->age;
         job->barrier = model->sequence;
@@ -475,22 +485,22 @@ static void understand(struct model *model, const struct sched_event *event)
 
     switch (event->type) {
     case EVENT_JOB_SUBMITTED:
-        submitted(model, event->job);
+        model_submitted(model, event->job);
         break;
     case EVENT_JOB_PLANNED:
-        planned(model, event);
+        model_planned(model, event);
         break;
     case EVENT_JOB_BROKEN:
         if (open && (job->planning || job->committing))
-            end_job(model, event->job, SCHED_FAILED, event->code, NULL);
+            model_end(model, event->job, SCHED_FAILED, event->code, NULL);
         break;
     case EVENT_JOB_COMMITTED:
         if (open && job->committing)
-            end_job(model, event->job, SCHED_DONE, ERROR_NONE, NULL);
+            model_end(model, event->job, SCHED_DONE, ERROR_NONE, NULL);
         break;
     case EVENT_JOB_CANCELLED:
         if (open && !job->committing)
-            end_job(model, event->job, SCHED_CANCELLED, ERROR_CANCELLED, NULL);
+            model_end(model, event->job, SCHED_CANCELLED, ERROR_CANCELLED, NULL);
         break;
     case EVENT_WORKER_JOINED:
         joined(model, event);
@@ -511,6 +521,9 @@ static void understand(struct model *model, const struct sched_event *event)
         if (event->sequence <= model->sequence && event->sequence > model->persisted)
             model->persisted = event->sequence;
         break;
+    case EVENT_RESTORED:
+        model_restored(model);
+        break;
     case EVENT_OUTPUT_HELD:
         held(model, event);
         break;
@@ -529,7 +542,8 @@ static void understand(struct model *model, const struct sched_event *event)
 static void check_nobody_idles(struct model *model, uint64_t id, const struct model_job *job)
 {
     bool sampled = job->planned && job->accepted[SCHED_SAMPLE] == job->counts[SCHED_SAMPLE];
-    bool maps_done = sampled && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP];
+    bool maps_done =
+        sampled && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP] && !job->unclaimed;
 
     if (job->ended || job->committing || job->barrier > model->persisted)
         return;

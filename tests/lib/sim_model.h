@@ -26,6 +26,9 @@ const char *model_step(struct model *model, const struct sched_event *event,
  * wrong, or NULL. */
 const char *model_compare(struct model *model, const struct sched *sched);
 
+/* A new model is told what was before, as the scheduler is by sched_restore. */
+void model_restore(struct model *model, const struct sched_fact *fact);
+
 /* The job was forgotten by sched_forget. */
 void model_forget(struct model *model, uint64_t job);
 
@@ -34,7 +37,7 @@ struct model_tally {
     uint64_t excluded;      /* workers from jobs */
     uint64_t held, counted; /* attempts that they went on with; that then were accepted */
     uint64_t cuts, aside;   /* pairs that did not reach each other; workers set aside */
-    uint64_t waits[4];      /* times that a job began to wait, by enum sched_wait */
+    uint64_t waits[5];      /* times that a job began to wait, by enum sched_wait */
 };
 struct model_tally model_tally(const struct model *model);
 

@@ -27,7 +27,9 @@ struct model_job {
     struct sched_attempt cause;
     struct model_task check, sample, *tasks[SCHED_KINDS]; /* by kind */
     uint32_t counts[SCHED_KINDS], accepted[SCHED_KINDS], waiting[SCHED_KINDS];
-    uint32_t lonely; /* of the waiting reduces, those that must be alone */
+    uint32_t lonely;    /* of the waiting reduces, those that must be alone */
+    uint32_t unclaimed; /* accepted maps that nobody holds */
+    uint32_t lives;     /* former ones */
     uint32_t running;
     uint64_t submitted, planned_at, last; /* sequences of records; 0: not asked for */
     uint64_t barrier; /* of the last record before which none of its tasks may go */
@@ -97,6 +99,19 @@ uint32_t model_seeing(const struct model *model, const struct model_job *job, bo
                       bool (*such)(const struct model_worker *));
 /* What is held by the worker is to be compared. */
 void model_touch(struct model *model, uint64_t worker);
+
+/* The job's state is that of one whose submission, or plan, was taken. */
+void model_submitted(struct model *model, uint64_t id);
+void model_planned(struct model *model, const struct sched_event *event);
+/* A blamed failure of the task. */
+void model_blame(struct model *model, const struct sched_attempt *attempt,
+                 enum error_code code);
+void model_end(struct model *model, uint64_t job, enum sched_state state, enum error_code code,
+               const struct sched_attempt *cause);
+void model_restored(struct model *model);
+/* The step must contain this record. */
+void model_want(struct model *model, enum sched_record record, uint64_t job,
+                const struct sched_attempt *attempt, uint64_t worker);
 
 /* Adds to what a worker holds, or takes away. */
 void model_hold(struct model *model, struct model_worker *worker,

@@ -4,6 +4,7 @@
  *   sim_worker.c  workers, attempts and how they end
  *   sim_holder.c  workers that say that they hold outputs
  *   sim_drain.c   workers that are to leave
+ *   sim_restart.c the coordinator dies and is started anew
  *   sim_chaos.c   what befalls the cluster, and how large it is */
 #ifndef TESTS_SIM_STATE_H
 #define TESTS_SIM_STATE_H
@@ -24,7 +25,8 @@ enum happening_type {
     HAPPEN_SAVED,
     HAPPEN_FORGET,
     HAPPEN_CHAOS,
-    HAPPEN_MOVE, /* outputs of a worker that is to leave */
+    HAPPEN_MOVE,    /* outputs of a worker that is to leave */
+    HAPPEN_NOTHING, /* what would have happened was lost with the coordinator */
 };
 
 struct happening {
@@ -53,6 +55,7 @@ struct sim_worker {
     uint64_t busy_until;
     uint64_t newest[2]; /* when the newest message that arrived was sent: from it, to it */
     uint64_t released;  /* a bit for each job */
+    uint64_t was;       /* who it was before, when it was fenced; 0: nobody */
     uint64_t blind;     /* a bit for each job, some of whose files it does not see */
     struct sim_attempt *attempts;
     size_t attempt_count, attempt_capacity;
@@ -63,20 +66,29 @@ enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT, BAD_OUTPUT };
 struct sim_job {
     enum sim_badness badness;
     struct sched_attempt bad; /* which task */
-    bool plan_breaks, commit_breaks, cancelled, finished, sampled;
+    bool plan_breaks, commit_breaks, cancelled, finished, sampled, committing;
     uint32_t hidden; /* from so many workers in a thousand */
     uint32_t maps, reduces;
     uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
     uint64_t *holders;                   /* by map: who holds the output */
     uint32_t *attempts;                  /* by map: whose output counts */
+    uint64_t *owners;                    /* by map: who has the files of it */
     uint32_t *versions,
         *complained; /* by map: accepted so often; complained of so many versions */
     uint32_t *last_complained;
 };
 
+/* A record of the coordinator, with what the scheduler does not know by itself. */
+struct sim_record {
+    struct sched_action action;
+    uint32_t maps, reduces;
+    bool sample;
+};
+
 /* Faults of one run, in a thousand. */
 struct sim_rates {
-    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden, apart;
+    uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden, apart,
+        restart;
 };
 
 struct sim {
@@ -95,6 +107,8 @@ struct sim {
     uint64_t job_count; /* ids are 1..job_count */
     struct sim_rates rates;
     uint64_t lease_us, chaos_us, delay_us, disk_us, work_us;
+    struct sim_record *records;
+    size_t record_count, record_capacity;
     uint64_t asked, saved, saving; /* records wanted on disk; there; being written (0: none) */
     struct {
         bool is_event;
@@ -116,6 +130,10 @@ bool sim_is_quiet(const struct sim *sim);
 bool sim_fault(struct sim *sim, uint32_t in_thousand);
 uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high);
 
+void sim_finished(struct sim *sim, const struct sched_action *action);
+/* Adds up what the model has seen, before it is freed. */
+void sim_count_sights(struct sim *sim);
+
 /* sim_net.c */
 void sim_send_to_worker(struct sim *sim, uint64_t worker, const struct sched_action *action);
 void sim_send_from_worker(struct sim *sim, uint64_t worker, const struct sched_event *event);
@@ -130,6 +148,13 @@ void sim_attempt_ends(struct sim *sim, const struct happening *end);
 /* A worker says that it has a copy of some output. */
 void sim_claim(struct sim *sim, uint64_t worker);
 void sim_answered(struct sim *sim, const struct sched_action *action);
+/* Who was someone else before says what it kept. */
+void sim_reclaim(struct sim *sim, uint64_t worker);
+
+/* sim_restart.c */
+void sim_note_record(struct sim *sim, const struct sched_action *action);
+/* Loses all that is not on disk; everyone is fenced and comes back. */
+void sim_restart(struct sim *sim);
 
 /* sim_drain.c */
 /* The worker is to leave. */

@@ -125,8 +125,7 @@ static inline struct sched_event held(uint64_t worker, struct sched_attempt atte
 
 static inline struct sched_event draining(uint64_t worker, bool late)
 {
-    return (struct sched_event){
-        .type = EVENT_WORKER_DRAINING, .worker = worker, .late = late};
+    return (struct sched_event){.type = EVENT_WORKER_DRAINING, .worker = worker, .late = late};
 }
 
 /* A failure that is nobody's fault. */

@@ -5,8 +5,8 @@
 
 static const char *const kinds[SCHED_KINDS] = {"check", "map", "reduce", "sample"};
 static const char *const states[] = {"running", "done", "failed", "cancelled"};
-static const char *const records[] = {"submitted", "planned",    "accepted",
-                                      "lost",      "committing", "finished"};
+static const char *const records[] = {"submitted",  "planned",  "accepted", "lost",
+                                      "committing", "finished", "failed",   "started"};
 
 struct attempt_text {
     char text[64];
@@ -25,7 +25,8 @@ static struct attempt_text words(const struct sched_attempt *attempt)
 
 static void trace_persist(const struct sched_action *action, char *text, size_t size)
 {
-    bool keyed = action->record == SCHED_RECORD_ACCEPTED || action->record == SCHED_RECORD_LOST;
+    bool keyed = action->record == SCHED_RECORD_ACCEPTED ||
+                 action->record == SCHED_RECORD_LOST || action->record == SCHED_RECORD_FAILED;
 
     if (keyed)
         snprintf(text, size, "persist %" PRIu64 " %s %s", action->sequence,
@@ -54,7 +55,8 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
         [ACTION_ACCEPTED] = "accepted",   [ACTION_FAILURE] = "failure",
         [ACTION_MAP_AGAIN] = "map again", [ACTION_MAPS_DONE] = "maps done",
         [ACTION_COMMIT] = "commit",       [ACTION_RELEASE] = "release",
-        [ACTION_DISMISS] = "dismiss",     [ACTION_ADOPTED] = "adopted",     [ACTION_DROP] = "drop",
+        [ACTION_DISMISS] = "dismiss",     [ACTION_ADOPTED] = "adopted",
+        [ACTION_DROP] = "drop",
     };
 
     switch (action->type) {
@@ -143,6 +145,9 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
     case EVENT_OUTPUT_BROKEN:
         snprintf(text, size, "w%" PRIu64 " cannot give %s", event->worker,
                  words(&event->attempt).text);
+        break;
+    case EVENT_RESTORED:
+        snprintf(text, size, "restored");
         break;
     case EVENT_OUTPUTS_UNCLAIMED:
         snprintf(text, size, "unclaimed");
