@@ -124,9 +124,12 @@ static int serve(struct setup *setup, struct error *err)
         .endpoint = setup->listen,
         .heartbeat_ms = (uint32_t)setup->heartbeat_ms,
         .lease_ms = (uint32_t)setup->lease_s * 1000,
+        .journal = setup->state_option != NULL,
         .patient = true,
         .retained = (uint32_t)setup->retained,
     };
+
+    int result;
 
     if (check_options(setup, err) || daemon_start(&setup->daemon, &setup->stop, err) ||
         open_state(setup, err))
@@ -138,9 +141,9 @@ static int serve(struct setup *setup, struct error *err)
     options.state = setup->state;
     if (serve_open(&options, &setup->coordinator, err) || write_endpoint(setup, err))
         return -1;
-    serve_run(setup->coordinator, setup->stop);
+    result = serve_run(setup->coordinator, setup->stop, err);
     remove_endpoint(setup);
-    return 0;
+    return result;
 }
 
 int verb_coordinator(int argc, char **argv)

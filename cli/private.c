@@ -48,8 +48,9 @@ static void raise_event(int fd)
 static void *coordinate(void *context)
 {
     struct private_cluster *cluster = context;
+    struct error impossible; /* there is no journal that could fail */
 
-    serve_run(cluster->coordinator, cluster->stop_coordinator);
+    serve_run(cluster->coordinator, cluster->stop_coordinator, &impossible);
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/record.h"
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
 
@@ -101,10 +102,11 @@ static void assign(struct coordinator *coordinator, struct job *job,
     core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
 }
 
-static void admit(struct coordinator *coordinator, const struct job *job)
+static void admit(struct coordinator *coordinator, struct job *job)
 {
     Mr__Submitted message = MR__SUBMITTED__INIT;
 
+    job->admitted = true;
     message.job = job->id;
     core_send(coordinator, job->client, FRAME_SUBMITTED, &message.base);
 }
@@ -117,7 +119,8 @@ static void plan(struct coordinator *coordinator, struct job *job)
     /* Where workers may join while it runs, there is to be something left for them. */
     if (coordinator->options.patient && workers < WORKERS_EXPECTED)
         workers = WORKERS_EXPECTED;
-    if (job_plan(job, workers, &job->broken)) {
+    if (job_plan(job, workers, &job->broken) ||
+        (coordinator->journal && record_check_plan(job, &job->broken))) {
         event.type = EVENT_JOB_BROKEN;
         event.code = job->broken.code;
     } else {
@@ -236,20 +239,21 @@ static void explain(const struct job *job, const struct sched_action *action,
 }
 
 /* A copy of the message that borrows nothing. */
-static void keep_result(struct job *job, enum sched_state state, const Mr__Finished *message)
+static Mr__Finished *copy(const Mr__Finished *message)
 {
     size_t size = mr__finished__get_packed_size(message);
+    Mr__Finished *result;
     cleanup_free uint8_t *packed = memory_new(size + 1);
 
     mr__finished__pack(message, packed);
-    job->result = mr__finished__unpack(NULL, size, packed);
-    check(job->result);
-    job->state = state;
-    job->ended_ms = clock_ms();
+    result = mr__finished__unpack(NULL, size, packed);
+    check(result);
+    return result;
 }
 
-static void finish(struct coordinator *coordinator, struct job *job,
-                   const struct sched_action *action)
+/* How the job ends: known now, told once it is on disk. */
+static void prepare_end(struct coordinator *coordinator, struct job *job,
+                        const struct sched_action *action)
 {
     static const char *const states[] = {
         [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
@@ -260,8 +264,6 @@ static void finish(struct coordinator *coordinator, struct job *job,
     cleanup_free Mr__Counter **pointers = NULL;
     struct tally tally;
 
-    carry_progress(coordinator, job);
-    output_abandon(&job->output);
     tally_job(&tally, job, &progress);
     counters = memory_new(tally.count * sizeof *counters);
     pointers = memory_new(tally.count * sizeof *pointers);
@@ -281,14 +283,29 @@ static void finish(struct coordinator *coordinator, struct job *job,
     message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
     message.output = bytes_of(job->output.target);
     explain(job, action, &message, &error);
-    keep_result(job, action->state, &message);
+    job->ending = copy(&message);
+    tally_done(&tally);
+}
+
+static void finish(struct coordinator *coordinator, struct job *job, enum sched_state state)
+{
+    Mr__Reply reply = MR__REPLY__INIT;
+    cleanup_free char *word = bytes_text(job->ending->state);
+    cleanup_free char *why =
+        job->ending->error ? bytes_text(job->ending->error->text) : memory_text("");
+
+    carry_progress(coordinator, job);
+    output_abandon(&job->output);
+    job->result = job->ending;
+    job->ending = NULL;
+    job->state = state;
+    job->ended_ms = clock_ms();
+    for (size_t i = 0; i < job->cancel_count; i++)
+        core_send(coordinator, job->cancels[i], FRAME_REPLY, &reply.base);
     for (size_t i = 0; i < job->watcher_count; i++)
         core_send(coordinator, job->watchers[i], FRAME_FINISHED, &job->result->base);
-    log_event(
-        LOG_INFO, "job finished", LOG_ID("job", job->id),
-        LOG_TEXT("state", states[action->state]), LOG_SECONDS("seconds", message.seconds),
-        LOG_TEXT("why", action->state == SCHED_DONE ? "" : (const char *)error.text.data));
-    tally_done(&tally);
+    log_event(LOG_INFO, "job finished", LOG_ID("job", job->id), LOG_TEXT("state", word),
+              LOG_SECONDS("seconds", job->result->seconds), LOG_TEXT("why", why));
 }
 
 static void release(struct coordinator *coordinator, const struct sched_action *action)
@@ -330,13 +347,14 @@ static void accept(struct coordinator *coordinator, struct job *job,
 
 void carry_out(struct coordinator *coordinator, const struct sched_action *action)
 {
-    struct sched_event persisted = {.type = EVENT_PERSISTED, .sequence = action->sequence};
     struct job *job = core_job(coordinator, action->job ? action->job : action->attempt.job);
 
     if (action->type == ACTION_PERSIST) {
-        /* The journal of a private coordinator is memory: what is written is durable at once.
-         */
-        core_post(coordinator, &persisted);
+        if (job && action->record == SCHED_RECORD_FINISHED)
+            prepare_end(coordinator, job, action);
+        if (job && action->record == SCHED_RECORD_COMMITTING)
+            job->committing = true;
+        record_persist(coordinator, action);
         return;
     }
     if (action->type == ACTION_DISMISS) {
@@ -386,7 +404,7 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         commit(coordinator, job);
         break;
     case ACTION_FINISHED:
-        finish(coordinator, job, action);
+        finish(coordinator, job, action->state);
         break;
     case ACTION_FAILURE:
     case ACTION_PERSIST:

@@ -4,6 +4,8 @@
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
  *   carry.c    what the scheduler decided, done
+ *   record.c   what it wants on disk, written down
+ *   restore.c  what was written down in a former life
  *   announce.c where map outputs are
  *   holders.c  which workers say that they have one
  *   drain.c    workers that are to leave, and where their outputs go */
@@ -16,6 +18,7 @@
 #include "base/resources.h"
 #include "coordinator/checked.h"
 #include "coordinator/job.h"
+#include "coordinator/journal.h"
 #include "coordinator/sched/sched.h"
 #include "coordinator/serve.h"
 #include "store/blobs.h"
@@ -31,11 +34,20 @@ struct member {
         taking; /* bytes that it was told to take over: in all; still on their way */
 };
 
+/* A record on its way to the disk. */
+struct unsaved {
+    uint64_t number, sequence; /* the journal's, the scheduler's */
+};
+
 struct coordinator {
     struct coordinator_options options;
     struct link *link;
     struct sched *sched;
     struct blobs *blobs;
+    struct journal *journal; /* NULL: nothing outlives this process */
+    struct unsaved *unsaved; /* in order */
+    size_t unsaved_count, unsaved_capacity;
+    int64_t claims_end_ms; /* until then workers may claim what they kept; 0: that is over */
     struct checked checked;
     char kernel[RESOURCES_KERNEL];
     struct job **jobs; /* in order of submission; finished ones until they are too many */

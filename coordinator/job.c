@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -19,11 +20,18 @@
 
 enum { FAILURES_KEPT = 1000 };
 
-static int open_paths(struct job *job, struct error *err)
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int expand(struct job *job, struct error *err)
 {
     const Mr__JobSpec *spec = job->submit->spec;
     cleanup_free const char **inputs = memory_zeroed(spec->n_inputs, sizeof *inputs);
-    cleanup_free char *target = bytes_text(spec->output);
     int result;
 
     for (size_t i = 0; i < spec->n_inputs; i++)
@@ -31,9 +39,17 @@ static int open_paths(struct job *job, struct error *err)
     result = plan_inputs(&job->plan, inputs, spec->n_inputs, spec->reducers, err);
     for (size_t i = 0; i < spec->n_inputs; i++)
         free((char *)inputs[i]);
-    if (!result)
-        result = output_open(&job->output, target, job->name, spec->overwrite, spec->sync, err);
     return result;
+}
+
+static int open_paths(struct job *job, struct error *err)
+{
+    const Mr__JobSpec *spec = job->submit->spec;
+    cleanup_free char *target = bytes_text(spec->output);
+
+    if (expand(job, err))
+        return -1;
+    return output_open(&job->output, target, job->name, spec->overwrite, spec->sync, err);
 }
 
 /* "wordcount" for "wordcount.so". */
@@ -46,23 +62,44 @@ static char *without_suffix(const char *object)
     return memory_format("%.*s", (int)length, object);
 }
 
-int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err)
+static struct job *job_new(uint64_t id, Mr__Submit *submit)
 {
     const Mr__JobSpec *spec = submit->spec;
     struct job *job = memory_zeroed(1, sizeof *job);
 
     job->id = id;
+    job->token = submit->token;
     job->submit = submit;
     job->object = bytes_text(spec->blobs[0]->name);
     job->title = spec->name.len ? bytes_text(spec->name) : without_suffix(job->object);
     job->started_ms = clock_ms();
+    job->time_ms = wall_ms();
     snprintf(job->name, sizeof job->name, "%012" PRIx64, id);
+    return job;
+}
+
+int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err)
+{
+    struct job *job = job_new(id, submit);
+
     if (open_paths(job, err)) {
         job_free(job);
         return -1;
     }
     *ret = job;
     return 0;
+}
+
+struct job *job_restore(uint64_t id, Mr__Submit *submit, bool mounted)
+{
+    const Mr__JobSpec *spec = submit->spec;
+    struct output like = {.mounted = mounted, .overwrite = spec->overwrite, .sync = spec->sync};
+    struct job *job = job_new(id, submit);
+    cleanup_free char *target = bytes_text(spec->output);
+
+    job->admitted = true;
+    output_restore(&job->output, target, job->name, &like);
+    return job;
 }
 
 static void free_messages(Mr__TaskDone **messages, size_t n)
@@ -105,6 +142,9 @@ void job_shrink(struct job *job)
     free(job->workers);
     free(job->fed);
     free(job->watchers);
+    free(job->cancels);
+    job->cancels = NULL;
+    job->cancel_count = job->cancel_capacity = 0;
     free(job->news);
     free(job->told);
     job->news = NULL;
@@ -126,6 +166,8 @@ void job_free(struct job *job)
     output_done(&job->output);
     if (job->result)
         frame_free(&job->result->base);
+    if (job->ending)
+        frame_free(&job->ending->base);
     for (size_t i = 0; i < job->failure_count; i++)
         free(job->failures[i].log_tail);
     free(job->failures);
@@ -134,20 +176,28 @@ void job_free(struct job *job)
     free(job);
 }
 
+void job_make_room(struct job *job)
+{
+    job->map_count = (uint32_t)job->plan.split_count;
+    job->part_count = job->plan.parts;
+    job->maps = memory_zeroed(job->map_count, sizeof *job->maps);
+    job->parts = memory_zeroed(job->part_count, sizeof *job->parts);
+}
+
 int job_plan(struct job *job, uint32_t workers, struct error *err)
 {
     const Mr__Description *description = job->check->description;
     cleanup_free char *format = bytes_text(description->input_format);
 
+    /* A restored one was not expanded yet. */
+    if (!job->plan.parts && expand(job, err))
+        return -1;
     if (plan_format(&job->plan, format, err))
         return -1;
     plan_splits(&job->plan, job->submit->spec->split_size, workers, description->map_only);
     if (description->total_order && job->plan.parts > 1)
         plan_sample(&job->plan);
-    job->map_count = (uint32_t)job->plan.split_count;
-    job->part_count = job->plan.parts;
-    job->maps = memory_zeroed(job->map_count, sizeof *job->maps);
-    job->parts = memory_zeroed(job->part_count, sizeof *job->parts);
+    job_make_room(job);
     return output_stage(&job->output, err);
 }
 
@@ -176,6 +226,21 @@ void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done)
     job->reported[job->reported_count++] = (struct job_answer){worker, done};
 }
 
+static bool is_of(const Mr__TaskDone *done, const struct sched_attempt *attempt)
+{
+    return (uint32_t)done->kind == (uint32_t)attempt->kind && done->task == attempt->task &&
+           done->attempt == attempt->attempt;
+}
+
+Mr__TaskDone *job_reported(const struct job *job, uint64_t worker,
+                           const struct sched_attempt *attempt)
+{
+    for (size_t i = 0; i < job->reported_count; i++)
+        if (job->reported[i].worker == worker && is_of(job->reported[i].done, attempt))
+            return job->reported[i].done;
+    return NULL;
+}
+
 /* Takes the attempt's message out of the reported ones; NULL if it is not there. */
 static Mr__TaskDone *take_reported(struct job *job, uint64_t worker,
                                    const struct sched_attempt *attempt)
@@ -183,9 +248,7 @@ static Mr__TaskDone *take_reported(struct job *job, uint64_t worker,
     for (size_t i = 0; i < job->reported_count; i++) {
         Mr__TaskDone *done = job->reported[i].done;
 
-        if (job->reported[i].worker == worker &&
-            (uint32_t)done->kind == (uint32_t)attempt->kind && done->task == attempt->task &&
-            done->attempt == attempt->attempt) {
+        if (job->reported[i].worker == worker && is_of(done, attempt)) {
             job->reported[i] = job->reported[--job->reported_count];
             return done;
         }
@@ -362,7 +425,7 @@ void job_said(struct job *job, const char *worker, const ProtobufCBinaryData *te
     said->attempt = (struct sched_attempt){.job = job->id};
 }
 
-const struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt)
+struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt)
 {
     for (size_t i = 0; i < job->failure_count; i++) {
         const struct sched_attempt *at = &job->failures[i].attempt;

@@ -17,6 +17,7 @@ struct job_failure {
     char task[24]; /* "map-3", for people */
     char worker[65];
     struct error error;
+    bool charged; /* it cost the task an attempt */
     char *log_tail;
 };
 
@@ -58,6 +59,10 @@ struct job {
     struct plan plan;
     struct output output;
     int64_t started_ms, ended_ms;
+    int64_t time_ms; /* of the submission, by the wall clock */
+    uint64_t token;  /* the client's, 0: none */
+    uint32_t lives;  /* of coordinators that had it before */
+    bool admitted;   /* the client was told, or will be when it asks */
 
     Mr__TaskDone *check; /* owned; carries the description */
     Mr__TaskDone
@@ -79,11 +84,15 @@ struct job {
     struct error broken; /* why planning or committing failed */
     struct error unseen; /* what the last worker did not see that was left out for it */
     bool maps_done;      /* workers may be told where the map outputs are */
+    bool committing;     /* that it may is decided */
     bool committed;
     bool shrunk; /* finished, and what only running needs is gone */
     enum sched_state state;
+    Mr__Finished *ending; /* owned; how it will have ended once that is on disk */
     Mr__Finished *result; /* owned; how it ended; NULL: not yet */
-    uint64_t *watchers;   /* clients that wait for the end */
+    uint64_t *cancels;    /* clients that want to know whether it was cancelled */
+    size_t cancel_count, cancel_capacity;
+    uint64_t *watchers; /* clients that wait for the end */
     size_t watcher_count, watcher_capacity;
     uint64_t *workers; /* that were told of this job */
     size_t worker_count, worker_capacity;
@@ -100,10 +109,15 @@ struct job {
 
 /* Takes over `submit`. Expands the inputs and checks the output; touches no file. */
 int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err);
+/* A job that was accepted before: looks at no file. Takes over `submit`. */
+struct job *job_restore(uint64_t id, Mr__Submit *submit, bool mounted);
 /* Takes NULL. */
 void job_free(struct job *job);
 /* Frees all but what can still be asked about once it is finished. */
 void job_shrink(struct job *job);
+
+/* Room for the messages of its tasks; the plan has been made. */
+void job_make_room(struct job *job);
 
 /* Cuts the splits and makes the staging folder; the CHECK task has been accepted. */
 int job_plan(struct job *job, uint32_t workers, struct error *err);
@@ -132,10 +146,14 @@ void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *att
 /* The claim comes to nothing. */
 void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
 
+/* The message of an answer that was not judged yet; NULL: there is none. */
+Mr__TaskDone *job_reported(const struct job *job, uint64_t worker,
+                           const struct sched_attempt *attempt);
+
 /* Keeps what a failed attempt said; and finds the words for the scheduler's cause. */
 struct job_failure *job_failed(struct job *job, const struct sched_attempt *attempt,
                                const char *worker, const Mr__TaskFailed *failed);
-const struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt);
+struct job_failure *job_cause(const struct job *job, const struct sched_attempt *attempt);
 /* Keeps what an executor printed last. */
 void job_said(struct job *job, const char *worker, const ProtobufCBinaryData *text);
 

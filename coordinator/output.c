@@ -30,6 +30,12 @@ static bool is_mount_point(const char *path, const struct stat *st)
     return !stat(parent, &above) && above.st_dev != st->st_dev;
 }
 
+static char *staging_of(const struct output *output, const char *job)
+{
+    return output->mounted ? memory_format("%s/.marram-%s", output->target, job)
+                           : memory_format("%s.marram-%s", output->target, job);
+}
+
 int output_open(struct output *output, const char *target, const char *job, bool overwrite,
                 bool sync, struct error *err)
 {
@@ -57,23 +63,52 @@ int output_open(struct output *output, const char *target, const char *job, bool
     } else if (errno != ENOENT) {
         return error_errno(err, ERROR_OUTPUT, "output '%s'", output->target);
     }
-    output->staging = output->mounted ? memory_format("%s/.marram-%s", output->target, job)
-                                      : memory_format("%s.marram-%s", output->target, job);
+    output->staging = staging_of(output, job);
     return 0;
+}
+
+void output_restore(struct output *output, const char *target, const char *job,
+                    const struct output *like)
+{
+    size_t length = strlen(target);
+
+    while (length > 1 && target[length - 1] == '/')
+        length--;
+    *output = *like;
+    output->again = true;
+    output->target = memory_format("%.*s", (int)length, target);
+    output->staging = staging_of(output, job);
+    output->made = like->made ? memory_text(like->made) : NULL;
 }
 
 int output_stage(struct output *output, struct error *err)
 {
     cleanup_free char *parent = parent_of(output->staging);
+    struct error ignored;
+    struct stat st;
 
+    /* Made by a life that ended before its plan was on disk. */
+    if (output->again)
+        tree_remove(output->staging, &ignored);
     if (tree_make(parent, &output->made, err) ||
         (mkdir(output->staging, 0777) &&
          error_errno(err, ERROR_OUTPUT, "make folder '%s'", output->staging))) {
         err->code = err->code == ERROR_SPACE ? ERROR_SPACE : ERROR_OUTPUT;
         return error_wrap(err, "output '%s'", output->target);
     }
+    output->folder = stat(output->staging, &st) ? 0 : st.st_ino;
     output->staged = true;
     return 0;
+}
+
+/* Whether a part is in its place in a mount point already. Parts are moved there one by one:
+ * what is not in the staging folder any more has been, if anything was. */
+static bool is_moved(const struct output *output, uint32_t part)
+{
+    cleanup_free char *staged = memory_format("%s/part-%05u", output->staging, part);
+    cleanup_free char *moved = memory_format("%s/part-%05u", output->target, part);
+
+    return output->mounted && output->again && access(staged, F_OK) && !access(moved, F_OK);
 }
 
 /* Gives each accepted part its name, and checks that it is as long as its writer said. */
@@ -87,8 +122,11 @@ static int name_parts(const struct output *output, const struct output_part *par
         struct stat st;
 
         /* After a restart the rename may have happened already. */
-        if (rename(from, to) && (errno != ENOENT || stat(to, &st)))
+        if (rename(from, to) && (errno != ENOENT || stat(to, &st))) {
+            if (is_moved(output, i))
+                continue;
             return error_errno(err, ERROR_IO, "rename '%s'", from);
+        }
         if (stat(to, &st))
             return error_errno(err, ERROR_IO, "'%s'", to);
         if ((uint64_t)st.st_size != parts[i].size)
@@ -168,6 +206,15 @@ static int sync_staged(const struct output *output, const struct output_part *pa
     return result;
 }
 
+/* Whether a file of the target is such a part. */
+static bool is_moved_part(const struct output *output, const char *name, uint32_t n)
+{
+    char *end;
+    unsigned long part = strtoul(name + 5, &end, 10);
+
+    return end > name + 5 && !*end && part < n && is_moved(output, (uint32_t)part);
+}
+
 /* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS
  * comes last. */
 static int commit_mounted(const struct output *output, uint32_t n, struct error *err)
@@ -182,7 +229,7 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
         return -1;
     folder = opendir(output->target);
     while (folder && (entry = readdir(folder)))
-        if (!strncmp(entry->d_name, "part-", 5))
+        if (!strncmp(entry->d_name, "part-", 5) && !is_moved_part(output, entry->d_name, n))
             unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder)
         closedir(folder);
@@ -190,7 +237,7 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
         cleanup_free char *from = memory_format("%s/part-%05u", output->staging, i);
         cleanup_free char *to = memory_format("%s/part-%05u", output->target, i);
 
-        if (rename(from, to))
+        if (!is_moved(output, i) && rename(from, to))
             return error_errno(err, ERROR_IO, "rename '%s'", from);
     }
     if (output->sync && tree_sync(output->target, err))
@@ -223,11 +270,43 @@ static int commit_folder(struct output *output, struct error *err)
     return 0;
 }
 
+/* Whether a former life has made the commit: the staging folder has become the output; or all
+ * parts were moved, and the manifest, which was removed before and comes last, is there. */
+static bool is_committed(const struct output *output, uint32_t n)
+{
+    cleanup_free char *success = memory_format("%s/_SUCCESS", output->target);
+    struct stat st;
+
+    if (!output->again)
+        return false;
+    if (!output->mounted)
+        return !stat(output->target, &st) && output->folder && st.st_ino == output->folder;
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_moved(output, i))
+            return false;
+    return !access(success, F_OK);
+}
+
+/* What the commit leaves to be removed: the folder that was exchanged for the output, or an
+ * empty one. */
+static void clear_staging(const struct output *output)
+{
+    struct error ignored;
+
+    if (!access(output->staging, F_OK))
+        tree_remove(output->staging, &ignored);
+}
+
 int output_commit(struct output *output, const struct output_part *parts, uint32_t n,
                   const char *manifest, struct error *err)
 {
     cleanup_free char *parent = parent_of(output->target);
 
+    if (is_committed(output, n)) {
+        clear_staging(output);
+        output->staged = false;
+        return output->sync ? tree_sync(output->mounted ? output->target : parent, err) : 0;
+    }
     if (name_parts(output, parts, n, err))
         return -1;
     remove_losers(output);
@@ -255,6 +334,13 @@ void output_abandon(struct output *output)
 
         tree_unmake(parent, output->made);
     }
+}
+
+void output_leave(struct output *output)
+{
+    output->staged = false;
+    free(output->made);
+    output->made = NULL;
 }
 
 void output_done(struct output *output)

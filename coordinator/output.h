@@ -21,7 +21,9 @@ struct output {
     bool mounted; /* the target is a mount point: staging lies inside it */
     bool overwrite;
     bool sync;
-    bool staged; /* the staging folder exists */
+    bool staged;     /* the staging folder exists */
+    bool again;      /* restored: the commit may have been made already, all or some of it */
+    uint64_t folder; /* inode of the staging folder, which it keeps as the output */
 };
 
 struct output_part {
@@ -35,16 +37,23 @@ struct output_part {
 int output_open(struct output *output, const char *target, const char *job, bool overwrite,
                 bool sync, struct error *err);
 
+/* As output_open, of a job that was accepted in a former life: looks at nothing. */
+void output_restore(struct output *output, const char *target, const char *job,
+                    const struct output *like);
+
 /* Makes parent folders and the staging folder. */
 int output_stage(struct output *output, struct error *err);
 
 /* Commits `n` parts. `manifest` is the text of _SUCCESS. On failure the target is as before,
- * except that a mount point may hold some parts, without _SUCCESS. */
+ * except that a mount point may hold some parts, without _SUCCESS. Of a restored output what
+ * was done already is left as it is. */
 int output_commit(struct output *output, const struct output_part *parts, uint32_t n,
                   const char *manifest, struct error *err);
 
 /* Removes what was staged and not committed, and the folders made for it. */
 void output_abandon(struct output *output);
+/* Leaves all as it is, for another life to go on with. */
+void output_leave(struct output *output);
 void output_done(struct output *output);
 
 #endif

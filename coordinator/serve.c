@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/record.h"
 #include "wire/bytes.h"
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
@@ -258,7 +260,8 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
     coordinator->options = *options;
     resources_kernel(coordinator->kernel);
     coordinator->sched = sched_new();
-    if (blobs_open(blobs, &coordinator->blobs, err) ||
+    if (blobs_open(blobs, options->journal, &coordinator->blobs, err) ||
+        (options->journal && restore_open(coordinator, err)) ||
         link_listen(options->context, options->endpoint, &coordinator->link, err)) {
         serve_close(coordinator);
         return -1;
@@ -286,20 +289,69 @@ static void receive_some(struct coordinator *coordinator)
     }
 }
 
-void serve_run(struct coordinator *coordinator, int stop_fd)
+/* After a restart: whoever has outputs has had a lease's time to say so. Returns in how many
+ * milliseconds that is, -1: it was. */
+static long end_claims(struct coordinator *coordinator)
 {
-    struct link_event events[] = {{.link = coordinator->link}, {.fd = stop_fd}};
+    struct sched_event unclaimed = {.type = EVENT_OUTPUTS_UNCLAIMED};
+    int64_t left_ms = coordinator->claims_end_ms - clock_ms();
 
+    if (!coordinator->claims_end_ms)
+        return -1;
+    if (left_ms > 0)
+        return (long)left_ms;
+    coordinator->claims_end_ms = 0;
+    core_post(coordinator, &unclaimed);
+    return -1;
+}
+
+/* What has become durable lets out what waited for it. */
+static int take_durable(struct coordinator *coordinator, struct error *err)
+{
+    if (record_durable(coordinator, err))
+        return -1;
+    settle(coordinator);
+    return 0;
+}
+
+/* When the log has grown long enough. What is on its way to the disk comes first: its
+ * consequences belong to what a snapshot tells. */
+static int keep_journal_short(struct coordinator *coordinator, struct error *err)
+{
+    struct link_event event = {.link = NULL};
+
+    if (!journal_wants_snapshot(coordinator->journal))
+        return 0;
+    while (coordinator->unsaved_count) {
+        event.fd = journal_fd(coordinator->journal);
+        link_wait(&event, 1, -1);
+        if (take_durable(coordinator, err))
+            return -1;
+    }
+    return record_snapshot(coordinator, err);
+}
+
+int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
+{
+    struct link_event events[3] = {{.link = coordinator->link}, {.fd = stop_fd}};
+    int n = 2;
+
+    if (coordinator->journal)
+        events[n++].fd = journal_fd(coordinator->journal);
     for (;;) {
-        long wait = members_expire(coordinator);
+        long wait = link_sooner(members_expire(coordinator), end_claims(coordinator));
 
         settle(coordinator);
         wait = link_sooner(wait, drain_tend(coordinator));
         settle(coordinator);
+        if (coordinator->journal && keep_journal_short(coordinator, err))
+            return -1;
         forget_finished(coordinator);
-        link_wait(events, 2, link_sooner(wait, link_tend(coordinator->link)));
+        link_wait(events, n, link_sooner(wait, link_tend(coordinator->link)));
         if (events[1].ready)
-            return;
+            return 0;
+        if (n > 2 && events[2].ready && take_durable(coordinator, err))
+            return -1;
         if (events[0].ready)
             receive_some(coordinator);
     }
@@ -309,9 +361,14 @@ void serve_close(struct coordinator *coordinator)
 {
     if (!coordinator)
         return;
-    for (size_t i = 0; i < coordinator->job_count; i++)
+    for (size_t i = 0; i < coordinator->job_count; i++) {
+        if (coordinator->options.journal)
+            output_leave(&coordinator->jobs[i]->output);
         job_free(coordinator->jobs[i]);
+    }
     free(coordinator->jobs);
+    journal_close(coordinator->journal);
+    free(coordinator->unsaved);
     members_done(coordinator);
     free(coordinator->drained);
     free(coordinator->events);

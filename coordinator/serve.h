@@ -14,6 +14,8 @@ struct coordinator_options {
     const char *state;     /* an existing folder for what it keeps: job objects */
     uint32_t heartbeat_ms; /* how often workers and clients say that they live */
     uint32_t lease_ms;     /* who says nothing for so long is lost */
+    bool journal; /* keeps its jobs in the state folder, and goes on with those that it finds
+                     there */
     bool patient; /* a worker that does not see a file is left out of the job, which waits if
                      need be; else the job fails */
     uint32_t retained; /* finished jobs that can still be asked about */
@@ -30,10 +32,11 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
 /* What it listens on, with the port that the system chose. */
 const char *serve_endpoint(const struct coordinator *coordinator);
 
-/* Serves until `stop_fd` becomes readable. */
-void serve_run(struct coordinator *coordinator, int stop_fd);
+/* Serves until `stop_fd` becomes readable; -1: the journal cannot be written any more. */
+int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err);
 
-/* Closes; jobs that are not finished leave no staging folder. Takes NULL. */
+/* Closes; jobs that are not finished leave no staging folder, unless a journal keeps them.
+ * Takes NULL. */
 void serve_close(struct coordinator *coordinator);
 
 #endif

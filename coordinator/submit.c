@@ -128,12 +128,44 @@ static int check_output(const struct coordinator *coordinator, const struct job 
     return 0;
 }
 
+/* The job that the client has submitted already, with the same token; NULL: none. */
+static struct job *submitted_before(const struct coordinator *coordinator, uint64_t token)
+{
+    for (size_t i = coordinator->job_count; token && i-- > 0;)
+        if (coordinator->jobs[i]->token == token)
+            return coordinator->jobs[i];
+    return NULL;
+}
+
+/* Its client did not hear that it was accepted. */
+static void admit_again(struct coordinator *coordinator, uint64_t client, struct job *job,
+                        bool detach)
+{
+    Mr__Submitted reply = MR__SUBMITTED__INIT;
+
+    reply.job = job->id;
+    job->client = client;
+    if (job->admitted) /* else it is told when that is on disk */
+        core_send(coordinator, client, FRAME_SUBMITTED, &reply.base);
+    if (job->result && !detach)
+        core_send(coordinator, client, FRAME_FINISHED, &job->result->base);
+    else if (!detach)
+        job_watch(job, client);
+}
+
 void submit_job(struct coordinator *coordinator, uint64_t client, Mr__Submit *message)
 {
+    struct job *before = submitted_before(coordinator, message->token);
+
     struct error err = {0};
     struct job *job = NULL;
     bool detach = message->detach;
 
+    if (before) {
+        admit_again(coordinator, client, before, detach);
+        frame_free(&message->base);
+        return;
+    }
     if (!check_spec(message->spec, &err)) {
         if (ask_for_blobs(coordinator, client, message->spec)) {
             frame_free(&message->base);
@@ -184,8 +216,7 @@ void submit_blob_get(struct coordinator *coordinator, uint64_t worker,
 void submit_cancel(struct coordinator *coordinator, uint64_t client, const Mr__Cancel *message)
 {
     struct sched_event event = {.type = EVENT_JOB_CANCELLED, .job = message->job};
-    const struct job *job = core_job(coordinator, message->job);
-    Mr__Reply reply = MR__REPLY__INIT;
+    struct job *job = core_job(coordinator, message->job);
     struct error err;
 
     if (!job || job->result) {
@@ -195,7 +226,8 @@ void submit_cancel(struct coordinator *coordinator, uint64_t client, const Mr__C
         answer_error(coordinator, client, &err);
         return;
     }
-    core_send(coordinator, client, FRAME_REPLY, &reply.base);
+    /* The answer comes with the job's end, when it cannot be forgotten any more. */
+    job_note_worker(&job->cancels, &job->cancel_count, &job->cancel_capacity, client);
     log_event(LOG_INFO, "job cancelled", LOG_ID("job", message->job), LOG_ID("client", client));
     core_post(coordinator, &event);
 }

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "store/object.h"
+#include "store/tree.h"
 
 /* A blob on its way. */
 struct arriving {
@@ -24,6 +25,7 @@ struct arriving {
 
 struct blobs {
     char *folder;
+    bool durable;
     struct arriving *arriving;
     size_t count, capacity;
 };
@@ -41,7 +43,7 @@ static void remove_unfinished(const char *path)
         closedir(folder);
 }
 
-int blobs_open(const char *folder, struct blobs **ret, struct error *err)
+int blobs_open(const char *folder, bool durable, struct blobs **ret, struct error *err)
 {
     struct blobs *blobs;
 
@@ -50,6 +52,7 @@ int blobs_open(const char *folder, struct blobs **ret, struct error *err)
     remove_unfinished(folder);
     blobs = memory_zeroed(1, sizeof *blobs);
     blobs->folder = memory_text(folder);
+    blobs->durable = durable;
     *ret = blobs;
     return 0;
 }
@@ -163,8 +166,12 @@ static int complete(struct blobs *blobs, struct arriving *arriving, struct error
     else if (memcmp(hash, arriving->hash, BLOB_HASH))
         result = error_set(err, ERROR_DAMAGE,
                            "a job object arrived with another hash than announced");
+    else if (blobs->durable && fsync(arriving->fd))
+        result = error_errno(err, ERROR_IO, "sync '%s'", arriving->path);
     else if (rename(arriving->path, path))
         result = error_errno(err, ERROR_IO, "rename '%s'", arriving->path);
+    else if (blobs->durable && tree_sync(blobs->folder, err))
+        result = -1;
     drop(blobs, (size_t)(arriving - blobs->arriving));
     return result;
 }

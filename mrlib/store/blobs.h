@@ -14,8 +14,9 @@ enum { BLOB_HASH = 32, BLOB_PIECE = 256 << 10 }; /* bytes */
 struct blobs;
 
 /* Keeps them in `folder`, which is made if it is not there, and belongs to it alone: what
- * another process did not finish is removed. */
-int blobs_open(const char *folder, struct blobs **ret, struct error *err);
+ * another process did not finish is removed. With `durable` a blob is on disk before it is
+ * whole. */
+int blobs_open(const char *folder, bool durable, struct blobs **ret, struct error *err);
 /* Forgets what is not whole; the others stay. Takes NULL. */
 void blobs_close(struct blobs *blobs);
 

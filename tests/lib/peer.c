@@ -28,8 +28,9 @@ struct house_thread {
 static void *serve(void *context)
 {
     struct house_thread *thread = context;
+    struct error err;
 
-    serve_run(thread->coordinator, thread->stop[0]);
+    check(!serve_run(thread->coordinator, thread->stop[0], &err));
     return NULL;
 }
 

@@ -33,7 +33,7 @@ static struct scene *scene_open(size_t size)
 
     s->folder = folder_new();
     s->path = folder_path(s->folder, "blobs");
-    assert_int_equal(blobs_open(s->path, &s->blobs, &err), 0);
+    assert_int_equal(blobs_open(s->path, false, &s->blobs, &err), 0);
     s->size = size;
     s->bytes = memory_new(size + 1);
     for (size_t i = 0; i < size; i++)
@@ -314,7 +314,7 @@ static void closing_leaves_what_is_whole_alone(void **state)
     assert_int_equal(files(s), 2);
     blobs_close(s->blobs);
     assert_int_equal(files(s), 1);
-    assert_int_equal(blobs_open(s->path, &s->blobs, &err), 0);
+    assert_int_equal(blobs_open(s->path, false, &s->blobs, &err), 0);
     expect_whole(s);
     blobs_close(NULL);
     scene_close(s);
@@ -336,7 +336,7 @@ static void what_a_killed_process_left_half_done_goes_at_the_next_start(void **s
     }
     assert_int_equal(files(s), 2);
     blobs_close(s->blobs);
-    assert_int_equal(blobs_open(s->path, &s->blobs, &err), 0);
+    assert_int_equal(blobs_open(s->path, false, &s->blobs, &err), 0);
     assert_int_equal(files(s), 1);
     expect_whole(s);
     scene_close(dead);

@@ -21,7 +21,7 @@ void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessag
 int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
 {
     log_event(LOG_WARNINGS, "begins anew", LOG_TEXT("why", why));
-    jobs_stop(agent);
+    jobs_suspend(agent);
     /* If the coordinator is there after all, it need not wait for the lease of who we were. */
     if (!agent->lost)
         agent_tell(agent, FRAME_GOODBYE, NULL);
@@ -145,7 +145,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
         return -1;
     }
     strays_adopt();
-    if (blobs_open(blobs, &agent->blobs, err) || !children_start(agent, err) ||
+    if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
         link_connect(options->context, options->endpoint, &agent->link, err)) {

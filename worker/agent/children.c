@@ -170,8 +170,11 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
     const Mr__TaskFailed *failed = (const Mr__TaskFailed *)message;
 
     if (type == FRAME_TASK_DONE && done->job == child->job && is_whole(done)) {
-        if (child_drop(child, done->kind, done->task, done->attempt))
-            agent_tell(agent, type, message);
+        if (!child_drop(child, done->kind, done->task, done->attempt))
+            return true;
+        if (done->kind == MR__TASK_KIND__MAP && jobs_find(agent, done->job))
+            kept_note(jobs_find(agent, done->job), done);
+        agent_tell(agent, type, message);
         return true;
     }
     if (type == FRAME_TASK_FAILED && failed->job == child->job) {

@@ -3,6 +3,7 @@
  *   lease.c     membership: hello, heartbeats, the lease
  *   jobs.c      what the coordinator announced and assigned
  *   children.c  executors: what they say, and their ends
+ *   kept.c      runs of maps that are done
  *   ahead.c     what is fetched while maps still run
  *   drain.c     leaving in order, and taking over from those that leave */
 #ifndef AGENT_CORE_H
@@ -26,6 +27,13 @@ enum {
     GOODBYE_MS = 1000
 };
 
+/* A run that this worker made. */
+struct kept {
+    uint32_t task, attempt;
+    uint64_t id;
+    char *path;
+};
+
 /* A job that the coordinator announced: what each new executor of it must be told. */
 struct known_job {
     uint64_t id;
@@ -36,6 +44,9 @@ struct known_job {
     size_t waiting_count, waiting_capacity;
     Mr__MapOutputs **outputs;
     size_t output_count, output_capacity;
+    struct kept *kept;
+    size_t kept_count, kept_capacity;
+    bool former;         /* announced in a session that is over */
     struct ahead *ahead; /* NULL: nothing was announced yet */
 };
 
@@ -104,6 +115,19 @@ void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke);
 void jobs_close(struct agent *agent, uint64_t id);
 /* Drops all work. */
 void jobs_stop(struct agent *agent);
+/* Drops all but the runs of maps that are done. */
+void jobs_suspend(struct agent *agent);
+
+/* kept.c */
+void kept_note(struct known_job *job, const Mr__TaskDone *done);
+/* Removes the run of that attempt; false if there is none. */
+bool kept_drop(struct known_job *job, const Mr__Revoke *revoke);
+/* Forgets the runs; their files stay. */
+void kept_done(struct known_job *job);
+/* Removes all other files of the job. */
+void kept_sweep(const struct agent *agent, const struct known_job *job);
+/* Tells the coordinator which runs are here. */
+void kept_say(struct agent *agent);
 
 /* drain.c */
 /* Tells the coordinator that we are to leave, if we are. */

@@ -209,6 +209,14 @@ static void open_again(struct agent *agent, struct known_job *job, Mr__JobOpen *
     struct child *child = children_find(agent, job->id);
     struct error ignored;
 
+    if (job->former) {
+        frame_free(&job->open->base);
+        job->open = open;
+        job->former = false;
+        if (!job->object)
+            ask_for_object(agent, job);
+        return;
+    }
     if (!open->ranges || job->open->ranges) {
         frame_free(&open->base);
         return;
@@ -270,6 +278,7 @@ static void free_job(struct known_job *job)
         frame_free(&job->outputs[i]->base);
     for (size_t i = 0; i < job->waiting_count; i++)
         frame_free(&job->waiting[i]->base);
+    kept_done(job);
     free(job->waiting);
     free(job->outputs);
     free(job->object);
@@ -330,8 +339,45 @@ void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke)
             job->waiting[i] = job->waiting[--job->waiting_count];
             return;
         }
+    if (job && kept_drop(job, revoke))
+        return;
     if (child && child_drop(child, revoke->kind, revoke->task, revoke->attempt))
         channel_send(&child->channel, FRAME_REVOKE, &revoke->base, &ignored);
+}
+
+static void end_children(struct agent *agent)
+{
+    while (agent->child_count) {
+        child_kill(agent->children[0], NULL);
+        children_forget(agent, agent->children[0]);
+    }
+}
+
+/* What belongs to the session that is over. */
+static void suspend(struct agent *agent, struct known_job *job)
+{
+    blobs_forget(agent->blobs, job->id);
+    if (agent->fetch)
+        fetch_drop_job(agent->fetch, job->id);
+    ahead_forget(agent, job);
+    kept_sweep(agent, job);
+    for (size_t i = 0; i < job->output_count; i++)
+        frame_free(&job->outputs[i]->base);
+    for (size_t i = 0; i < job->waiting_count; i++)
+        frame_free(&job->waiting[i]->base);
+    job->output_count = job->waiting_count = 0;
+    job->have = 0;
+    job->former = true;
+}
+
+void jobs_suspend(struct agent *agent)
+{
+    end_children(agent);
+    for (size_t i = agent->job_count; i-- > 0;)
+        if (agent->jobs[i].kept_count)
+            suspend(agent, &agent->jobs[i]);
+        else
+            jobs_close(agent, agent->jobs[i].id);
 }
 
 /* Drops all work: nobody will take it from us. */
@@ -339,10 +385,7 @@ void jobs_stop(struct agent *agent)
 {
     struct error ignored;
 
-    while (agent->child_count) {
-        child_kill(agent->children[0], NULL);
-        children_forget(agent, agent->children[0]);
-    }
+    end_children(agent);
     for (size_t i = 0; i < agent->job_count; i++) {
         cleanup_free char *folder = jobs_folder(agent, agent->jobs[i].id);
 

@@ -19,6 +19,7 @@ void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
     agent->confirmed_ms = clock_ms() - SESSION_RESEND_MAX_MS;
     if (agent->confirmed_ms < agent->hello_ms)
         agent->confirmed_ms = agent->hello_ms;
+    kept_say(agent);
     log_event(LOG_INFO, "joined", LOG_ID("worker", welcome->worker),
               LOG_TEXT("coordinator", agent->options.endpoint));
     drain_say(agent);

@@ -1,0 +1,349 @@
+/* After a restart: records become jobs again. What a record told is put where it was, the
+ * scheduler is told the same, and then both go on. What makes no sense is damage, or of a newer
+ * program, and is refused by name: to go on without it could lose what was promised. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "coordinator/core.h"
+#include "coordinator/journal.h"
+#include "coordinator/record.h"
+#include "store/expand.h"
+#include "wire/bytes.h"
+#include "wire/link.h"
+
+static void keep(struct coordinator *coordinator, struct job *job)
+{
+    memory_reserve(&coordinator->jobs, &coordinator->job_capacity, coordinator->job_count + 1,
+                   sizeof *coordinator->jobs);
+    coordinator->jobs[coordinator->job_count++] = job;
+}
+
+/* When that was, by our clock. */
+static int64_t since(int64_t time_ms)
+{
+    struct timespec now;
+    int64_t ago_ms;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    ago_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - time_ms;
+    return clock_ms() - (ago_ms > 0 ? ago_ms : 0);
+}
+
+static bool take_submitted(struct coordinator *coordinator, Mr__Record *record)
+{
+    const Mr__JobSpec *spec = record->submit ? record->submit->spec : NULL;
+    struct job *job;
+
+    if (!spec || !spec->n_blobs || !spec->n_inputs || core_job(coordinator, record->job))
+        return false;
+    job = job_restore(record->job, record->submit, record->mounted);
+    record->submit = NULL;
+    job->check = record->check;
+    record->check = NULL;
+    job->time_ms = record->time_ms;
+    job->started_ms = since(record->time_ms);
+    job->lives = record->lives;
+    keep(coordinator, job);
+    return true;
+}
+
+static bool take_files(struct plan *plan, const Mr__Record *record)
+{
+    if (record->n_sizes != record->n_paths || record->n_mtimes_ns != record->n_paths)
+        return false;
+    memory_reserve(&plan->files.items, &plan->files.capacity, record->n_paths + 1,
+                   sizeof *plan->files.items);
+    for (size_t i = 0; i < record->n_paths; i++) {
+        plan->files.items[i] = (struct input_file){bytes_text(record->paths[i]),
+                                                   record->sizes[i], record->mtimes_ns[i]};
+        plan->bytes += record->sizes[i];
+    }
+    plan->files.count = record->n_paths;
+    return true;
+}
+
+/* Extents of known files; NULL if they make no sense. */
+static struct extent *take_extents(const struct plan *plan, const uint64_t *flat, size_t n)
+{
+    struct extent *extents = memory_zeroed(n / 3 + 1, sizeof *extents);
+
+    for (size_t i = 0; i < n / 3; i++) {
+        if (n % 3 || flat[3 * i] >= plan->files.count) {
+            free(extents);
+            return NULL;
+        }
+        extents[i] = (struct extent){(uint32_t)flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]};
+    }
+    return extents;
+}
+
+static bool take_splits(struct plan *plan, const Mr__Record *record)
+{
+    size_t n = record->n_splits / 3;
+
+    plan->splits = memory_zeroed(n + 1, sizeof *plan->splits);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t *flat = &record->splits[3 * i];
+
+        if (flat[0] > plan->extent_count || flat[1] > plan->extent_count - flat[0])
+            return false;
+        plan->splits[i] = (struct split){flat[0], flat[1], flat[2]};
+    }
+    plan->split_count = plan->split_capacity = n;
+    return record->n_splits % 3 == 0;
+}
+
+static bool take_planned(struct job *job, Mr__Record *record)
+{
+    struct plan *plan = &job->plan;
+
+    if (job->maps || !record->parts || !record->check || !record->check->description ||
+        !take_files(plan, record))
+        return false;
+    plan->parts = record->parts;
+    plan->extents = take_extents(plan, record->extents, record->n_extents);
+    plan->extent_count = plan->extent_capacity = record->n_extents / 3;
+    plan->sample_count = record->n_sample / 3;
+    plan->sample =
+        plan->sample_count ? take_extents(plan, record->sample, record->n_sample) : NULL;
+    if (!plan->extents || (plan->sample_count && !plan->sample) || !take_splits(plan, record))
+        return false;
+    job_make_room(job);
+    if (job->check)
+        frame_free(&job->check->base);
+    job->check = record->check;
+    record->check = NULL;
+    job->output.staged = true;
+    job->output.folder = record->folder;
+    job->output.made = record->made.len ? bytes_text(record->made) : NULL;
+    return true;
+}
+
+/* Where the message of an accepted task belongs. */
+static Mr__TaskDone **place_of(struct job *job, const Mr__Record *record)
+{
+    if (record->kind == MR__TASK_KIND__SAMPLE)
+        return &job->sample;
+    if (record->kind == MR__TASK_KIND__MAP)
+        return record->task < job->map_count ? &job->maps[record->task] : NULL;
+    if (record->kind == MR__TASK_KIND__REDUCE)
+        return record->task < job->part_count ? &job->parts[record->task] : NULL;
+    return NULL;
+}
+
+static bool take_accepted(struct job *job, Mr__Record *record)
+{
+    Mr__TaskDone **place = place_of(job, record);
+
+    if (!place || *place || !record->done ||
+        (record->kind == MR__TASK_KIND__MAP && !record->done->output))
+        return false;
+    *place = record->done;
+    record->done = NULL;
+    return true;
+}
+
+static bool take_lost(struct job *job, const Mr__Record *record)
+{
+    Mr__TaskDone **place = place_of(job, record);
+
+    if (!place || !*place || record->kind != MR__TASK_KIND__MAP)
+        return false;
+    frame_free(&(*place)->base);
+    *place = NULL;
+    return true;
+}
+
+static bool take_failed(struct job *job, const Mr__Record *record)
+{
+    struct sched_attempt attempt = {record->job, (enum sched_kind)record->kind, record->task,
+                                    record->attempt};
+    cleanup_free char *worker = bytes_text(record->worker);
+
+    if (!record->failed || !record->failed->error || record->failed->error->code >= ERROR_CODES)
+        return false;
+    job_failed(job, &attempt, worker, record->failed)->charged = true;
+    return true;
+}
+
+static struct job *finished_job(struct coordinator *coordinator, const Mr__Record *record)
+{
+    struct job *job = memory_zeroed(1, sizeof *job);
+
+    job->id = record->job;
+    snprintf(job->name, sizeof job->name, "%012" PRIx64, job->id);
+    job->title = bytes_text(record->title);
+    job->object = bytes_text(record->object);
+    job->output.target = bytes_text(record->finished->output);
+    job->admitted = true;
+    job->started_ms = since(record->time_ms);
+    job->time_ms = record->time_ms;
+    job->token = record->token;
+    job->part_count = record->finished->parts;
+    keep(coordinator, job);
+    return job;
+}
+
+static bool take_finished(struct coordinator *coordinator, struct job *job, Mr__Record *record)
+{
+    static const char *const states[] = {
+        [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
+    Mr__Finished *finished = record->finished;
+
+    if (!finished || (job && job->result))
+        return false;
+    if (!job)
+        job = finished_job(coordinator, record);
+    job->state = SCHED_FAILED;
+    for (enum sched_state state = SCHED_DONE; state <= SCHED_CANCELLED; state++)
+        if (finished->state.len == strlen(states[state]) &&
+            !memcmp(finished->state.data, states[state], finished->state.len))
+            job->state = state;
+    /* Of what did not become an output the rest goes now. */
+    if (job->state == SCHED_DONE)
+        output_leave(&job->output);
+    job->result = finished;
+    job->ended_ms = job->started_ms + (int64_t)(finished->seconds * 1000);
+    job->shown = (struct sched_progress){.state = job->state,
+                                         .maps = finished->maps,
+                                         .reduces = finished->reduces,
+                                         .failed_attempts = job->failure_count};
+    if (job->state == SCHED_DONE) {
+        job->shown.maps_done = finished->maps;
+        job->shown.reduces_done = finished->reduces;
+    }
+    record->finished = NULL;
+    return true;
+}
+
+static bool take_fact(struct coordinator *coordinator, Mr__Record *record)
+{
+    struct job *job = core_job(coordinator, record->job);
+
+    if (record->type == SCHED_RECORD_SUBMITTED)
+        return take_submitted(coordinator, record);
+    if (record->type == SCHED_RECORD_FINISHED)
+        return take_finished(coordinator, job, record);
+    if (record->type == SCHED_RECORD_STARTED) {
+        for (size_t i = 0; i < coordinator->job_count; i++)
+            coordinator->jobs[i]->lives++;
+        return true;
+    }
+    if (!job || job->result)
+        return false;
+    switch (record->type) {
+    case SCHED_RECORD_PLANNED:
+        return take_planned(job, record);
+    case SCHED_RECORD_ACCEPTED:
+        return take_accepted(job, record);
+    case SCHED_RECORD_LOST:
+        return take_lost(job, record);
+    case SCHED_RECORD_FAILED:
+        return take_failed(job, record);
+    case SCHED_RECORD_COMMITTING:
+        job->committing = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void tell_scheduler(struct coordinator *coordinator, const Mr__Record *record,
+                           const struct sched_fact *like)
+{
+    const struct job *job = core_job(coordinator, record->job);
+    struct sched_fact fact = *like;
+
+    fact.record = (enum sched_record)record->type;
+    fact.job = record->job;
+    fact.attempt = (struct sched_attempt){record->job, (enum sched_kind)record->kind,
+                                          record->task, record->attempt};
+    if (record->type == SCHED_RECORD_SUBMITTED) {
+        fact.checked = job->check != NULL;
+        fact.lives = record->lives;
+        fact.map_reruns = record->map_reruns;
+    } else if (record->type == SCHED_RECORD_PLANNED) {
+        fact.maps = job->map_count;
+        fact.reduces = job->part_count;
+        fact.sample = job->plan.sample_count > 0;
+    }
+    sched_restore(coordinator->sched, &fact);
+}
+
+static int take(void *context, struct mr_bytes bytes, struct error *err)
+{
+    struct coordinator *coordinator = context;
+    Mr__Record *record = mr__record__unpack(NULL, bytes.len, (const uint8_t *)bytes.ptr);
+    struct sched_fact fact = {0};
+    int result = 0;
+
+    if (record && record->failed && record->failed->error)
+        fact.code = (enum error_code)record->failed->error->code;
+    if (!record || !take_fact(coordinator, record))
+        result = error_set(err, ERROR_DAMAGE,
+                           "the journal in '%s' has a record (type %u, job %012" PRIx64
+                           ") that makes no sense here: another program wrote it",
+                           coordinator->options.state, record ? record->type : 0,
+                           record ? record->job : 0);
+    else
+        tell_scheduler(coordinator, record, &fact);
+    if (record)
+        mr__record__free_unpacked(record, NULL);
+    return result;
+}
+
+/* From now on attempts have new numbers, and that is on disk before anyone is given one. */
+static int begin_life(struct coordinator *coordinator, struct error *err)
+{
+    Mr__Record record = MR__RECORD__INIT;
+    struct sched_fact started = {.record = SCHED_RECORD_STARTED};
+    uint8_t bytes[64];
+    uint64_t number, durable = 0;
+    struct link_event event;
+
+    sched_restore(coordinator->sched, &started);
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        coordinator->jobs[i]->lives++;
+    record.type = SCHED_RECORD_STARTED;
+    number = journal_append(
+        coordinator->journal,
+        (struct mr_bytes){(const char *)bytes, mr__record__pack(&record, bytes)});
+    if (record_snapshot(coordinator, err))
+        return -1;
+    while (durable < number) {
+        event = (struct link_event){.fd = journal_fd(coordinator->journal)};
+        link_wait(&event, 1, -1);
+        if (journal_durable(coordinator->journal, &durable, err))
+            return -1;
+    }
+    return 0;
+}
+
+int restore_open(struct coordinator *coordinator, struct error *err)
+{
+    struct sched_event restored = {.type = EVENT_RESTORED};
+    size_t running = 0;
+
+    if (journal_open(coordinator->options.state, take, coordinator, &coordinator->journal, err))
+        return -1;
+    for (size_t i = 0; i < coordinator->job_count; i++) {
+        const struct job *job = coordinator->jobs[i];
+
+        running += !job->result;
+        if (!job->result && job->check && job->check->description)
+            checked_put(&coordinator->checked, job->submit->spec, job->check->description);
+    }
+    if (begin_life(coordinator, err))
+        return -1;
+    if (coordinator->job_count)
+        log_event(LOG_INFO, "state restored", LOG_NUMBER("running", running),
+                  LOG_NUMBER("finished", coordinator->job_count - running));
+    core_post(coordinator, &restored);
+    coordinator->claims_end_ms = clock_ms() + coordinator->options.lease_ms;
+    return 0;
+}
