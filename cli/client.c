@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,11 +16,21 @@
 
 /* Nobody answers for so long: there is nobody. Longer once there was somebody, who may be busy.
  */
-enum { FIRST_MS = 5000, LATER_MS = 30000, BEAT_MS = 1000, FDS_MAX = 8, PROBE_MS = 1000 };
+enum {
+    FIRST_MS = 5000,
+    LATER_MS = 30000,
+    BEAT_MS = 1000,
+    FDS_MAX = 8,
+    PROBE_MS = 1000,
+    SILENCE_MS = 3000
+};
 
 struct client {
     struct link *link;
+    void *context;
     bool welcome;
+    bool keeps;                      /* looks for a coordinator that went away */
+    bool said;                       /* that it is silent */
     int64_t heartbeat_ms, beaten_ms; /* how often; when last */
     int64_t heard_ms;
     int64_t first_ms, later_ms; /* patience */
@@ -53,11 +64,17 @@ static bool is_refused(const char *endpoint)
     return error == ECONNREFUSED;
 }
 
+static void say_hello(struct client *client)
+{
+    Mr__Hello hello;
+
+    hello_fill(&hello, MR__ROLE__CLIENT);
+    link_send(client->link, 0, FRAME_HELLO, &hello.base);
+}
+
 int client_open(void *context, const char *endpoint, struct client **ret, struct error *err)
 {
     struct client *client = memory_zeroed(1, sizeof *client);
-    Mr__Hello hello;
-
     if (link_connect(context, endpoint, &client->link, err)) {
         free(client);
         return -1;
@@ -67,13 +84,48 @@ int client_open(void *context, const char *endpoint, struct client **ret, struct
         free(client);
         return error_set(err, ERROR_UNREACHABLE, "no coordinator answers at %s", endpoint);
     }
+    client->context = context;
     client->heartbeat_ms = BEAT_MS;
     client->heard_ms = clock_ms();
     client_set_patience(client, FIRST_MS, LATER_MS);
-    hello_fill(&hello, MR__ROLE__CLIENT);
-    link_send(client->link, 0, FRAME_HELLO, &hello.base);
+    say_hello(client);
     *ret = client;
     return 0;
+}
+
+/* The session is over: begins another. */
+static int begin_anew(struct client *client, struct error *err)
+{
+    cleanup_free char *endpoint = memory_text(link_endpoint(client->link));
+
+    link_close(client->link);
+    client->link = NULL;
+    client->welcome = false;
+    client->first_ms = client->later_ms;
+    if (link_connect(client->context, endpoint, &client->link, err))
+        return -1;
+    say_hello(client);
+    return 0;
+}
+
+void client_keep(struct client *client, int64_t patience_ms)
+{
+    client->keeps = true;
+    client->later_ms = patience_ms;
+}
+
+static void tell_of_silence(struct client *client)
+{
+    int64_t silent_ms = clock_ms() - client->heard_ms;
+
+    if (!client->keeps || client->said || silent_ms < SILENCE_MS ||
+        silent_ms > client->later_ms ||
+        (!client->welcome && client->first_ms < client->later_ms))
+        return;
+    client->said = true;
+    fprintf(stderr, "%sthe coordinator at %s does not answer: looking for it for %lld s\n",
+            isatty(STDERR_FILENO) ? "\n" : "", link_endpoint(client->link),
+            (long long)client->later_ms / 1000);
 }
 
 void client_set_patience(struct client *client, int64_t first_ms, int64_t later_ms)
@@ -88,7 +140,7 @@ void client_close(struct client *client)
         return;
     /* Nobody is there to be told otherwise. One that is lost costs the coordinator a lease, so
      * nobody waits for its acknowledgement. */
-    if (client->welcome)
+    if (client->link && client->welcome)
         link_send(client->link, 0, FRAME_GOODBYE, NULL);
     link_close(client->link);
     free(client);
@@ -131,6 +183,7 @@ static int take(struct client *client, enum frame_type *ret_type,
 
     while (link_receive(client->link, &peer, ret_type, ret_message)) {
         client->heard_ms = clock_ms();
+        client->said = false;
         if (*ret_type == FRAME_REFUSED) {
             const Mr__Error *error = ((const Mr__Refused *)*ret_message)->error;
 
@@ -145,6 +198,9 @@ static int take(struct client *client, enum frame_type *ret_type,
         }
         if (*ret_type == FRAME_FENCED) {
             frame_free(*ret_message);
+            *ret_message = NULL;
+            if (client->keeps)
+                return begin_anew(client, err) ? -1 : 1;
             return error_set(err, ERROR_UNREACHABLE, "the coordinator at %s was started anew",
                              link_endpoint(client->link));
         }
@@ -181,6 +237,7 @@ int client_receive(struct client *client, const int *fds, int n, long timeout_ms
         if (ready || now_ms >= end_ms)
             return 0;
         beat(client, now_ms);
+        tell_of_silence(client);
         link_wait(events, 1 + n,
                   link_sooner(link_sooner(link_tend(client->link), client->heartbeat_ms),
                               end_ms == INT64_MAX ? -1 : (long)(end_ms - now_ms)));

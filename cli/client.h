@@ -15,6 +15,11 @@ int client_open(void *context, const char *endpoint, struct client **ret, struct
 /* How long a coordinator may say nothing: before its first word, and after it. For tests; it is
  * seconds otherwise. */
 void client_set_patience(struct client *client, int64_t first_ms, int64_t later_ms);
+/* From now on a coordinator that was reached once and goes away, or is started anew, is looked
+ * for as long as patience_ms; that it does not answer is told on stderr, once. When it is there
+ * again, client_receive gives FRAME_FENCED without a message: what was asked must be asked
+ * again. */
+void client_keep(struct client *client, int64_t patience_ms);
 /* Says goodbye, without waiting for it to be heard. Takes NULL. */
 void client_close(struct client *client);
 

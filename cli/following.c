@@ -28,6 +28,19 @@ static int take_finished(const struct state *state, const Mr__Finished *finished
     return state->mood == CANCELLING && status ? INTERRUPTED : status;
 }
 
+/* A coordinator that is there again is asked again. */
+static void ask_again(const struct state *state)
+{
+    Mr__Query query = MR__QUERY__INIT;
+    Mr__Cancel cancel = MR__CANCEL__INIT;
+
+    query.question = MR__QUESTION__WAIT_JOB;
+    query.job = cancel.job = state->what->job;
+    client_send(state->what->client, FRAME_QUERY, &query.base);
+    if (state->mood == CANCELLING)
+        client_send(state->what->client, FRAME_CANCEL, &cancel.base);
+}
+
 /* -1 to go on, else the exit status. */
 static int take(const struct state *state, enum frame_type type,
                 const ProtobufCMessage *message)
@@ -36,6 +49,9 @@ static int take(const struct state *state, enum frame_type type,
     struct error err;
 
     switch (type) {
+    case FRAME_FENCED:
+        ask_again(state);
+        return GOING_ON;
     case FRAME_PROGRESS:
         report_progress(state->what->report, (const Mr__Progress *)message);
         return GOING_ON;

@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "cli/following.h"
 #include "cli/show.h"
@@ -12,12 +14,13 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
-enum { OWN_ROWS = 2, INTERRUPTED = 130 };
+enum { OWN_ROWS = 3, INTERRUPTED = 130 };
 
 struct submit {
     struct submission submission;
     const char *coordinator;
     bool detach;
+    uint64_t patience_s;
     struct visit visit;
     struct report report;
     int signals;
@@ -38,7 +41,10 @@ static int parse(struct submit *submit, int argc, char **argv)
         .notes =
             "--sync is on unless turned off. Ctrl-C detaches: the job goes on. A second one "
             "within two\n"
-            "seconds cancels it.\n\n"
+            "seconds cancels it. A coordinator that goes away while we wait is looked for; one "
+            "that "
+            "is back\n"
+            "in time is asked again, and never has the job twice.\n\n"
             "--json prints one object at the end: job, state (done, failed, cancelled, "
             "detached,\n"
             "submitted with --detach, refused), error (null or code and text), output, parts, "
@@ -55,6 +61,7 @@ static int parse(struct submit *submit, int argc, char **argv)
     rows[SUBMISSION_ROWS] = visit_row(&submit->coordinator);
     rows[SUBMISSION_ROWS + 1] = (struct option_row){
         "detach", 0, OPTION_FLAG, NULL, "do not wait for the job", &submit->detach};
+    rows[SUBMISSION_ROWS + 2] = visit_patience_row(&submit->patience_s);
     return options_parse(&table, argc, argv, &submit->submission.words);
 }
 
@@ -108,6 +115,8 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
     if (submission_message(&submit->submission, &message, err))
         return -1;
     message->detach = submit->detach;
+    if (getrandom(&message->token, sizeof message->token, 0) != sizeof message->token)
+        message->token = (uint64_t)clock_ns();
     object = submission_object(&submit->submission, err);
     submit->signals = object ? signals_open(err) : -1;
     if (submit->signals < 0 ||
@@ -116,6 +125,7 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
         submission_message_free(message);
         return -1;
     }
+    client_keep(submit->visit.client, (int64_t)submit->patience_s * 1000);
     *ret = message;
     *ret_object = object;
     return 0;
@@ -124,7 +134,8 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
 int verb_submit(int argc, char **argv)
 {
     /* A cluster outlives what its machines have not written yet. */
-    struct submit all = {.signals = -1, .submission.sync = true};
+    struct submit all = {
+        .signals = -1, .submission.sync = true, .patience_s = VISIT_PATIENCE_S};
     Mr__Submit *message = NULL;
     char *object = NULL;
     struct error err = {0};

@@ -20,8 +20,11 @@ static int take_error(const Mr__Error *error, struct error *err)
                      "%.*s", (int)error->text.len, (const char *)error->text.data);
 }
 
+/* The coordinator was started anew, and may know nothing of what it was told. */
+enum { BEGUN_ANEW = 2 };
+
 /* What the coordinator says about the submission: 1 with its answer, 0 when a descriptor is
- * ready or (with a time-out) nothing was said. */
+ * ready or (with a time-out) nothing was said, or BEGUN_ANEW. */
 static int listen_to(struct client *client, const int *fds, int n, long timeout_ms,
                      Mr__Submitted **ret, struct error *err)
 {
@@ -32,6 +35,8 @@ static int listen_to(struct client *client, const int *fds, int n, long timeout_
 
         if (result <= 0)
             return result;
+        if (type == FRAME_FENCED)
+            return BEGUN_ANEW;
         if (type == FRAME_SUBMITTED) {
             *ret = (Mr__Submitted *)message;
             return 1;
@@ -78,6 +83,7 @@ static int send_blob(struct client *client, const Mr__BlobRef *blob, const char 
     for (int pieces = 1; offset < blob->size; pieces++) {
         ssize_t size = send_piece(client, file, blob, offset, room, err);
         Mr__Submitted *early = NULL;
+        int heard;
 
         if (size < 0)
             return error_wrap(err, "'%s'", path);
@@ -85,9 +91,10 @@ static int send_blob(struct client *client, const Mr__BlobRef *blob, const char 
         if (pieces % PIECES_BETWEEN)
             continue;
         /* Lets the session take what was confirmed off its memory. */
-        if (listen_to(client, fds, n, 1, &early, err) < 0)
-            return -1;
+        heard = listen_to(client, fds, n, 1, &early, err);
         frame_free(early ? &early->base : NULL);
+        if (heard < 0 || heard == BEGUN_ANEW)
+            return heard;
     }
     return 1;
 }
@@ -102,6 +109,10 @@ int submitting(struct client *client, const Mr__Submit *message, const char *obj
 
         client_send(client, FRAME_SUBMIT, &message->base);
         result = listen_to(client, fds, n, -1, &answer, err);
+        if (result == BEGUN_ANEW) {
+            round = -1;
+            continue;
+        }
         if (result <= 0)
             return result;
         if (answer->error)
@@ -114,6 +125,8 @@ int submitting(struct client *client, const Mr__Submit *message, const char *obj
                                round);
         else
             result = send_blob(client, message->spec->blobs[0], object, fds, n, err);
+        if (result == BEGUN_ANEW)
+            round = -1;
         if (result <= 0 || !answer->n_needs || answer->error) {
             frame_free(&answer->base);
             return result;

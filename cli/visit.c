@@ -16,6 +16,18 @@ struct option_row visit_row(const char **ret_endpoint)
                                ret_endpoint};
 }
 
+struct option_row visit_patience_row(uint64_t *ret_seconds)
+{
+    return (struct option_row){"patience",
+                               0,
+                               OPTION_COUNT,
+                               "SECONDS",
+                               "how long to look for a coordinator that went away (60)",
+                               ret_seconds,
+                               5,
+                               86400};
+}
+
 const char *visit_endpoint(const char *option)
 {
     const char *endpoint = option ? option : getenv("MARRAM_COORDINATOR");

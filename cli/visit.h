@@ -19,6 +19,10 @@ const char *visit_endpoint(const char *option);
 
 /* An endpoint that makes no sense is ERROR_USAGE; that nobody answers shows later. */
 int visit_open(struct visit *visit, const char *endpoint, struct error *err);
+/* A row for --patience; *ret_seconds holds the default. */
+enum { VISIT_PATIENCE_S = 60 };
+struct option_row visit_patience_row(uint64_t *ret_seconds);
+
 /* Takes one that was never opened, all zero. */
 void visit_close(struct visit *visit);
 

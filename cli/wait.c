@@ -6,7 +6,7 @@
 #include "cli/visit.h"
 
 /* The exit status. */
-static int await(struct report *report, const char *endpoint, uint64_t job)
+static int await(struct report *report, const char *endpoint, uint64_t job, uint64_t patience_s)
 {
     struct following what = {"wait", NULL, report, -1, job};
     Mr__Query query = MR__QUERY__INIT;
@@ -20,6 +20,7 @@ static int await(struct report *report, const char *endpoint, uint64_t job)
         return report_error(report, "wait", &err);
     }
     what.client = visit.client;
+    client_keep(visit.client, (int64_t)patience_s * 1000);
     query.question = MR__QUESTION__WAIT_JOB;
     query.job = job;
     client_send(visit.client, FRAME_QUERY, &query.base);
@@ -32,9 +33,11 @@ static int await(struct report *report, const char *endpoint, uint64_t job)
 int verb_wait(int argc, char **argv)
 {
     const char *coordinator = NULL;
+    uint64_t patience_s = VISIT_PATIENCE_S;
     bool json = false;
     const struct option_row rows[] = {
         visit_row(&coordinator),
+        visit_patience_row(&patience_s),
         {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object", &json},
     };
     const struct option_table table = {
@@ -60,7 +63,7 @@ int verb_wait(int argc, char **argv)
         report.planned = true;
         status = visit_job(&words, &job, &err)
                      ? report_error(&report, "wait", &err)
-                     : await(&report, visit_endpoint(coordinator), job);
+                     : await(&report, visit_endpoint(coordinator), job, patience_s);
     } else {
         status = status > 0 ? 0 : 2;
     }
