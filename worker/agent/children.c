@@ -173,7 +173,7 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
         if (!child_drop(child, done->kind, done->task, done->attempt))
             return true;
         if (done->kind == MR__TASK_KIND__MAP && jobs_find(agent, done->job))
-            kept_note(jobs_find(agent, done->job), done);
+            kept_note(jobs_find(agent, done->job), done->output);
         agent_tell(agent, type, message);
         return true;
     }

@@ -119,7 +119,7 @@ void jobs_stop(struct agent *agent);
 void jobs_suspend(struct agent *agent);
 
 /* kept.c */
-void kept_note(struct known_job *job, const Mr__TaskDone *done);
+void kept_note(struct known_job *job, const Mr__MapOutput *output);
 /* Removes the run of that attempt; false if there is none. */
 bool kept_drop(struct known_job *job, const Mr__Revoke *revoke);
 /* Forgets the runs; their files stay. */

@@ -133,6 +133,8 @@ static void say_held(struct agent *agent, const struct take_result *result)
     output.size = result->size;
     if (agent->share)
         output.endpoint = bytes_of(share_endpoint(agent->share));
+    if (jobs_find(agent, result->job))
+        kept_note(jobs_find(agent, result->job), &output);
     held.job = result->job;
     held.outputs = &outputs;
     held.n_outputs = 1;

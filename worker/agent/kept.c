@@ -15,10 +15,8 @@
 
 enum { OUTPUTS_A_MESSAGE = 1000 };
 
-void kept_note(struct known_job *job, const Mr__TaskDone *done)
+void kept_note(struct known_job *job, const Mr__MapOutput *output)
 {
-    const Mr__MapOutput *output = done->output;
-
     memory_reserve(&job->kept, &job->kept_capacity, job->kept_count + 1, sizeof *job->kept);
     job->kept[job->kept_count++] =
         (struct kept){output->task, output->attempt, output->run_id, bytes_text(output->path)};
