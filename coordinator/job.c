@@ -28,7 +28,7 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int expand(struct job *job, struct error *err)
+int job_expand(struct job *job, struct error *err)
 {
     const Mr__JobSpec *spec = job->submit->spec;
     cleanup_free const char **inputs = memory_zeroed(spec->n_inputs, sizeof *inputs);
@@ -47,7 +47,7 @@ static int open_paths(struct job *job, struct error *err)
     const Mr__JobSpec *spec = job->submit->spec;
     cleanup_free char *target = bytes_text(spec->output);
 
-    if (expand(job, err))
+    if (job_expand(job, err))
         return -1;
     return output_open(&job->output, target, job->name, spec->overwrite, spec->sync, err);
 }
@@ -189,9 +189,10 @@ int job_plan(struct job *job, uint32_t workers, struct error *err)
     const Mr__Description *description = job->check->description;
     cleanup_free char *format = bytes_text(description->input_format);
 
-    /* A restored one was not expanded yet. */
-    if (!job->plan.parts && expand(job, err))
+    if (job->lost.code) {
+        *err = job->lost;
         return -1;
+    }
     if (plan_format(&job->plan, format, err))
         return -1;
     plan_splits(&job->plan, job->submit->spec->split_size, workers, description->map_only);

@@ -81,6 +81,7 @@ struct job {
     size_t claim_count, claim_capacity;
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
+    struct error lost;   /* restored: why its inputs are not there any more */
     struct error broken; /* why planning or committing failed */
     struct error unseen; /* what the last worker did not see that was left out for it */
     bool maps_done;      /* workers may be told where the map outputs are */
@@ -109,6 +110,9 @@ struct job {
 
 /* Takes over `submit`. Expands the inputs and checks the output; touches no file. */
 int job_open(uint64_t id, Mr__Submit *submit, struct job **ret, struct error *err);
+/* Expands the inputs and settles the number of parts. */
+int job_expand(struct job *job, struct error *err);
+
 /* A job that was accepted before: looks at no file. Takes over `submit`. */
 struct job *job_restore(uint64_t id, Mr__Submit *submit, bool mounted);
 /* Takes NULL. */

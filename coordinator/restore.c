@@ -332,9 +332,12 @@ int restore_open(struct coordinator *coordinator, struct error *err)
     if (journal_open(coordinator->options.state, take, coordinator, &coordinator->journal, err))
         return -1;
     for (size_t i = 0; i < coordinator->job_count; i++) {
-        const struct job *job = coordinator->jobs[i];
+        struct job *job = coordinator->jobs[i];
 
         running += !job->result;
+        /* What is not there any more is told when it would be planned. */
+        if (!job->result && !job->maps && job_expand(job, &job->lost))
+            plan_done(&job->plan);
         if (!job->result && job->check && job->check->description)
             checked_put(&coordinator->checked, job->submit->spec, job->check->description);
     }

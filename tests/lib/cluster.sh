@@ -60,7 +60,7 @@ cluster_down() {
     done
     kill "$coordinator_pid"
     wait "$coordinator_pid" || die "the coordinator ended with status $?: $(tail -3 coordinator.log)"
-    ! find scratch state -type f 2>/dev/null | grep -v '/blobs/' | grep -q . ||
+    ! find scratch state -type f 2>/dev/null | grep -v -e '/blobs/' -e '/journal/' | grep -q . ||
         die "left behind: $(find scratch state -type f | head -5)"
     worker_pid=()
 }
