@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -14,7 +15,21 @@
 #include "coordinator/core.h"
 #include "wire/hello.h"
 
-enum { MEMBERS_MAX = 16384 };
+enum {
+    MEMBERS_MAX = 16384,
+    FILES_SPARE = 256, /* descriptors for all but members */
+};
+
+/* Each costs a descriptor, and at the limit of those the library spins instead of failing. */
+static size_t members_most(void)
+{
+    struct rlimit limit = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur <= 2 * FILES_SPARE)
+        return FILES_SPARE;
+    return limit.rlim_cur - FILES_SPARE < MEMBERS_MAX ? limit.rlim_cur - FILES_SPARE
+                                                      : MEMBERS_MAX;
+}
 
 struct member *members_find(const struct coordinator *coordinator, uint64_t id)
 {
@@ -89,9 +104,11 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
         return;
     }
     if (hello_check(hello, &err) || check_size(hello, &err) ||
-        (coordinator->member_count == MEMBERS_MAX &&
-         error_set(&err, ERROR_REFUSED, "the coordinator has %d members, the most it can have",
-                   MEMBERS_MAX))) {
+        (coordinator->member_count >= members_most() &&
+         error_set(&err, ERROR_REFUSED,
+                   "the coordinator has %zu members, the most that its limit of open files "
+                   "allows: raise it (ulimit -n) where the coordinator starts",
+                   coordinator->member_count))) {
         refuse(coordinator, peer, &err);
         frame_free(&hello->base);
         return;

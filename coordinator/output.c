@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "store/tree.h"
 
+enum { REMOVE_TRIES = 5 };
+
 static char *parent_of(const char *path)
 {
     char *parent = memory_text(path), *slash = strrchr(parent, '/');
@@ -248,10 +250,8 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
     return 0;
 }
 
-static int commit_folder(struct output *output, struct error *err)
+static int commit_folder(struct output *output, bool *ret_exchanged, struct error *err)
 {
-    struct error ignored;
-
     /* Onto a target that is absent or empty this is one atomic step; a full one was asked for
      * with
      * --overwrite, or appeared since the job began. */
@@ -266,7 +266,7 @@ static int commit_folder(struct output *output, struct error *err)
     if (renameat2(AT_FDCWD, output->staging, AT_FDCWD, output->target, RENAME_EXCHANGE))
         return error_errno(err, ERROR_OUTPUT, "exchange '%s' and '%s'", output->staging,
                            output->target);
-    tree_remove(output->staging, &ignored);
+    *ret_exchanged = true;
     return 0;
 }
 
@@ -297,10 +297,27 @@ static void clear_staging(const struct output *output)
         tree_remove(output->staging, &ignored);
 }
 
+/* The names may not outlive a crash: what the job was told to be failed must not be there. The
+ * first error counts. */
+static int take_back(const struct output *output, bool exchanged)
+{
+    if (output->mounted) {
+        cleanup_free char *success = memory_format("%s/_SUCCESS", output->target);
+
+        unlink(success);
+    } else {
+        renameat2(AT_FDCWD, output->target, AT_FDCWD, output->staging,
+                  exchanged ? RENAME_EXCHANGE : 0);
+    }
+    return -1;
+}
+
 int output_commit(struct output *output, const struct output_part *parts, uint32_t n,
                   const char *manifest, struct error *err)
 {
     cleanup_free char *parent = parent_of(output->target);
+    bool exchanged = false;
+    struct error ignored;
 
     if (is_committed(output, n)) {
         clear_staging(output);
@@ -314,20 +331,33 @@ int output_commit(struct output *output, const struct output_part *parts, uint32
         return -1;
     if (output->sync && sync_staged(output, parts, n, err))
         return -1;
-    if (output->mounted ? commit_mounted(output, n, err) : commit_folder(output, err))
+    if (output->mounted ? commit_mounted(output, n, err)
+                        : commit_folder(output, &exchanged, err))
         return -1;
-    output->staged = false;
     if (output->sync && tree_sync(output->mounted ? output->target : parent, err))
-        return -1;
+        return take_back(output, exchanged);
+    if (exchanged)
+        tree_remove(output->staging, &ignored);
+    output->staged = false;
     return 0;
+}
+
+/* Attempts that have not heard of the end yet still write there, by its name: they find it
+ * gone, and what one of them just made is found the next time. */
+static void remove_staging(const struct output *output)
+{
+    cleanup_free char *gone = memory_format("%s.gone", output->staging);
+    const char *folder = rename(output->staging, gone) ? output->staging : gone;
+    struct error ignored;
+
+    for (int i = 0; i < REMOVE_TRIES && tree_remove(folder, &ignored); i++)
+        ;
 }
 
 void output_abandon(struct output *output)
 {
-    struct error ignored;
-
     if (output->staged)
-        tree_remove(output->staging, &ignored);
+        remove_staging(output);
     output->staged = false;
     if (output->made) {
         cleanup_free char *parent = parent_of(output->staging);
