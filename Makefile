@@ -38,14 +38,17 @@ JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
-SUITES   := $(wildcard tests/cluster/test_*.sh)
+CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
+# Those that take long because their faults do are left to `make chaos`.
+SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
 AGENT    := $(call objects,worker/agent)
 EXECUTOR := $(call objects,worker/executor)
 COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 
-.PHONY: all everything test test-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -58,6 +61,13 @@ $(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
 $(PROGRAMS) $(UNIT):
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+$(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
+	@echo "  LINK  $@"; mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+# What is preloaded into a daemon knows nothing of us.
+$(OUT)/tests/preload/%.so: tests/preload/%.c
+	@echo "  CC    $<"; mkdir -p $(@D)
+	$(Q)gcc -std=gnu17 -O2 $(CWARN) -D_GNU_SOURCE -fvisibility=hidden -fPIC -shared -o $@ $<
 # The daemons are the same program by another name.
 $(NAMES): | $(OUT)/marram
 	@echo "  LN    $@"
@@ -102,9 +112,16 @@ demo-built: all
 test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
-everything: all $(UNIT) $(TESTJOBS)
+PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
+everything: all $(UNIT) $(TESTJOBS) $(TOOLS) $(PRELOADS)
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+
+chaos:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory chaos-built
+chaos-built: everything
+	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS)
 
 check:
 	@scripts/install-deps.sh all
@@ -114,6 +131,7 @@ check:
 soak:
 	@scripts/install-deps.sh test
 	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
+	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS)) tests/cluster/chaos/random.sh
 
 bench:
 	@scripts/install-deps.sh test
@@ -152,6 +170,7 @@ help:
 	@echo 'make test            every test that a plain machine can run'
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
+	@echo 'make chaos           every row of the fault table, with real processes'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Clusters of processes: the same bytes as `marram run`, whoever takes part and whatever is killed.
+# Clusters of processes: the same bytes as `marram run`, whoever takes part. tests/cluster/chaos kills and cuts.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
 # shellcheck source=tests/lib/cluster.sh
@@ -102,70 +102,6 @@ bad_sample() {
     awk 'BEGIN { for (i = 0; i < 40000; i++) print "word" i % 77, "more filler" }' >>in
     run wordcount -i in -o want -r 5
 }
-# killed_while PHASE: the worker whose executor stands in PHASE is killed; the others finish.
-killed_while() {
-    bad_sample
-    LEASE=1 cluster_up 3 "${@:2}"
-    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K -p "$1=mark_and_wait"
-    await_condition 'test -e misbehaved' 'the fault did not fire'
-    victim=$(worker_of "$(cat misbehaved)")
-    [[ -n $victim ]] || die 'no worker is the parent of that executor'
-    kill_worker "$victim"
-    touch go
-    "$marram" wait "$job" 2>stderr || die "$(cat stderr)"
-    for part in want/part-*; do expect_same "$part" "out/${part#want/}"; done
-    grep -q "worker lost .*name=$victim" coordinator.log || die "$victim was not lost: $(cat coordinator.log)"
-    cluster_down
-}
-killed_in_map() { killed_while map; }
-killed_in_reduce() { killed_while reduce; }
-killed_in_reduce_over_the_wire() { killed_while reduce --direct-reads off; }
-
-# A worker that holds outputs stops; a reducer elsewhere begins to fetch from it; it is killed.
-killed_in_shuffle() {
-    bad_sample
-    LEASE=3 cluster_up 2 --direct-reads off
-    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K -p map=mark_and_wait
-    await_condition 'test -e misbehaved' 'the map did not come to its mark'
-    other=$(worker_of "$(cat misbehaved)")
-    victim=w1
-    [[ $other == w1 ]] && victim=w2
-    # All maps are done but the marked one and, perhaps, one more in the same hands.
-    await_condition "\"\$marram\" job $job --json >json; ((\$(counter maps_done) >= \$(counter maps) - 2))" \
-        'the other maps did not finish'
-    kill -STOP "${worker_pid[$victim]}"
-    touch go
-    await_condition "\"\$marram\" job $job | grep -q 'reduce .* on $other'" 'no reducer began'
-    kill_worker "$victim"
-    "$marram" wait "$job" 2>stderr || die "$(cat stderr)"
-    for part in want/part-*; do expect_same "$part" "out/${part#want/}"; done
-    "$marram" job "$job" --json >json
-    (($(counter map_reruns) > 0)) || die 'no map ran again'
-    cluster_down
-}
-
-# Stopped for longer than its lease, then going on: what it says then is refused and changes nothing.
-stopped_and_continued() {
-    bad_sample
-    LEASE=1 cluster_up 2
-    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K -p map=mark_and_wait
-    await_condition 'test -e misbehaved' 'the map did not come to its mark'
-    victim=$(worker_of "$(cat misbehaved)")
-    kill -STOP "${worker_pid[$victim]}"
-    touch go
-    await_condition "grep -q 'worker lost .*name=$victim' coordinator.log" 'it was not given up'
-    "$marram" wait "$job" 2>stderr || die "$(cat stderr)"
-    kill -CONT "${worker_pid[$victim]}"
-    await_workers 2
-    await_condition "grep -q 'begins anew' $victim.log" 'it did not begin anew'
-    "$marram" workers --json >json
-    (($(counter refused) > 0)) || die "nothing was refused: $(cat json)"
-    for part in want/part-*; do expect_same "$part" "out/${part#want/}"; done
-    submit wordcount -i in -o again -r 5
-    diff -r want again
-    cluster_down
-}
-
 ten_at_once() {
     local -a pids=()
     sample
@@ -338,11 +274,6 @@ spare_executor() {
 claim 'clusters of 1, 2, 3 and 5 workers give the bytes of run' same_bytes_on_clusters
 claim 'so they do when all runs travel over the wire' same_bytes_over_the_wire
 claim 'so they do with workers in network namespaces of their own' same_bytes_in_namespaces
-claim 'a worker killed in map' killed_in_map
-claim 'a worker killed in reduce' killed_in_reduce
-claim 'a worker killed in reduce, with runs over the wire' killed_in_reduce_over_the_wire
-claim 'a worker killed while others fetch from it' killed_in_shuffle
-claim 'a worker stopped for longer than its lease is refused' stopped_and_continued
 claim 'ten jobs at once from ten clients' ten_at_once
 claim 'a cancelled job is gone within 2 s' cancelled
 claim 'a worker that does not see the input is named and left out' blind_worker
