@@ -171,7 +171,7 @@ help:
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'
-	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters'
+	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'
 	@echo 'make clean           remove build/'
