@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/size.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "cli/report.h"
 #include "cli/show.h"
 #include "cli/signals.h"
@@ -18,11 +19,13 @@ struct drain {
     const char *coordinator, *worker;
     uint64_t timeout; /* seconds; 0: the usual */
     bool detach, json;
+    bool again, gone; /* when it was asked to leave, it had been already; it had left */
+    int64_t since_ms;
     char said[256]; /* last */
 };
 
 /* The state as one object. */
-static void print_json(const Mr__Draining *state, double seconds)
+static void print_json(const struct drain *drain, const Mr__Draining *state)
 {
     json_t *root = json_object();
     char id[20];
@@ -35,14 +38,20 @@ static void print_json(const Mr__Draining *state, double seconds)
     json_object_set_new(root, "running", json_integer(state->running));
     json_object_set_new(root, "outputs", json_integer((json_int_t)state->outputs));
     json_object_set_new(root, "bytes", json_integer((json_int_t)state->bytes));
-    json_object_set_new(root, "again", json_boolean(state->again));
-    json_object_set_new(root, "seconds", json_real(seconds));
+    json_object_set_new(root, "again", json_boolean(drain->again));
+    json_object_set_new(root, "seconds",
+                        json_real((double)(clock_ms() - drain->since_ms) / 1000));
     show_json(root);
 }
 
 static bool is(ProtobufCBinaryData bytes, const char *text)
 {
     return bytes.len == strlen(text) && !memcmp(bytes.data, text, bytes.len);
+}
+
+static bool is_over(const Mr__Draining *state)
+{
+    return is(state->state, "left") || is(state->state, "lost");
 }
 
 /* A line when it is another one than before. */
@@ -75,8 +84,7 @@ static int ask(const struct drain *drain, const char *endpoint, const char *work
 }
 
 /* Takes the last word over; the exit status. */
-static int end(const struct drain *drain, Mr__Draining *state, bool asked_before,
-               double seconds, struct report *report)
+static int end(const struct drain *drain, Mr__Draining *state, struct report *report)
 {
     char name[80];
     struct error err;
@@ -84,11 +92,11 @@ static int end(const struct drain *drain, Mr__Draining *state, bool asked_before
 
     show_bytes(state->name, name, sizeof name);
     if (drain->json)
-        print_json(state, seconds);
+        print_json(drain, state);
     else if (is(state->state, "left"))
-        printf("%s has left%s\n", name, asked_before ? " already" : "");
+        printf("%s has left%s\n", name, drain->gone ? " already" : "");
     else if (is(state->state, "draining"))
-        printf("%s is to leave%s\n", name, asked_before ? ", as it was already" : "");
+        printf("%s is to leave%s\n", name, drain->again ? ", as it was already" : "");
     if (is(state->state, "lost")) {
         status = 1;
         if (!drain->json) {
@@ -103,32 +111,33 @@ static int end(const struct drain *drain, Mr__Draining *state, bool asked_before
 }
 
 /* Waits until it is gone. The exit status. */
-static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state, bool again,
+static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state,
                   struct report *report)
 {
-    bool gone = !is(state->state, "draining");
-    struct pollfd signals = {.events = POLLIN};
-    double seconds = 0;
+    cleanup_close int stop = -1;
     struct error err;
     char id[20];
 
     snprintf(id, sizeof id, "%016" PRIx64, state->worker);
-    if (again && !gone && !drain->json)
+    drain->again = state->again;
+    drain->gone = is_over(state);
+    if (drain->again && !drain->gone && !drain->detach && !drain->json)
         fprintf(stderr, "it was to leave already\n");
-    signals.fd = signals_open(&err);
-    while (!drain->detach && is(state->state, "draining")) {
+    stop = signals_open(&err);
+    while (!drain->detach && !is_over(state)) {
+        struct pollfd signals = {stop, POLLIN, 0};
+
         say(drain, state);
-        if (poll(&signals, 1, LOOK_MS) == 1 && signals_take(signals.fd)) {
+        if (poll(&signals, 1, LOOK_MS) == 1 && signals_take(stop)) {
             fprintf(stderr, "interrupted: it goes on leaving\n");
             frame_free(&state->base);
             return INTERRUPTED;
         }
-        seconds += (double)LOOK_MS / 1000;
         frame_free(&state->base);
         if (ask(drain, endpoint, id, true, &state, &err))
             return report_error(report, "drain", &err);
     }
-    return end(drain, state, again && (gone || drain->detach), seconds, report);
+    return end(drain, state, report);
 }
 
 /* The exit status. */
@@ -140,6 +149,7 @@ static int drain_worker(struct drain *drain, const struct option_list *words)
     struct error err;
 
     report_init(&report, drain->json);
+    drain->since_ms = clock_ms();
     if (words->count != 1)
         error_set(&err, ERROR_USAGE,
                   words->count
@@ -148,7 +158,7 @@ static int drain_worker(struct drain *drain, const struct option_list *words)
                   words->count ? words->items[1] : "");
     if (words->count != 1 || ask(drain, endpoint, words->items[0], false, &state, &err))
         return report_error(&report, "drain", &err);
-    return follow(drain, endpoint, state, state->again, &report);
+    return follow(drain, endpoint, state, &report);
 }
 
 int verb_drain(int argc, char **argv)

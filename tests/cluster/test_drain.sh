@@ -273,19 +273,19 @@ no_coordinator() {
 scaled() {
     local cluster=$PWD/cluster scaler
     slow_sample 3000
-    "$marram" cluster up --workers 1 --threads 1 --memory 512M --dir "$cluster" --listen tcp://127.0.0.1:0 >up
-    trap '"$marram" cluster down --dir "$cluster" >down' EXIT
+    "$marram" cluster up --workers 1 --threads 1 --memory 512M --dir "$cluster" --listen tcp://127.0.0.1:0 >up.out
+    trap '"$marram" cluster down --dir "$cluster" >down.out' EXIT
     MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$cluster/cluster.json" | head -1)
     export MARRAM_COORDINATOR
     detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=2000 -p reduce_us=1500
     await_condition 'progress 20' 'the job does not move'
     [[ $("$marram" cluster scale 4 --dir "$cluster") == '4 workers' ]] || die 'it did not grow'
-    "$marram" cluster status --dir "$cluster" >status
-    (($(grep -c '^worker-' status) == 4)) || die "$(cat status)"
+    "$marram" cluster status --dir "$cluster" >status.out
+    (($(grep -c '^worker-'  status.out) == 4)) || die "$(cat status.out)"
     await_condition 'progress 50' 'the job does not move'
     [[ $("$marram" cluster scale 2 --dir "$cluster") == '2 workers' ]] || die 'it did not shrink'
-    "$marram" cluster status --dir "$cluster" >status
-    [[ $(sed -n 's/^\(worker-[0-9]\) .*/\1/p' status | tr '\n' ' ') == 'worker-1 worker-2 ' ]] || die "$(cat status)"
+    "$marram" cluster status --dir "$cluster" >status.out
+    [[ $(sed -n 's/^\(worker-[0-9]\) .*/\1/p' status.out | tr '\n' ' ') == 'worker-1 worker-2 ' ]] || die "$(cat status.out)"
     [[ $("$marram" cluster scale 2 --dir "$cluster") == '2 workers' ]] || die 'it did not stay'
     (($(grep -c 'worker drained' "$cluster/coordinator.log") == 2)) || die "$(cat "$cluster/coordinator.log")"
     await_job
@@ -293,11 +293,11 @@ scaled() {
     # Interrupted while a worker cannot leave: the cluster is in order, and what is to leave does.
     detach "$testjobs/gate.so" -i in -o out.gate -r 2 --split-size 10K -p "gate=$PWD/gate"
     await_condition "(( \$(\"\$marram\" workers --json | grep -c '\"busy\"') == 2))" 'not both are busy'
-    env --default-signal=INT "$marram" cluster scale 1 --dir "$cluster" >scaled 2>said &
+    env --default-signal=INT "$marram" cluster scale 1 --dir "$cluster" >scaled.out 2>said &
     scaler=$!
     await_condition 'grep -q "worker-2: 1 attempt runs" said' 'it does not say what it waits for'
-    "$marram" cluster status --dir "$cluster" >status
-    grep -q 'worker-2 *draining' status || die "$(cat status)"
+    "$marram" cluster status --dir "$cluster" >status.out
+    grep -q 'worker-2 *draining' status.out || die "$(cat status.out)"
     kill -INT $scaler
     wait $scaler && die 'it was not interrupted'
     [[ $("$marram" cluster scale 2 --dir "$cluster" 2>said) == '2 workers' ]] || die "it did not grow again: $(cat said)"
