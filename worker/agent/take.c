@@ -455,7 +455,8 @@ void take_close(struct take *take)
     if (!take)
         return;
     pthread_mutex_lock(&take->lock);
-    take->stop = take->abandon = true;
+    take->stop = true;
+    take->abandon = true;
     pthread_cond_broadcast(&take->moved);
     pthread_mutex_unlock(&take->lock);
     signal_event(take->wake);
