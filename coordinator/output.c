@@ -1,3 +1,4 @@
+#define XXH_INLINE_ALL
 #include "coordinator/output.h"
 
 #include <dirent.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 #include "store/tree.h"
@@ -113,6 +115,29 @@ static bool is_moved(const struct output *output, uint32_t part)
     return output->mounted && output->again && access(staged, F_OK) && !access(moved, F_OK);
 }
 
+/* A part that was left to the commit to be synced, and a life ended before: the machine's may
+ * have as well, and the part be something else now. */
+static int check_bytes(const char *path, const struct output_part *part, struct error *err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cleanup_free char *bytes = memory_new(part->size + 1);
+    uint64_t have = 0;
+    ssize_t n = 1;
+
+    if (fd < 0)
+        return error_errno(err, ERROR_IO, "open '%s'", path);
+    while (have < part->size && (n = read(fd, bytes + have, part->size - have)) > 0)
+        have += (uint64_t)n;
+    if (n < 0)
+        return error_errno(err, ERROR_IO, "read '%s'", path);
+    if (have != part->size || XXH3_64bits(bytes, have) != part->checksum)
+        return error_set(err, ERROR_DAMAGE,
+                         "'%s' is not what was written into it: it was lost with its machine; "
+                         "submit the job again",
+                         path);
+    return 0;
+}
+
 /* Gives each accepted part its name, and checks that it is as long as its writer said. */
 static int name_parts(const struct output *output, const struct output_part *parts, uint32_t n,
                       struct error *err)
@@ -135,6 +160,8 @@ static int name_parts(const struct output *output, const struct output_part *par
             return error_set(err, ERROR_DAMAGE,
                              "'%s' holds %lld bytes, its writer reported %llu", to,
                              (long long)st.st_size, (unsigned long long)parts[i].size);
+        if (output->again && parts[i].unsynced && check_bytes(to, &parts[i], err))
+            return -1;
     }
     return 0;
 }

@@ -248,6 +248,33 @@ damaged_journal() {
     cluster_down
 }
 
+# The state folder is full: what cannot be written down is not promised, and the coordinator ends.
+journal_cannot_be_written() {
+    local status=0
+    ((EUID == 0)) || skip 'needs root to mount a small file system'
+    mkdir -p state
+    mount -t tmpfs -o size=2m tmpfs state || skip 'mounting is not allowed here'
+    trap 'umount "$PWD/state"' EXIT
+    sample
+    cluster_up 1
+    waiting
+    client_is_content
+    rm -rf out log
+    dd if=/dev/zero of=state/filler bs=4k 2>/dev/null || true
+    LISTEN=$MARRAM_COORDINATOR
+    # The last page of the log may have room for a few records.
+    waiting -p map_ms=20
+    wait "$coordinator_pid" || status=$?
+    ((status == 1)) || die "the coordinator ended with status $status"
+    grep -q 'cannot be written down any more.*No space left' coordinator.log || die "$(cat coordinator.log)"
+    [[ ! -e out ]] || die 'there is an output'
+    rm state/filler
+    coordinator_returns
+    client_is_content
+    (($("$marram" jobs --json | grep -c '"output"') == 2)) || die "$("$marram" jobs)"
+    cluster_down
+}
+
 claim 'killed before a worker came' killed_before_a_worker_came
 claim 'killed in map: finished maps are kept' killed_in_map
 claim 'killed in reduce: no map runs again' killed_in_reduce
@@ -260,5 +287,6 @@ claim 'finished jobs are remembered' finished_jobs_are_remembered
 claim 'failed attempts are remembered' failures_are_remembered
 claim 'stopped in order, it goes on as well' stopped_in_order
 claim 'a client says once that it waits, and gives up in the end' client_gives_up
+claim 'a journal that cannot be written ends the coordinator, and nothing that was promised is lost' journal_cannot_be_written
 claim 'a damaged journal is refused by name' damaged_journal
 totals
