@@ -1,4 +1,3 @@
-#define XXH_INLINE_ALL
 #include "coordinator/output.h"
 
 #include <dirent.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/memory.h"

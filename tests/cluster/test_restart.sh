@@ -129,7 +129,8 @@ restarted_without_workers() {
 
 # In a second, and in a third life as well, at moments that chance chooses.
 killed_again_and_again() {
-    local i kills=${KILLS:-8}
+    local i kills=8
+    [[ -z ${MARRAM_FULL:-} ]] || kills=50
     sample
     cluster_up 2
     for ((i = 0; i < kills; i++)); do

@@ -40,24 +40,31 @@ struct coordinator_options house_usual(void)
         .heartbeat_ms = 1000, .lease_ms = 60000, .patient = true, .retained = 100};
 }
 
-struct house *house_open(const struct coordinator_options *wanted)
+static void begin(struct house *house)
 {
-    struct coordinator_options options = wanted ? *wanted : house_usual();
-    struct house *house = memory_zeroed(1, sizeof *house);
     struct house_thread *thread = memory_zeroed(1, sizeof *thread);
     struct error err;
 
-    house->folder = folder_new();
-    house->context = link_context_new();
     house->thread = thread;
-    options.context = house->context;
-    options.endpoint = "tcp://127.0.0.1:0";
-    options.state = house->folder;
-    if (serve_open(&options, &house->coordinator, &err))
+    if (serve_open(&house->options, &house->coordinator, &err))
         fail_msg("%s", err.text);
     thread->coordinator = house->coordinator;
     check(!pipe(thread->stop));
     check(!pthread_create(&thread->thread, NULL, serve, thread));
+}
+
+struct house *house_open(const struct coordinator_options *wanted)
+{
+    struct coordinator_options options = wanted ? *wanted : house_usual();
+    struct house *house = memory_zeroed(1, sizeof *house);
+
+    house->folder = folder_new();
+    house->context = link_context_new();
+    options.context = house->context;
+    options.endpoint = "tcp://127.0.0.1:0";
+    options.state = house->folder;
+    house->options = options;
+    begin(house);
     return house;
 }
 
@@ -73,6 +80,14 @@ void house_stop(struct house *house)
     close(thread->stop[1]);
     free(thread);
     house->thread = NULL;
+}
+
+void house_restart(struct house *house)
+{
+    assert_null(house->peers);
+    house_stop(house);
+    serve_close(house->coordinator);
+    begin(house);
 }
 
 void house_close(struct house *house)

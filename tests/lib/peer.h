@@ -19,6 +19,7 @@ struct house {
     struct coordinator *coordinator;
     struct house_thread *thread;
     struct peer *peers; /* that are connected */
+    struct coordinator_options options;
 };
 
 /* Leases of a minute, so that nobody needs to beat; patient; 100 jobs retained. */
@@ -28,6 +29,9 @@ struct coordinator_options house_usual(void);
 struct house *house_open(const struct coordinator_options *options);
 /* Stops the thread: from then on the coordinator is the test's own to look at. */
 void house_stop(struct house *house);
+/* Another coordinator takes its place, with what the state folder holds; all peers must have
+ * been closed. */
+void house_restart(struct house *house);
 /* Stops it, if that was not done, and closes. */
 void house_close(struct house *house);
 
