@@ -247,8 +247,8 @@ started_anew() {
     # shellcheck disable=SC2064 # this process, not a later one
     trap "kill $!; wait $!; '$marram' cluster down --dir cluster" EXIT
     wait $pid || status=$?
-    ((status == 3)) || die "status $status: $(cat submit.err)"
-    grep -q "the coordinator at $MARRAM_COORDINATOR was started anew" submit.err
+    ((status == 1)) || die "status $status: $(cat submit.err)"
+    grep -q "there is no job $id" submit.err
     expect_refusal 1 "no job $id" "$marram" wait "$id"
     # The worker finds it, too, and has given its old work up.
     await workers_say '^worker-1 .*idle'
@@ -493,7 +493,7 @@ claim 'Ctrl-C twice cancels' interrupt_twice
 claim 'SIGTERM and SIGHUP detach' told_to_end
 claim 'a signal that is ignored stays so' ignored_signals
 claim 'Ctrl-C leaves the job of wait alone' interrupted_wait
-claim 'a coordinator that starts anew says so to clients and workers' started_anew
+claim 'a coordinator that starts anew without the state of before says so to clients and workers' started_anew
 claim 'a killed client loses nothing' killed_client
 claim 'cancel ends a job, once' cancelled
 claim 'logs show what a failed job printed' logs_of_a_failed_job
