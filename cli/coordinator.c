@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/check_journal.h"
 #include "cli/client.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
@@ -16,12 +17,12 @@
 #include "coordinator/serve.h"
 #include "store/tree.h"
 
-enum { OWN_ROWS = 5, FILES_LEAST = 1024 };
+enum { OWN_ROWS = 7, FILES_LEAST = 1024 };
 
 struct setup {
     struct daemon_options daemon;
-    const char *listen, *state_option;
-    uint64_t heartbeat_ms, lease_s, retained;
+    const char *listen, *state_option, *check;
+    uint64_t heartbeat_ms, lease_s, retained, remembered;
     struct scratch scratch; /* when no state folder was given */
     char *state;
     int lock, stop;
@@ -40,8 +41,12 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
          &setup->heartbeat_ms, 10, 60000},
         {"lease", 0, OPTION_COUNT, "SECONDS", "who says nothing for so long is lost (10)",
          &setup->lease_s, 1, 3600},
-        {"retain", 0, OPTION_COUNT, "N", "finished jobs that it can tell about (1000)",
+        {"retain", 0, OPTION_COUNT, "N", "finished jobs that it has in memory (1000)",
          &setup->retained, 0, 100000},
+        {"history", 0, OPTION_COUNT, "N", "finished jobs in STATE/history.sqlite (10000)",
+         &setup->remembered, 1, 10000000},
+        {"check-journal", 0, OPTION_TEXT, "DIR",
+         "only say whether the journal in this state folder is good", &setup->check},
     };
     const struct option_table table = {
         "marram coordinator [options]",
@@ -127,6 +132,7 @@ static int serve(struct setup *setup, struct error *err)
         .journal = setup->state_option != NULL,
         .patient = true,
         .retained = (uint32_t)setup->retained,
+        .remembered = (uint32_t)setup->remembered,
     };
 
     int result;
@@ -152,6 +158,7 @@ int verb_coordinator(int argc, char **argv)
                           .heartbeat_ms = DEFAULT_HEARTBEAT_MS,
                           .lease_s = DEFAULT_LEASE_MS / 1000,
                           .retained = DEFAULT_RETAINED,
+                          .remembered = DEFAULT_REMEMBERED,
                           .scratch = SCRATCH_CLOSED,
                           .lock = -1,
                           .stop = -1};
@@ -159,7 +166,9 @@ int verb_coordinator(int argc, char **argv)
     struct error err;
     int status = parse(&setup, &words, argc, argv);
 
-    if (!status) {
+    if (!status && setup.check) {
+        status = check_journal(setup.check);
+    } else if (!status) {
         if (visit_no_words(&words, &err) || serve(&setup, &err)) {
             fprintf(stderr, "marram coordinator: %s\n", err.text);
             status = error_exit_status(err.code);

@@ -1,4 +1,5 @@
-/* marram jobs: all that the coordinator knows of, the newest first. */
+/* marram jobs: what the coordinator knows of, the newest first. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,9 +9,14 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
+enum { LISTED = 100 };
+
+static bool list_all;
+
 static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
 {
     question->question = MR__QUESTION__ALL_JOBS;
+    question->limit = list_all ? 0 : LISTED;
     return visit_no_words(words, err);
 }
 
@@ -55,7 +61,8 @@ static int print(const ProtobufCMessage *answer, bool json)
     for (size_t i = 0; i < jobs->n_jobs; i++)
         print_row(jobs->jobs[i]);
     if (jobs->left_out)
-        printf("(%u older ones are left out)\n", jobs->left_out);
+        printf("(%u older ones are left out%s)\n", jobs->left_out,
+               list_all ? "" : "; --all lists them");
     return 0;
 }
 
@@ -65,12 +72,16 @@ int verb_jobs(int argc, char **argv)
         .usage = "marram jobs [options]",
         .about = "Lists the jobs that the coordinator knows of, with how far each is, how long "
                  "ago it was\n"
-                 "submitted, and why it waits or failed.",
+                 "submitted, and why it waits or failed: those that have not ended, and the "
+                 "last that have,\n"
+                 "100 in all; those from before its last start are in its history.",
         .notes = "--json prints {\"jobs\": [...], \"left_out\": N}; each job has job, name, "
                  "object, state,\n"
                  "reason, output, maps, maps_done, reduces, reduces_done, running, "
                  "failed_attempts, age,\n"
                  "seconds and error (null or code and text).",
+        .own = {"all", 0, OPTION_FLAG, NULL, "as many as fit into an answer (1 MiB)",
+                &list_all},
         .wanted = FRAME_JOBS,
         .prepare = prepare,
         .print = print,

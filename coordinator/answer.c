@@ -29,21 +29,20 @@ struct described {
     Mr__TaskInfo *pointers[TASKS_SHOWN];
 };
 
-static void describe(const struct coordinator *coordinator, const struct job *job,
-                     struct described *described, Mr__JobInfo *info)
+void answer_describe(const struct coordinator *coordinator, const struct job *job,
+                     char reason[512], Mr__JobInfo *info)
 {
     struct sched_progress progress = job->shown;
-    int64_t now_ms = clock_ms(), end_ms = job->result ? job->ended_ms : now_ms;
 
     if (!job->result)
         progress = sched_progress(coordinator->sched, job->id);
-    carry_reason(coordinator, job, described->reason);
+    carry_reason(coordinator, job, reason);
     mr__job_info__init(info);
     info->job = job->id;
     info->name = bytes_of(job->title);
     info->object = bytes_of(job->object);
-    info->state = bytes_of(state_of(job, described->reason));
-    info->reason = bytes_of(described->reason);
+    info->state = bytes_of(state_of(job, reason));
+    info->reason = bytes_of(reason);
     info->output = bytes_of(job->output.target);
     info->maps = progress.maps;
     info->maps_done = progress.maps_done;
@@ -51,10 +50,11 @@ static void describe(const struct coordinator *coordinator, const struct job *jo
     info->reduces_done = progress.reduces_done;
     info->running = job->result ? 0 : progress.running;
     info->failed_attempts = progress.failed_attempts;
-    info->age = (double)(now_ms - job->started_ms) / 1000;
-    info->seconds = (double)(end_ms - job->started_ms) / 1000;
-    if (job->result)
+    info->age = info->seconds = (double)(clock_ms() - job->started_ms) / 1000;
+    if (job->result) {
+        info->seconds = job->result->seconds;
         info->error = job->result->error;
+    }
 }
 
 static void describe_tasks(const struct coordinator *coordinator, const struct job *job,
@@ -83,43 +83,13 @@ static void describe_tasks(const struct coordinator *coordinator, const struct j
     }
 }
 
-static void answer_jobs(struct coordinator *coordinator, uint64_t client)
-{
-    Mr__Jobs answer = MR__JOBS__INIT;
-    cleanup_free Mr__JobInfo *infos = memory_new((coordinator->job_count + 1) * sizeof *infos);
-    cleanup_free Mr__JobInfo **pointers =
-        memory_new((coordinator->job_count + 1) * sizeof *pointers);
-    cleanup_free char *reasons = memory_new((coordinator->job_count + 1) * 512);
-    cleanup_free struct described *described = memory_new(sizeof *described);
-    size_t room = LIMIT_MESSAGE - 1024;
-
-    answer.jobs = pointers;
-    for (size_t i = coordinator->job_count; i-- > 0;) {
-        Mr__JobInfo *info = &infos[answer.n_jobs];
-        char *reason = reasons + 512 * answer.n_jobs;
-        size_t size;
-
-        describe(coordinator, coordinator->jobs[i], described, info);
-        memcpy(reason, described->reason, 512);
-        info->reason = bytes_of(reason);
-        size = protobuf_c_message_get_packed_size(&info->base) + 16;
-        if (size > room) {
-            answer.left_out = (uint32_t)(i + 1);
-            break;
-        }
-        room -= size;
-        pointers[answer.n_jobs++] = info;
-    }
-    core_send(coordinator, client, FRAME_JOBS, &answer.base);
-}
-
 static void answer_job(struct coordinator *coordinator, uint64_t client, const struct job *job)
 {
     Mr__Jobs answer = MR__JOBS__INIT;
     Mr__JobInfo info, *pointer = &info;
     cleanup_free struct described *described = memory_new(sizeof *described);
 
-    describe(coordinator, job, described, &info);
+    answer_describe(coordinator, job, described->reason, &info);
     if (job->result) {
         info.counters = job->result->counters;
         info.n_counters = job->result->n_counters;
@@ -253,9 +223,11 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
     struct error err;
 
     if (query->question == MR__QUESTION__ALL_JOBS) {
-        answer_jobs(coordinator, client);
+        listing_answer(coordinator, client, query->limit);
     } else if (query->question == MR__QUESTION__ALL_WORKERS) {
         answer_workers(coordinator, client);
+    } else if (!job && past_answer(coordinator, client, query)) {
+        return;
     } else if (!job) {
         error_set(&err, ERROR_STALE, "there is no job %012" PRIx64, query->job);
         answer_error(coordinator, client, &err);

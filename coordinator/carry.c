@@ -299,7 +299,7 @@ static void finish(struct coordinator *coordinator, struct job *job, enum sched_
     job->result = job->ending;
     job->ending = NULL;
     job->state = state;
-    job->ended_ms = clock_ms();
+    past_keep(coordinator, job);
     for (size_t i = 0; i < job->cancel_count; i++)
         core_send(coordinator, job->cancels[i], FRAME_REPLY, &reply.base);
     for (size_t i = 0; i < job->watcher_count; i++)

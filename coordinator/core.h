@@ -3,6 +3,8 @@
  *   members.c  who is there: workers and clients, their leases
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
+ *   listing.c  the list of all jobs
+ *   past.c     jobs that only the history knows
  *   carry.c    what the scheduler decided, done
  *   record.c   what it wants on disk, written down
  *   restore.c  what was written down in a former life
@@ -17,6 +19,7 @@
 
 #include "base/resources.h"
 #include "coordinator/checked.h"
+#include "coordinator/history.h"
 #include "coordinator/job.h"
 #include "coordinator/journal.h"
 #include "coordinator/sched/sched.h"
@@ -48,6 +51,7 @@ struct coordinator {
     struct unsaved *unsaved; /* in order */
     size_t unsaved_count, unsaved_capacity;
     int64_t claims_end_ms; /* until then workers may claim what they kept; 0: that is over */
+    struct history *history; /* NULL: there is none */
     struct checked checked;
     char kernel[RESOURCES_KERNEL];
     struct job **jobs; /* in order of submission; finished ones until they are too many */
@@ -107,6 +111,28 @@ void submit_cancel(struct coordinator *coordinator, uint64_t client, const Mr__C
 void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Query *query);
 /* REPLY with an error. */
 void answer_error(struct coordinator *coordinator, uint64_t client, const struct error *error);
+
+/* What is known of a job; it borrows from it and from `reason`. */
+void answer_describe(const struct coordinator *coordinator, const struct job *job,
+                     char reason[512], Mr__JobInfo *info);
+
+/* listing.c */
+/* JOBS: those that have not ended, then the newest of those that have, `limit` in all. */
+void listing_answer(struct coordinator *coordinator, uint64_t client, uint32_t limit);
+
+/* past.c */
+/* Opens the history, if there is to be one. Without it the work goes on; a log line says so. */
+void past_open(struct coordinator *coordinator);
+/* The job has just ended. */
+void past_keep(struct coordinator *coordinator, const struct job *job);
+/* Answers a question about a job that only the history knows; false: it does not. */
+bool past_answer(struct coordinator *coordinator, uint64_t client, const Mr__Query *query);
+/* What is known of such a job; it borrows from it, and its error and counters are in *ret. */
+struct past_info {
+    Mr__JobInfo info;
+    Mr__Error error;
+};
+void past_describe(const struct history_job *past, struct past_info *ret);
 
 /* announce.c */
 /* Tells a worker where all map outputs are, once. */

@@ -58,7 +58,7 @@ struct job {
     Mr__Submit *submit; /* owned; the specification */
     struct plan plan;
     struct output output;
-    int64_t started_ms, ended_ms;
+    int64_t started_ms;
     int64_t time_ms; /* of the submission, by the wall clock */
     uint64_t token;  /* the client's, 0: none */
     uint32_t lives;  /* of coordinators that had it before */

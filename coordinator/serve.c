@@ -266,6 +266,7 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
         serve_close(coordinator);
         return -1;
     }
+    past_open(coordinator);
     *ret = coordinator;
     return 0;
 }
@@ -376,6 +377,7 @@ void serve_close(struct coordinator *coordinator)
     sched_free(coordinator->sched);
     checked_done(&coordinator->checked);
     blobs_close(coordinator->blobs);
+    history_close(coordinator->history);
     link_close(coordinator->link);
     free(coordinator);
 }

@@ -50,6 +50,9 @@ await_condition() {
 joined() { "$marram" workers --json 2>/dev/null | grep -c '"name"'; }
 await_workers() { await_condition "((\$(joined) == $1))" "$1 workers did not join"; }
 
+# What stays in the folder of the state is what the next start needs.
+left_in_folders() { find scratch state -type f 2>/dev/null | grep -Ev '/blobs/|^state/(journal/|history\.sqlite$)'; }
+
 cluster_down() {
     local name
     for name in "${!worker_pid[@]}"; do
@@ -60,8 +63,7 @@ cluster_down() {
     done
     kill "$coordinator_pid"
     wait "$coordinator_pid" || die "the coordinator ended with status $?: $(tail -3 coordinator.log)"
-    ! find scratch state -type f 2>/dev/null | grep -v -e '/blobs/' -e '/journal/' | grep -q . ||
-        die "left behind: $(find scratch state -type f | head -5)"
+    ! left_in_folders | grep -q . || die "left behind: $(left_in_folders | head -5)"
     worker_pid=()
 }
 
