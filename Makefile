@@ -58,7 +58,8 @@ $(UNIT): override LDLIBS += -lcmocka
 # A disk that fails, at any call.
 $(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
     $(patsubst %,-Wl$(comma)--wrap=%,pwrite fdatasync fsync rename unlinkat)
-$(PROGRAMS) $(UNIT):
+$(OUT)/tests/bench/journal_rate: $(OUT)/tests/bench/journal_rate.o $(filter $(OUT)/coordinator/journal%,$(COORD)) $(LIB)
+$(PROGRAMS) $(UNIT) $(OUT)/tests/bench/journal_rate:
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
@@ -113,7 +114,8 @@ test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
 PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
-everything: all $(UNIT) $(TESTJOBS) $(TOOLS) $(PRELOADS)
+everything: all $(UNIT) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
+    $(OUT)/tests/bench/journal_rate
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
 

@@ -44,7 +44,7 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
         {"retain", 0, OPTION_COUNT, "N", "finished jobs that it has in memory (1000)",
          &setup->retained, 0, 100000},
         {"history", 0, OPTION_COUNT, "N", "finished jobs in STATE/history.sqlite (10000)",
-         &setup->remembered, 1, 10000000},
+         &setup->remembered, 0, 10000000},
         {"check-journal", 0, OPTION_TEXT, "DIR",
          "only say whether the journal in this state folder is good", &setup->check},
     };

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
@@ -13,36 +12,12 @@
 /* Causes of failed attempts that are kept of a job: the first ones. */
 enum { FAILURES_KEPT = 100 };
 
-void past_open(struct coordinator *coordinator)
-{
-    cleanup_free char *path = memory_format("%s/history.sqlite", coordinator->options.state);
-    struct error err;
-
-    if (!coordinator->options.remembered)
-        return;
-    if (history_open(path, coordinator->options.remembered, &coordinator->history, &err)) {
-        coordinator->history = NULL;
-        log_event(LOG_ERRORS, "no history of jobs is kept until the next start",
-                  LOG_TEXT("why", err.text));
-    }
-}
-
 static double now(void)
 {
     struct timespec time;
 
     clock_gettime(CLOCK_REALTIME, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-/* Seconds since 1970. The id has the second (submit.c); what has passed since says more, unless
- * the coordinator was started anew or somebody set the clock. */
-static double submitted_of(const struct job *job)
-{
-    double second = (double)(job->id >> 16),
-           passed = now() - (double)(clock_ms() - job->started_ms) / 1000;
-
-    return passed > second - 1 && passed < second + 2 ? passed : second;
 }
 
 static void keep_failures(struct history_job *past, const struct job *job)
@@ -79,7 +54,7 @@ void past_keep(struct coordinator *coordinator, const struct job *job)
     past->object = memory_text(job->object);
     past->output = bytes_text(result->output);
     past->state = bytes_text(result->state);
-    past->submitted = submitted_of(job);
+    past->submitted = (double)job->time_ms / 1000;
     past->seconds = result->seconds;
     past->maps = result->maps;
     past->maps_done = job->shown.maps_done;
@@ -98,6 +73,58 @@ void past_keep(struct coordinator *coordinator, const struct job *job)
     }
     keep_failures(past, job);
     history_add(coordinator->history, past);
+}
+
+/* What the journal does not tell of a job that ended in a former life. */
+static void recall(struct job *job, const struct history_job *past)
+{
+    bool known = job->failure_count > 0;
+
+    job->shown.maps_done = past->maps_done;
+    job->shown.reduces_done = past->reduces_done;
+    job->shown.failed_attempts = past->failed_attempts;
+    for (size_t i = known ? past->failure_count : 0; i < past->failure_count; i++) {
+        const struct history_failure *failure = &past->failures[i];
+        struct sched_attempt attempt = {job->id, (enum sched_kind)failure->kind, failure->task,
+                                        failure->attempt};
+        Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
+        Mr__Error error = MR__ERROR__INIT;
+
+        error.code = failure->code < ERROR_CODES ? failure->code : ERROR_INTERNAL;
+        error.text = bytes_of(failure->error);
+        failed.error = &error;
+        job_failed(job, &attempt, failure->worker, &failed);
+    }
+}
+
+/* What ended just before the former life did may not be in the history. */
+static void keep_once(struct coordinator *coordinator, struct job *job)
+{
+    struct history_job *past = history_find(coordinator->history, job->id);
+
+    if (past)
+        recall(job, past);
+    else
+        past_keep(coordinator, job);
+    history_job_free(past);
+}
+
+void past_open(struct coordinator *coordinator)
+{
+    cleanup_free char *path = memory_format("%s/history.sqlite", coordinator->options.state);
+    struct error err;
+
+    if (!coordinator->options.remembered)
+        return;
+    if (history_open(path, coordinator->options.remembered, &coordinator->history, &err)) {
+        coordinator->history = NULL;
+        log_event(LOG_ERRORS, "no history of jobs is kept until the next start",
+                  LOG_TEXT("why", err.text));
+        return;
+    }
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        if (coordinator->jobs[i]->result)
+            keep_once(coordinator, coordinator->jobs[i]);
 }
 
 void past_describe(const struct history_job *past, struct past_info *ret)

@@ -208,7 +208,6 @@ static bool take_finished(struct coordinator *coordinator, struct job *job, Mr__
     if (job->state == SCHED_DONE)
         output_leave(&job->output);
     job->result = finished;
-    job->ended_ms = job->started_ms + (int64_t)(finished->seconds * 1000);
     job->shown = (struct sched_progress){.state = job->state,
                                          .maps = finished->maps,
                                          .reduces = finished->reduces,

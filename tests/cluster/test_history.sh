@@ -132,9 +132,29 @@ run_keeps_none() {
     ! grep -E 'history\.sqlite|/journal/(lock|0)' trace || die 'it opens a history'
 }
 
+# A journal is looked at without a coordinator: what it holds, that its end is torn, that it is damaged.
+looked_at() {
+    local log=state/journal/0000000000000001.log size
+    mkdir state
+    expect_refusal 2 "there is no journal in 'state'" "$marram" coordinator --check-journal state
+    "$MARRAM_BUILD/tests/bench/journal_rate" journal state 10 1
+    expect_status 0 "$marram" coordinator --check-journal state
+    grep -q "the journal in 'state' is good: generation 1, 0 records in its snapshot, 10 in its log" stdout
+    size=$(stat -c %s $log)
+    cp $log whole
+    truncate -s $((size - 25)) $log # the last mark, and a byte of the last record
+    expect_status 0 "$marram" coordinator --check-journal state
+    grep -q '9 in its log' stdout
+    grep -q 'its last 223 bytes are of a record that was not finished' stdout
+    cp whole $log
+    printf X | dd of=$log bs=1 seek=100 conv=notrunc status=none
+    expect_refusal 1 "journal '$log' is damaged at offset 48" "$marram" coordinator --check-journal state
+}
+
 claim 'memory, history, and history after restarts say the same of a job' after_memory_and_restarts
 claim 'the history keeps as many jobs as it is told' pruned
 claim 'a long list ends after a hundred jobs, unless all are asked for' long_list
 claim 'a damaged history is named, left alone, and harms no job' broken_history
 claim 'run has no history' run_keeps_none
+claim 'a journal can be looked at' looked_at
 totals
