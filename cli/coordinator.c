@@ -14,6 +14,7 @@
 #include "cli/locate.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "coordinator/journal.h"
 #include "coordinator/serve.h"
 #include "store/tree.h"
 
@@ -93,9 +94,14 @@ static int open_state(struct setup *setup, struct error *err)
     setup->lock = open(setup->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (setup->lock < 0)
         return error_errno(err, ERROR_IO, "open folder '%s'", setup->state);
-    if (flock(setup->lock, LOCK_EX | LOCK_NB))
-        return error_set(err, ERROR_IO, "--state %s: another coordinator uses it",
-                         setup->state);
+    if (flock(setup->lock, LOCK_EX | LOCK_NB)) {
+        long holder = journal_holder(setup->state);
+
+        return error_set(err, ERROR_IO,
+                         holder ? "--state %s: another coordinator uses it (process %ld)"
+                                : "--state %s: another coordinator uses it",
+                         setup->state, holder);
+    }
     return 0;
 }
 

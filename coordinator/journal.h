@@ -67,6 +67,10 @@ bool journal_wants_snapshot(struct journal *journal);
 /* Waits until what was appended is durable or has failed; frees. Takes NULL. */
 void journal_close(struct journal *journal);
 
+/* The process that opened the journal of this state folder last, as its lock file tells; 0: it
+ * does not. For messages about a folder that is known to be in use. */
+long journal_holder(const char *state);
+
 /* What a journal holds, for support. */
 struct journal_facts {
     uint64_t generation, snapshot_records, log_records, bytes;

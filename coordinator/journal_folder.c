@@ -12,21 +12,35 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "coordinator/journal.h"
 
 static const char *const suffixes[] = {
     [JOURNAL_LOG] = ".log", [JOURNAL_SNAPSHOT] = ".snapshot"};
 
+static long read_holder(int lock)
+{
+    char text[24] = "";
+    ssize_t n = pread(lock, text, sizeof text - 1, 0);
+
+    return n > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+long journal_holder(const char *state)
+{
+    cleanup_free char *path = memory_format("%s/journal/lock", state);
+    cleanup_close int lock = open(path, O_RDONLY | O_CLOEXEC);
+
+    return lock < 0 ? 0 : read_holder(lock);
+}
+
 /* Says by whom the folder is held, as far as the lock file tells. */
 static int refuse_lock(const struct journal_folder *folder, struct error *err)
 {
-    char text[24] = "";
-    ssize_t n;
     long pid;
 
     if (errno != EWOULDBLOCK)
         return error_errno(err, ERROR_IO, "lock '%s'", folder->path);
-    n = pread(folder->lock, text, sizeof text - 1, 0);
-    pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    pid = read_holder(folder->lock);
     if (pid > 0)
         return error_set(err, ERROR_REFUSED,
                          "journal '%s' is in use by process %ld: stop that coordinator, or "

@@ -160,6 +160,7 @@ static void a_journal_in_use_is_refused_with_the_holders_pid(void **state)
     expect_refusal(*state, ERROR_REFUSED, words);
     assert_int_equal(journal_check(*state, &facts, &err), -1);
     assert_non_null(strstr(err.text, words));
+    assert_int_equal(journal_holder(*state), getpid());
     journal_close(journal);
     assert_int_equal(journal_check(*state, &facts, &err), 0);
     journal_close(book_open(*state, 1, 0));
