@@ -50,7 +50,7 @@ struct coordinator {
     struct journal *journal; /* NULL: nothing outlives this process */
     struct unsaved *unsaved; /* in order */
     size_t unsaved_count, unsaved_capacity;
-    int64_t claims_end_ms; /* until then workers may claim what they kept; 0: that is over */
+    int64_t claims_end_ms;   /* until then workers may claim what they kept; 0: that is over */
     struct history *history; /* NULL: there is none */
     struct checked checked;
     char kernel[RESOURCES_KERNEL];

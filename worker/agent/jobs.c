@@ -359,6 +359,8 @@ static void suspend(struct agent *agent, struct known_job *job)
     blobs_forget(agent->blobs, job->id);
     if (agent->fetch)
         fetch_drop_job(agent->fetch, job->id);
+    if (agent->take)
+        take_drop_job(agent->take, job->id);
     ahead_forget(agent, job);
     kept_sweep(agent, job);
     for (size_t i = 0; i < job->output_count; i++)
