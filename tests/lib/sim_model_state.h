@@ -137,6 +137,12 @@ void model_output_broken(struct model *model, const struct sched_event *event);
 bool model_gives_back(struct model *model, const struct sched_action *action);
 void model_judge_dismiss(struct model *model, const struct sched_action *action);
 void model_check_leavers(struct model *model);
+/* sim_model_holders.c */
+/* Somebody has a copy of an output. */
+void model_held(struct model *model, const struct sched_event *event);
+/* Nobody else will say that he has an output. */
+void model_unclaimed(struct model *model);
+
 /* Judges one action. */
 void model_judge(struct model *model, const struct sched_action *action);
 
