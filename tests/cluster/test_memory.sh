@@ -106,9 +106,9 @@ two_jobs() {
     pid=${worker_pid[w1]}
     sample "$pid" >samples &
     sampler=$!
-    detach wordcount -i in -o one -r 8
+    detach wordcount -i in -o one -r 8 --split-size 64M
     first=$job
-    detach wordcount -i in -o two -r 8
+    detach wordcount -i in -o two -r 8 --split-size 64M
     "$marram" wait "$first" --json >json
     (($(counter spilled_bytes) > 0)) || die 'nothing was spilled: the memory was no limit'
     "$marram" wait "$job" >/dev/null
