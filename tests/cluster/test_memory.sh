@@ -90,9 +90,9 @@ values_above_the_limit() {
 }
 claim 'a value above an eighth of the memory is refused by name' values_above_the_limit
 
-# sample PID: until ./stop is there, what it and its children hold.
+# sample PID: until ./stop is there or it has ended, what it and its children hold.
 sample() {
-    while [[ ! -e stop ]]; do
+    while [[ ! -e stop ]] && kill -0 "$1" 2>/dev/null; do
         held_by "$1"
     done
 }
