@@ -61,8 +61,8 @@ static void every_job_comes_to_the_end_it_deserves_whatever_fails(void **state)
         try_seed(seed, counts);
     for (int i = 0; i < SIM_COUNTS; i++)
         print_message("%12" PRIu64 " %s\n", counts[i], sim_count_words((enum sim_count)i));
-    /* A simulation in which something never happened says nothing about it. The rarest, a commit
-     * that is made again after a restart, takes a thousand seeds. */
+    /* A simulation in which something never happened says nothing about it. The rarest, a
+     * commit that is made again after a restart, takes a thousand seeds. */
     for (int i = 0; i < SIM_COUNTS && seeds >= 2000; i++)
         if (!counts[i])
             fail_msg("no %s", sim_count_words((enum sim_count)i));
