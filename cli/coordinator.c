@@ -16,12 +16,12 @@
 #include "coordinator/serve.h"
 #include "store/tree.h"
 
-enum { OWN_ROWS = 5, FILES_LEAST = 1024 };
+enum { OWN_ROWS = 6, FILES_LEAST = 1024 };
 
 struct setup {
     struct daemon_options daemon;
     const char *listen, *state_option;
-    uint64_t heartbeat_ms, lease_s, retained;
+    uint64_t heartbeat_ms, lease_s, retained, max_running;
     struct scratch scratch; /* when no state folder was given */
     char *state;
     int lock, stop;
@@ -42,6 +42,8 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
          &setup->lease_s, 1, 3600},
         {"retain", 0, OPTION_COUNT, "N", "finished jobs that it can tell about (1000)",
          &setup->retained, 0, 100000},
+        {"max-running", 0, OPTION_COUNT, "N", "jobs that run at once; the others wait (64)",
+         &setup->max_running, 1, 1000},
     };
     const struct option_table table = {
         "marram coordinator [options]",
@@ -127,6 +129,7 @@ static int serve(struct setup *setup, struct error *err)
         .journal = setup->state_option != NULL,
         .patient = true,
         .retained = (uint32_t)setup->retained,
+        .max_running = (uint32_t)setup->max_running,
     };
 
     int result;
@@ -152,6 +155,7 @@ int verb_coordinator(int argc, char **argv)
                           .heartbeat_ms = DEFAULT_HEARTBEAT_MS,
                           .lease_s = DEFAULT_LEASE_MS / 1000,
                           .retained = DEFAULT_RETAINED,
+                          .max_running = DEFAULT_RUNNING,
                           .scratch = SCRATCH_CLOSED,
                           .lock = -1,
                           .stop = -1};

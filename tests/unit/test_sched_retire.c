@@ -86,9 +86,8 @@ static void a_reader_of_the_old_place_is_no_reason_to_make_it_again(void **state
 
     (void)state;
     stage_open_planned(&s, 3, 1, 2);
-    follows(
-        &s, done(2, map_of(1, 0, 1)),
-        "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce1.1; assign w2 1/reduce0.1");
+    follows(&s, done(2, map_of(1, 0, 1)),
+            "accepted w2 1/map0.1; maps done 1; assign w3 1/reduce1.1; assign w2 1/reduce0.1");
     follows(&s, draining(2, false), "");
     follows(&s, held(1, map_of(1, 0, 1)), "adopted w1 1/map0.1");
     follows(&s, done(2, reduce_of(1, 0, 1)), "accepted w2 1/reduce0.1; dismiss w2");
