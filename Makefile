@@ -38,10 +38,11 @@ JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
-CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 # Those that take long because their faults do are left to `make chaos`.
+CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
+SCALE    := $(OUT)/tests/sim/scale_sched
 AGENT    := $(call objects,worker/agent)
 EXECUTOR := $(call objects,worker/executor)
 COORD    := $(call objects,coordinator)
@@ -59,7 +60,8 @@ $(UNIT): override LDLIBS += -lcmocka
 $(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
     $(patsubst %,-Wl$(comma)--wrap=%,pwrite fdatasync fsync rename unlinkat)
 $(OUT)/tests/bench/journal_rate: $(OUT)/tests/bench/journal_rate.o $(filter $(OUT)/coordinator/journal%,$(COORD)) $(LIB)
-$(PROGRAMS) $(UNIT) $(OUT)/tests/bench/journal_rate:
+$(SCALE): $(OUT)/%: $(OUT)/%.o $(COORD) $(LIB)
+$(PROGRAMS) $(UNIT) $(SCALE) $(OUT)/tests/bench/journal_rate:
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
@@ -114,7 +116,7 @@ test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
 PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
-everything: all $(UNIT) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
+everything: all $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
@@ -137,7 +139,8 @@ soak:
 
 bench:
 	@scripts/install-deps.sh test
-	@$(MAKE) --no-print-directory BUILD=release all
+	@$(MAKE) --no-print-directory BUILD=release all build/release/tests/sim/scale_sched
+	@build/release/tests/sim/scale_sched
 	@tests/bench/run.sh
 
 # ---- Fuzzing: each decoder of foreign bytes, FUZZ_SECONDS each -------------------------------------

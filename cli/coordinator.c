@@ -18,12 +18,12 @@
 #include "coordinator/serve.h"
 #include "store/tree.h"
 
-enum { OWN_ROWS = 7, FILES_LEAST = 1024 };
+enum { OWN_ROWS = 8, FILES_LEAST = 1024 };
 
 struct setup {
     struct daemon_options daemon;
     const char *listen, *state_option, *check;
-    uint64_t heartbeat_ms, lease_s, retained, remembered;
+    uint64_t heartbeat_ms, lease_s, retained, remembered, max_running;
     struct scratch scratch; /* when no state folder was given */
     char *state;
     int lock, stop;
@@ -44,6 +44,8 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
          &setup->lease_s, 1, 3600},
         {"retain", 0, OPTION_COUNT, "N", "finished jobs that it has in memory (1000)",
          &setup->retained, 0, 100000},
+        {"max-running", 0, OPTION_COUNT, "N", "jobs that run at once; the others wait (64)",
+         &setup->max_running, 1, 1000},
         {"history", 0, OPTION_COUNT, "N", "finished jobs in STATE/history.sqlite (10000)",
          &setup->remembered, 0, 10000000},
         {"check-journal", 0, OPTION_TEXT, "DIR",
@@ -139,6 +141,7 @@ static int serve(struct setup *setup, struct error *err)
         .patient = true,
         .retained = (uint32_t)setup->retained,
         .remembered = (uint32_t)setup->remembered,
+        .max_running = (uint32_t)setup->max_running,
     };
 
     int result;
@@ -165,6 +168,7 @@ int verb_coordinator(int argc, char **argv)
                           .lease_s = DEFAULT_LEASE_MS / 1000,
                           .retained = DEFAULT_RETAINED,
                           .remembered = DEFAULT_REMEMBERED,
+                          .max_running = DEFAULT_RUNNING,
                           .scratch = SCRATCH_CLOSED,
                           .lock = -1,
                           .stop = -1};

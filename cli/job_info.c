@@ -44,6 +44,9 @@ json_t *job_info_json(const Mr__JobInfo *job, bool detail)
     json_object_set_new(root, "running", json_integer(job->running));
     json_object_set_new(root, "failed_attempts",
                         json_integer((json_int_t)job->failed_attempts));
+    json_object_set_new(root, "speculative_attempts",
+                        json_integer((json_int_t)job->speculative_attempts));
+    json_object_set_new(root, "priority", json_integer(job->priority));
     json_object_set_new(root, "age", json_real(job->age));
     json_object_set_new(root, "seconds", json_real(job->seconds));
     json_object_set_new(root, "error", show_json_error(job->error));

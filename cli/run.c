@@ -157,7 +157,7 @@ static int start(struct run *run, struct error *err)
 
 int verb_run(int argc, char **argv)
 {
-    struct run run = {.signals = -1};
+    struct run run = {.signals = -1, .submission.priority = 5};
     struct error err = {0};
     int status = parse(&run, argc, argv);
 

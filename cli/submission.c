@@ -34,6 +34,11 @@ void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROW
         {"sync", 0, OPTION_SWITCH, "on|off", "flush the output to disk before it counts",
          &s->sync},
         {"name", 0, OPTION_TEXT, "TEXT", "what to call the job", &s->name},
+        {"priority", 0, OPTION_COUNT, "N",
+         "0 to 9 (default 5): beside other jobs, one more is twice the share", &s->priority, 0,
+         9},
+        {"speculation", 0, OPTION_SWITCH, "on|off",
+         "copies of slow tasks on workers with nothing else to do", &s->speculation},
         {"task-timeout", 0, OPTION_COUNT, "SECONDS",
          "end a task that finishes no record for so long (default 600)", &s->task_timeout, 1,
          86400 * 7},
@@ -164,6 +169,8 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->task_timeout = (uint32_t)submission->task_timeout;
     spec->overwrite = submission->overwrite;
     spec->sync = submission->sync;
+    spec->priority = (uint32_t)submission->priority + 1;
+    spec->steady = !submission->speculation;
     if (protobuf_c_message_get_packed_size(&message->base) > LIMIT_MESSAGE - 1024) {
         submission_message_free(message);
         return error_set(

@@ -39,7 +39,8 @@ static int parse(struct submit *submit, int argc, char **argv)
                  "then on the job\n"
                  "needs us no more.",
         .notes =
-            "--sync is on unless turned off. Ctrl-C detaches: the job goes on. A second one "
+            "--sync and --speculation are on unless turned off. Ctrl-C detaches: the job goes "
+            "on. A second one "
             "within two\n"
             "seconds cancels it. A coordinator that goes away while we wait is looked for; one "
             "that "
@@ -134,8 +135,9 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
 int verb_submit(int argc, char **argv)
 {
     /* A cluster outlives what its machines have not written yet. */
-    struct submit all = {
-        .signals = -1, .submission.sync = true, .patience_s = VISIT_PATIENCE_S};
+    struct submit all = {.signals = -1,
+                         .submission = {.sync = true, .speculation = true, .priority = 5},
+                         .patience_s = VISIT_PATIENCE_S};
     Mr__Submit *message = NULL;
     char *object = NULL;
     struct error err = {0};

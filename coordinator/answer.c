@@ -50,6 +50,8 @@ void answer_describe(const struct coordinator *coordinator, const struct job *jo
     info->reduces_done = progress.reduces_done;
     info->running = job->result ? 0 : progress.running;
     info->failed_attempts = progress.failed_attempts;
+    info->speculative_attempts = progress.speculative_attempts;
+    info->priority = job->priority;
     info->age = info->seconds = (double)(clock_ms() - job->started_ms) / 1000;
     if (job->result) {
         info->seconds = job->result->seconds;

@@ -79,6 +79,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
     cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
     cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
 
+    slow_began(job, action);
     carry_open(coordinator, job, action->worker);
     message.job = job->id;
     message.kind = (Mr__TaskKind)action->attempt.kind;
@@ -145,6 +146,18 @@ static void commit(struct coordinator *coordinator, struct job *job)
     core_post(coordinator, &event);
 }
 
+static void describe_queue(const struct coordinator *coordinator, const struct job *job,
+                           char text[512])
+{
+    static const char *const ends[] = {"th", "st", "nd", "rd"};
+    uint32_t running, place = sched_queued(coordinator->sched, job->id, &running);
+    bool teen = place % 100 / 10 == 1;
+
+    snprintf(text, 512, "%u job%s, as many as may: %u%s in the queue", running,
+             running == 1 ? " runs" : "s run", place,
+             ends[teen || place % 10 > 3 ? 0 : place % 10]);
+}
+
 const char *carry_reason(const struct coordinator *coordinator, const struct job *job,
                          char text[512])
 {
@@ -167,6 +180,9 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
         break;
     case SCHED_WAITS_TURN:
         snprintf(text, 512, "the workers are busy with other jobs");
+        break;
+    case SCHED_WAITS_QUEUE:
+        describe_queue(coordinator, job, text);
         break;
     }
     return text;
@@ -337,6 +353,7 @@ static void accept(struct coordinator *coordinator, struct job *job,
 
     job_accept(job, action->worker, &action->attempt,
                member ? member->hello->data_endpoint : nowhere);
+    stragglers_ended(&job->stragglers, &action->attempt, clock_ms());
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);
     if (action->attempt.kind == SCHED_SAMPLE)
@@ -378,6 +395,7 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
         assign(coordinator, job, action);
         break;
     case ACTION_REVOKE:
+        stragglers_forget(&job->stragglers, &action->attempt);
         core_revoke(coordinator, action->worker, &action->attempt);
         break;
     case ACTION_ADOPTED:

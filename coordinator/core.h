@@ -10,7 +10,8 @@
  *   restore.c  what was written down in a former life
  *   announce.c where map outputs are
  *   holders.c  which workers say that they have one
- *   drain.c    workers that are to leave, and where their outputs go */
+ *   drain.c    workers that are to leave, and where their outputs go
+ *   slow.c     which attempts are slow */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -60,6 +61,7 @@ struct coordinator {
     size_t member_count, member_capacity;
     uint32_t worker_count;
     uint64_t lost;              /* workers, since the start */
+    int64_t looked_ms;          /* when slow attempts were looked for last */
     int64_t expired_ms;         /* when leases were looked at last */
     struct sched_event *events; /* a queue: events[event_head .. event_count) are waiting */
     size_t event_head, event_count, event_capacity;
@@ -175,6 +177,15 @@ uint32_t drain_count(const struct coordinator *coordinator);
 void holders_said(struct coordinator *coordinator, uint64_t worker, const Mr__Held *held);
 void holders_adopted(struct coordinator *coordinator, struct job *job,
                      const struct sched_action *action);
+
+/* slow.c */
+/* The attempt goes to a worker. */
+void slow_began(struct job *job, const struct sched_action *action);
+/* A worker told how far it is. */
+void slow_heard(struct coordinator *coordinator, const Mr__Heartbeat *heartbeat);
+/* Tells the scheduler which attempts are slow. Returns in how many milliseconds to look again,
+ * -1: when something has happened. */
+long slow_look(struct coordinator *coordinator);
 
 /* carry.c */
 /* Carries out one action of the scheduler; may post events. */

@@ -74,6 +74,7 @@ static struct job *job_new(uint64_t id, Mr__Submit *submit)
     job->title = spec->name.len ? bytes_text(spec->name) : without_suffix(job->object);
     job->started_ms = clock_ms();
     job->time_ms = wall_ms();
+    job->priority = spec->priority ? spec->priority - 1 : SCHED_PRIORITY_USUAL;
     snprintf(job->name, sizeof job->name, "%012" PRIx64, id);
     return job;
 }
@@ -147,6 +148,7 @@ void job_shrink(struct job *job)
     job->cancel_count = job->cancel_capacity = 0;
     free(job->news);
     free(job->told);
+    stragglers_done(&job->stragglers);
     job->news = NULL;
     job->told = NULL;
     job->news_count = job->news_capacity = job->announced = 0;

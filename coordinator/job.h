@@ -9,6 +9,7 @@
 #include "coordinator/output.h"
 #include "coordinator/plan.h"
 #include "coordinator/sched/sched.h"
+#include "coordinator/stragglers.h"
 #include "wire/mr.pb-c.h"
 
 /* A failed attempt's own words; or, with attempt 0, what an executor printed last. */
@@ -63,6 +64,8 @@ struct job {
     uint64_t token;  /* the client's, 0: none */
     uint32_t lives;  /* of coordinators that had it before */
     bool admitted;   /* the client was told, or will be when it asks */
+    uint32_t priority;
+    struct stragglers stragglers;
 
     Mr__TaskDone *check; /* owned; carries the description */
     Mr__TaskDone

@@ -198,6 +198,7 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
     member->heartbeat = heartbeat;
+    slow_heard(coordinator, heartbeat);
 }
 
 /* While we were stopped ourselves, nobody could be heard: what they sent waits to be read

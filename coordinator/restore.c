@@ -181,6 +181,7 @@ static struct job *finished_job(struct coordinator *coordinator, const Mr__Recor
     job->object = bytes_text(record->object);
     job->output.target = bytes_text(record->finished->output);
     job->admitted = true;
+    job->priority = SCHED_PRIORITY_USUAL; /* it is over: whatever it was */
     job->started_ms = since(record->time_ms);
     job->time_ms = record->time_ms;
     job->token = record->token;
@@ -264,6 +265,8 @@ static void tell_scheduler(struct coordinator *coordinator, const Mr__Record *re
                                           record->task, record->attempt};
     if (record->type == SCHED_RECORD_SUBMITTED) {
         fact.checked = job->check != NULL;
+        fact.priority = job->priority;
+        fact.steady = job->submit->spec->steady;
         fact.lives = record->lives;
         fact.map_reruns = record->map_reruns;
     } else if (record->type == SCHED_RECORD_PLANNED) {

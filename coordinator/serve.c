@@ -109,6 +109,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
+    stragglers_forget(&job->stragglers, &event.attempt);
     core_post(coordinator, &event);
 }
 
@@ -260,6 +261,8 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
     coordinator->options = *options;
     resources_kernel(coordinator->kernel);
     coordinator->sched = sched_new();
+    if (options->max_running)
+        sched_limit(coordinator->sched, options->max_running);
     if (blobs_open(blobs, options->journal, &coordinator->blobs, err) ||
         (options->journal && restore_open(coordinator, err)) ||
         link_listen(options->context, options->endpoint, &coordinator->link, err)) {
@@ -341,6 +344,8 @@ int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
         events[n++].fd = journal_fd(coordinator->journal);
     for (;;) {
         long wait = link_sooner(members_expire(coordinator), end_claims(coordinator));
+
+        wait = link_sooner(wait, slow_look(coordinator));
 
         settle(coordinator);
         wait = link_sooner(wait, drain_tend(coordinator));

@@ -18,15 +18,17 @@ struct coordinator_options {
                      there */
     bool patient; /* a worker that does not see a file is left out of the job, which waits if
                      need be; else the job fails */
-    uint32_t retained;   /* finished jobs that can still be asked about */
-    uint32_t remembered; /* finished jobs in the history; 0: there is none */
+    uint32_t max_running; /* jobs at once, the others wait; 0: the usual number */
+    uint32_t retained;    /* finished jobs that can still be asked about */
+    uint32_t remembered;  /* finished jobs in the history; 0: there is none */
 };
 
 enum {
     DEFAULT_HEARTBEAT_MS = 1000,
     DEFAULT_LEASE_MS = 10000,
     DEFAULT_RETAINED = 1000,
-    DEFAULT_REMEMBERED = 10000
+    DEFAULT_REMEMBERED = 10000,
+    DEFAULT_RUNNING = 64
 };
 
 struct coordinator;

@@ -58,6 +58,9 @@ static int check_spec(const Mr__JobSpec *spec, struct error *err)
     if (spec->reducers > LIMIT_PARTS)
         return error_set(err, ERROR_USAGE, "%u reducers are more than the limit of %d",
                          spec->reducers, LIMIT_PARTS);
+    if (spec->priority > SCHED_PRIORITIES)
+        return error_set(err, ERROR_USAGE, "a priority of %u is above the highest, %d",
+                         spec->priority - 1, SCHED_PRIORITIES - 1);
     return check_size(spec, err);
 }
 
@@ -95,7 +98,10 @@ static void reject(struct coordinator *coordinator, uint64_t client, const struc
 static void admit(struct coordinator *coordinator, uint64_t client, struct job *job,
                   bool detach)
 {
-    struct sched_event event = {.type = EVENT_JOB_SUBMITTED, .job = job->id};
+    struct sched_event event = {.type = EVENT_JOB_SUBMITTED,
+                                .job = job->id,
+                                .priority = job->priority,
+                                .steady = job->submit->spec->steady};
     cleanup_free char *output = memory_text(job->output.target);
 
     memory_reserve(&coordinator->jobs, &coordinator->job_capacity, coordinator->job_count + 1,

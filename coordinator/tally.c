@@ -27,6 +27,7 @@ static const struct {
     {"shuffle_bytes", false},
     {"prefetched_bytes", false}, /* those of the shuffle that were fetched while maps ran */
     {"failed_attempts", false},
+    {"speculative_attempts", false},
     {"map_reruns", false},
     {"drain_reruns", false},
     {"drain_restarts", false},
@@ -94,6 +95,8 @@ void tally_job(struct tally *tally, const struct job *job,
     add_tasks(tally, job->parts, job->part_count);
     if (progress) {
         find(tally, "failed_attempts", 15)->value = (int64_t)progress->failed_attempts;
+        find(tally, "speculative_attempts", 20)->value =
+            (int64_t)progress->speculative_attempts;
         find(tally, "map_reruns", 10)->value = (int64_t)progress->map_reruns;
         find(tally, "drain_reruns", 12)->value = (int64_t)progress->drain_reruns;
         find(tally, "drain_restarts", 14)->value = (int64_t)progress->drain_restarts;

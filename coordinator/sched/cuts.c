@@ -33,16 +33,8 @@ static size_t cuts_of(const struct job *job, uint64_t worker)
 
 size_t cuts_takers(const struct sched *sched, const struct job *job)
 {
-    size_t n = 0;
-
-    if (!job->excluded.count)
-        return sched->workers.count - sched->draining_count;
-    for (size_t i = 0; i < sched->workers.capacity; i++) {
-        const struct worker *worker = sched->workers.slots[i].value;
-
-        n += worker && !worker->draining && !map_get(&job->excluded, worker->id);
-    }
-    return n;
+    /* No worker is both excluded and to leave. */
+    return sched->workers.count - sched->draining_count - job->excluded.count;
 }
 
 size_t cuts_reducers(const struct sched *sched, const struct job *job)
@@ -107,19 +99,18 @@ static uint64_t worst(const struct sched *sched, const struct job *job, size_t *
 
 static void revoke_attempts(struct sched *sched, const struct job *job, struct worker *worker)
 {
+    struct copy *next_copy;
     struct task *next;
 
     for (struct task *task = worker->running; task; task = next) {
-        struct sched_action revoke = {.type = ACTION_REVOKE, .worker = worker->id};
-
         next = task->next;
-        if (task->job != job)
-            continue;
-        revoke.job = job->id;
-        revoke.attempt = task_attempt(task);
-        gate_emit(sched, &revoke);
-        task_detach(sched, task);
-        task_ready(task);
+        if (task->job == job)
+            task_give_back(sched, task);
+    }
+    for (struct copy *copy = worker->copies; copy; copy = next_copy) {
+        next_copy = copy->next;
+        if (copy->task->job == job)
+            copy_revoke(sched, copy->task);
     }
 }
 
@@ -128,7 +119,7 @@ static void set_aside(struct sched *sched, struct job *job, uint64_t id)
     struct worker *worker = map_get(&sched->workers, id);
     struct task *next;
 
-    if (!map_get(&job->excluded, id))
+    if (!worker->draining && !map_get(&job->excluded, id))
         map_put(&job->excluded, id, &job->excluded);
     remove_cuts(job, id);
     revoke_attempts(sched, job, worker);

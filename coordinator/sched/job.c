@@ -13,7 +13,7 @@ static void hold(struct sched *sched, struct job *job, uint64_t after,
     gate_hold(sched, after, &action);
 }
 
-struct job *job_new(struct sched *sched, uint64_t id)
+struct job *job_new(struct sched *sched, uint64_t id, uint32_t priority, bool steady)
 {
     struct job *job;
 
@@ -21,6 +21,8 @@ struct job *job_new(struct sched *sched, uint64_t id)
         return NULL;
     job = memory_zeroed(1, sizeof *job);
     job->id = id;
+    job->priority = priority < SCHED_PRIORITIES ? priority : SCHED_PRIORITIES - 1;
+    job->steady = steady;
     job->check = (struct task){.job = job, .kind = SCHED_CHECK};
     job->sample = (struct task){.job = job, .kind = SCHED_SAMPLE};
     job->prev = sched->last;
@@ -33,20 +35,20 @@ struct job *job_new(struct sched *sched, uint64_t id)
     return job;
 }
 
-void job_submit(struct sched *sched, uint64_t id, bool checked)
+void job_submit(struct sched *sched, const struct sched_event *event)
 {
-    struct job *job = job_new(sched, id);
+    struct job *job = job_new(sched, event->job, event->priority, event->steady);
 
     if (!job)
         return;
-    job->gate = gate_persist(sched, SCHED_RECORD_SUBMITTED, id, NULL, 0);
+    job->gate = gate_persist(sched, SCHED_RECORD_SUBMITTED, job->id, NULL, 0);
     hold(sched, job, job->gate, ACTION_ADMITTED);
     job->phase = JOB_CHECKING;
-    if (checked)
+    if (event->checked)
         job->check.state = TASK_DONE;
     else
         task_ready(&job->check);
-    job_advance(sched, job);
+    share_queue(sched, job);
 }
 
 static struct task *make_tasks(struct job *job, enum sched_kind kind, uint32_t count)
@@ -82,7 +84,7 @@ void job_planned(struct sched *sched, struct job *job, const struct sched_event 
 
 void job_advance(struct sched *sched, struct job *job)
 {
-    if (job->phase == JOB_CHECKING && job->check.state == TASK_DONE) {
+    if (job->phase == JOB_CHECKING && job->check.state == TASK_DONE && job->active) {
         job->phase = JOB_PLANNING;
         hold(sched, job, job->gate, ACTION_PLAN);
     }
@@ -100,15 +102,8 @@ void job_advance(struct sched *sched, struct job *job)
     if (job->phase == JOB_REDUCING && job->reduces_done == job->reduce_count) {
         /* A map that is being made again has nobody left to read it. */
         for (struct task *map = job->maps; map < job->maps + job->map_count; map++)
-            if (map->state == TASK_RUNNING) {
-                struct sched_action revoke = {.type = ACTION_REVOKE,
-                                              .job = job->id,
-                                              .worker = map->worker->id,
-                                              .attempt = task_attempt(map)};
-
-                gate_emit(sched, &revoke);
-                task_detach(sched, map);
-            }
+            if (map->state == TASK_RUNNING)
+                task_revoke(sched, map);
         job->phase = JOB_COMMITTING;
         job->gate = gate_persist(sched, SCHED_RECORD_COMMITTING, job->id, NULL, 0);
         hold(sched, job, job->gate, ACTION_COMMIT);
@@ -122,19 +117,9 @@ static void revoke_all(struct sched *sched, struct job *job)
     uint32_t counts[] = {1, 1, job->map_count, job->reduce_count};
 
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
-        for (uint32_t i = 0; i < counts[k] && job->running; i++) {
-            struct task *task = &lists[k][i];
-
-            if (task->state != TASK_RUNNING)
-                continue;
-            struct sched_action revoke = {.type = ACTION_REVOKE,
-                                          .job = job->id,
-                                          .worker = task->worker->id,
-                                          .attempt = task_attempt(task)};
-
-            gate_emit(sched, &revoke);
-            task_detach(sched, task);
-        }
+        for (uint32_t i = 0; i < counts[k] && job->running; i++)
+            if (lists[k][i].state == TASK_RUNNING)
+                task_revoke(sched, &lists[k][i]);
 }
 
 static void release_workers(struct sched *sched, struct job *job)
@@ -165,6 +150,7 @@ void job_end(struct sched *sched, struct job *job, enum sched_state state, enum 
     for (int i = 0; i < 2; i++) {
         heap_done(&job->pending[i]);
         heap_done(&job->lonely[i]);
+        job->waiting[i] = job->waiting_alone[i] = 0;
     }
     if (cause)
         finished.cause = *cause;
@@ -172,6 +158,7 @@ void job_end(struct sched *sched, struct job *job, enum sched_state state, enum 
     gate_hold(sched, job->gate, &finished);
     release_workers(sched, job);
     job->phase = JOB_FINISHED;
+    share_end(sched, job);
 }
 
 void job_broken(struct sched *sched, struct job *job, enum error_code code)
@@ -203,6 +190,11 @@ void job_delete(struct sched *sched, struct job *job)
         job->next->prev = job->prev;
     else
         sched->last = job->prev;
+    share_end(sched, job);
+    for (uint32_t i = 0; i < job->map_count; i++)
+        free(job->maps[i].copy);
+    for (uint32_t i = 0; i < job->reduce_count; i++)
+        free(job->reduces[i].copy);
     map_remove(&sched->jobs, job->id);
     map_done(&job->workers);
     map_done(&job->excluded);

@@ -1,13 +1,15 @@
-/* Placement: jobs in order of submission, tasks by number, workers that hold nothing first.
+/* Placement: what is free goes to the job whose turn it is (share.c), of its tasks the one with
+ * the lowest number, on a worker that holds nothing if there is one.
  *
  * A CHECK, SAMPLE or MAP attempt takes a whole worker, a REDUCE attempt one of its threads.
- * Beyond what it runs a worker holds one task more in hand, so that it need not wait for the
- * next; but only while more tasks are pending than there are workers that may have them, so
- * that at the end none waits in one hand while others are empty.
+ * Beyond what it runs a worker holds one task of the same job more in hand, so that it need not
+ * wait for the next; but only while more tasks are pending than there are workers that may have
+ * them, so that at the end none waits in one hand while others are empty, and only while no
+ * other job's turn comes first.
  *
  * Each part has a home, a worker that may have fetched for it while the maps ran. A worker
- * takes the parts whose home it is first, but none waits for its home while another worker has
- * room.
+ * takes the parts whose home it is first, and leaves to others theirs while they have room, but
+ * none waits for its home while another worker has room.
  */
 #include "base/memory.h"
 #include "coordinator/sched/state.h"
@@ -35,18 +37,50 @@ void place_unlist(struct worker *worker)
     unlist(worker);
 }
 
-/* Files a worker by what it holds; at the end of its list, so that workers take turns. */
-void place_worker(struct sched *sched, struct worker *worker)
+/* Whether a worker that has no free thread has room in hand for one more attempt of the kind
+ * that it runs. */
+static bool has_hand(const struct worker *worker)
 {
-    struct worker_list *list = &sched->full;
+    if (worker->alone || worker->copies)
+        return false;
+    return worker->whole ? worker->whole == 1 && !worker->single
+                         : worker->single == worker->threads;
+}
+
+/* The list that a worker belongs to by what it holds. */
+static struct worker_list *list_of(struct sched *sched, struct worker *worker)
+{
+    struct job *job;
 
     if (worker->draining)
-        list = &sched->draining;
-    else if (!worker->whole && !worker->single)
-        list = &sched->idle;
-    else if (!worker->whole && !worker->alone && worker->single < worker->threads)
-        list = &sched->partial;
-    if (worker->list == list && (list == &sched->full || list == &sched->draining))
+        return &sched->draining;
+    if (!worker->whole && !worker->single)
+        return &sched->idle;
+    if (worker->kept)
+        return &sched->kept;
+    if (!worker->whole && !worker->alone && worker->single < worker->threads)
+        return &sched->partial;
+    job = worker->running ? worker->running->job : worker->copies->task->job;
+    return has_hand(worker) ? &job->handy : &job->full;
+}
+
+void place_unkeep(struct sched *sched, struct worker *worker)
+{
+    if (!worker->kept)
+        return;
+    worker->kept = false;
+    sched->kept_count--;
+    sched->kept_threads -= worker->threads;
+}
+
+/* Files a worker; at the end of its list, so that workers take turns. */
+void place_worker(struct sched *sched, struct worker *worker)
+{
+    struct worker_list *list = list_of(sched, worker);
+
+    if (list == &sched->idle)
+        place_unkeep(sched, worker);
+    if (worker->list == list && list == &sched->draining)
         return;
     unlist(worker);
     worker->list = list;
@@ -58,101 +92,56 @@ void place_worker(struct sched *sched, struct worker *worker)
     list->last = worker;
 }
 
-static bool may_have(const struct job *job, const struct worker *worker, bool reduces)
+bool place_may_have(const struct job *job, const struct worker *worker, bool reduces)
 {
     return !(job->excluded.count && map_get(&job->excluded, worker->id)) &&
            !(reduces && cuts_hinder(job, worker->id));
 }
 
-/* The first worker from here on that may have tasks of the job. */
-static struct worker *seeing(const struct job *job, struct worker *worker, bool reduces)
+struct worker *place_seeing(const struct job *job, struct worker *worker, bool reduces)
 {
-    while (worker && !may_have(job, worker, reduces))
+    while (worker && !place_may_have(job, worker, reduces))
         worker = worker->next;
     return worker;
 }
 
-/* The next two of a list that may have tasks of a job. It goes along the list but once: those
- * that may not are passed over once in a step, however many tasks there are to place. */
-struct row {
-    const struct job *job;
-    bool reduces;
-    struct worker *first, *second;
-};
-
-static struct row row_of(const struct job *job, const struct worker_list *list, bool reduces)
+bool place_maps_ready(const struct job *job)
 {
-    struct row row = {
-        .job = job, .reduces = reduces, .first = seeing(job, list->first, reduces)};
-
-    if (row.first)
-        row.second = seeing(job, row.first->next, reduces);
-    return row;
+    return job->phase == JOB_REDUCING && job->maps_done == job->map_count && !job->unclaimed;
 }
 
-/* Takes the first, or the second if the task had better avoid the first. */
-static struct worker *take(struct row *row, const struct task *task)
+/* The first of the list that may have the task, or the second if it had better avoid the first.
+ */
+static struct worker *choose(const struct worker_list *list, const struct task *task)
 {
-    struct worker *worker = row->first;
+    bool reduces = task->kind == SCHED_REDUCE;
+    struct worker *worker = place_seeing(task->job, list->first, reduces), *second;
 
-    if (worker && row->second && worker->id == task->avoid)
-        worker = row->second;
-    else
-        row->first = row->second;
-    if (row->second)
-        row->second = seeing(row->job, row->second->next, row->reduces);
-    return worker;
+    if (!worker || worker->id != task->avoid)
+        return worker;
+    second = place_seeing(task->job, worker->next, reduces);
+    return second ? second : worker;
 }
 
-/* A worker that was taken is at the end of the list again. */
-static void put_back(struct row *row, struct worker *worker)
+/* The next pending task of a heap. Some were taken from elsewhere than the top. */
+static struct task *top(struct heap *heap, struct task *tasks, bool alone)
 {
-    if (!row->first)
-        row->first = worker;
-    else if (!row->second)
-        row->second = worker;
-}
+    while (heap->count) {
+        struct task *task = &tasks[heap->items[0]];
 
-/* The next pending task of a heap. */
-static struct task *top(struct heap *heap, struct task *tasks)
-{
-    return heap->count ? &tasks[heap->items[0]] : NULL;
-}
-
-static void start_top(struct sched *sched, struct heap *heap, struct task *tasks,
-                      struct worker *worker)
-{
-    task_start(sched, &tasks[heap_pop(heap)], worker);
-}
-
-static void place_prelude(struct sched *sched, struct job *job, struct row *idle)
-{
-    struct task *task = job->prelude;
-    struct worker *worker;
-
-    if (!task || !(worker = take(idle, task)))
-        return;
-    job->prelude = NULL;
-    task_start(sched, task, worker);
-}
-
-/* Tasks that must be alone, and maps: a worker that holds nothing, each. */
-static void place_whole(struct sched *sched, struct row *idle, struct heap *heap,
-                        struct task *tasks)
-{
-    struct task *task;
-    struct worker *worker;
-
-    while ((task = top(heap, tasks)) && (worker = take(idle, task)))
-        start_top(sched, heap, tasks, worker);
+        if (task->state == TASK_PENDING && task->alone == alone)
+            return task;
+        heap_pop(heap);
+    }
+    return NULL;
 }
 
 /* ---- Homes ---- */
 
 static uint32_t add_homes(struct job *job, const struct worker_list *list, uint32_t count)
 {
-    for (struct worker *worker = seeing(job, list->first, false);
-         worker && count < job->reduce_count; worker = seeing(job, worker->next, false)) {
+    for (struct worker *worker = place_seeing(job, list->first, false);
+         worker && count < job->reduce_count; worker = place_seeing(job, worker->next, false)) {
         job->homes[count] = (struct home){.worker = worker->id, .next = count};
         map_put(&job->home_of, worker->id, &job->homes[count]);
         count++;
@@ -170,7 +159,11 @@ void place_homes(const struct sched *sched, struct job *job)
     job->homes = memory_zeroed(room + 1UL, sizeof *job->homes);
     job->home_count = add_homes(job, &sched->idle, 0);
     job->home_count = add_homes(job, &sched->partial, job->home_count);
-    job->home_count = add_homes(job, &sched->full, job->home_count);
+    job->home_count = add_homes(job, &sched->kept, job->home_count);
+    for (size_t i = 0; i < sched->active_count; i++) {
+        job->home_count = add_homes(job, &sched->active[i]->handy, job->home_count);
+        job->home_count = add_homes(job, &sched->active[i]->full, job->home_count);
+    }
 }
 
 /* The first pending reduce whose home the worker is; NULL: none that it had better take. */
@@ -179,7 +172,7 @@ static struct task *home_task(const struct job *job, const struct worker *worker
     struct home *home = job->home_count ? map_get(&job->home_of, worker->id) : NULL;
     struct task *task;
 
-    if (!home || !may_have(job, worker, true))
+    if (!home || !place_may_have(job, worker, true))
         return NULL;
     for (; home->next < job->reduce_count; home->next += job->home_count) {
         task = &job->reduces[home->next];
@@ -194,92 +187,113 @@ static bool start_home(struct sched *sched, struct job *job, struct worker *work
 {
     struct task *task = home_task(job, worker);
 
+    if (task)
+        task_start(sched, task, worker);
+    return task != NULL;
+}
+
+/* The part's home, if it has room for it. */
+static struct worker *free_home(const struct sched *sched, const struct task *task)
+{
+    struct job *job = task->job;
+    struct worker *worker;
+
+    if (!job->home_count)
+        return NULL;
+    worker = map_get(&sched->workers, job->homes[task->number % job->home_count].worker);
+    if (!worker || worker->id == task->avoid || !place_may_have(job, worker, true) ||
+        (worker->list != &sched->idle && worker->list != &sched->partial))
+        return NULL;
+    return worker;
+}
+
+/* One reduce that may run beside others. */
+static bool place_reduce(struct sched *sched, struct job *job)
+{
+    struct task *task = top(&job->pending[1], job->reduces, false);
+    struct worker *worker, *home;
+
     if (!task)
         return false;
-    heap_remove(&job->pending[1], task->number);
-    task_start(sched, task, worker);
+    worker = choose(&sched->idle, task);
+    if (!worker)
+        worker = choose(&sched->partial, task);
+    if (!worker)
+        return false;
+    if (start_home(sched, job, worker))
+        return true;
+    home = free_home(sched, task);
+    task_start(sched, task, home ? home : worker);
     return true;
 }
 
-/* The parts of those that have room, in turns. A worker that was given one stands at the end of
- * the list, or in another. */
-static void place_at_home(struct sched *sched, struct job *job, const struct worker_list *list)
+static bool place_whole(struct sched *sched, struct task *task)
 {
-    struct worker *next;
+    struct worker *worker = task ? choose(&sched->idle, task) : NULL;
 
-    for (struct worker *worker = list->first; worker && job->pending[1].count; worker = next) {
-        next = worker->next;
-        if (start_home(sched, job, worker) && !next && worker->list == list)
-            next = worker;
-    }
+    if (worker)
+        task_start(sched, task, worker);
+    return worker != NULL;
 }
 
-static void place_reduces(struct sched *sched, struct job *job, struct row *idle)
+/* One task of the job, where there is room; false when there is none. */
+static bool place_one(struct sched *sched, struct job *job)
 {
-    struct heap *heap = &job->pending[1];
+    if (place_whole(sched, job->prelude) ||
+        place_whole(sched, top(&job->lonely[0], job->maps, true)) ||
+        place_whole(sched, top(&job->pending[0], job->maps, false)))
+        return true;
+    return place_maps_ready(job) &&
+           (place_whole(sched, top(&job->lonely[1], job->reduces, true)) ||
+            place_reduce(sched, job));
+}
+
+/* One task of the job, in the hand of a worker that runs another; false when none may be. */
+static bool place_in_hand(struct sched *sched, struct job *job)
+{
+    struct worker *worker = job->handy.first;
     struct task *task;
-    struct worker *worker;
-    struct row partial;
+    bool reduces;
 
-    place_at_home(sched, job, &sched->idle);
-    place_at_home(sched, job, &sched->partial);
-    *idle = row_of(job, &sched->idle, true);
-    place_whole(sched, idle, heap, job->reduces);
-    partial = row_of(job, &sched->partial, true);
-    while ((task = top(heap, job->reduces)) && (worker = take(&partial, task))) {
-        start_top(sched, heap, job->reduces, worker);
-        if (worker->list == &sched->partial)
-            put_back(&partial, worker);
-    }
-}
-
-/* Whether a full worker has room in hand for one more attempt of the kind that it runs. */
-static bool has_hand(const struct worker *worker, enum sched_kind kind)
-{
-    if (worker->alone)
+    while (worker && !place_may_have(job, worker, !worker->whole))
+        worker = worker->next;
+    if (!worker)
         return false;
-    if (kind == SCHED_MAP)
-        return worker->whole == 1 && !worker->single;
-    return worker->single == worker->threads && !worker->whole;
+    reduces = !worker->whole;
+    if (job->waiting[reduces] <=
+            (reduces ? cuts_reducers(sched, job) : cuts_takers(sched, job)) ||
+        (reduces && !place_maps_ready(job)))
+        return false;
+    task = top(&job->pending[reduces], reduces ? job->reduces : job->maps, false);
+    if (!reduces || !start_home(sched, job, worker))
+        task_start(sched, task, worker);
+    return true;
 }
 
-static void place_in_hands(struct sched *sched, struct job *job, struct heap *heap,
-                           struct task *tasks, enum sched_kind kind)
+/* Fills what is free; jobs that could use more are stuck then. */
+static void fill_free(struct sched *sched)
 {
-    size_t takers = kind == SCHED_REDUCE ? cuts_reducers(sched, job) : cuts_takers(sched, job);
-    struct worker *next;
+    struct job *job;
 
-    if (heap->count <= takers)
-        return;
-    for (struct worker *worker = sched->full.first; worker; worker = next) {
-        next = worker->next;
-        if (heap->count <= takers)
-            return;
-        if (!has_hand(worker, kind) || !may_have(job, worker, kind == SCHED_REDUCE))
-            continue;
-        if (kind != SCHED_REDUCE || !start_home(sched, job, worker))
-            start_top(sched, heap, tasks, worker);
-    }
+    sched->step++;
+    while ((job = share_next(sched, false)))
+        if (!place_one(sched, job))
+            job->stuck = sched->step;
 }
 
 void place_all(struct sched *sched)
 {
-    for (struct job *job = sched->first; job; job = job->next) {
-        bool maps_ready = job->maps_done == job->map_count && !job->unclaimed;
-        struct row idle;
+    struct job *job;
 
-        if (job->phase >= JOB_COMMITTING || job->gate > sched->persisted)
-            continue;
-        idle = row_of(job, &sched->idle, false);
-        place_prelude(sched, job, &idle);
-        place_whole(sched, &idle, &job->lonely[0], job->maps);
-        place_whole(sched, &idle, &job->pending[0], job->maps);
-        place_in_hands(sched, job, &job->pending[0], job->maps, SCHED_MAP);
-        if (job->phase != JOB_REDUCING || !maps_ready)
-            continue;
-        idle = row_of(job, &sched->idle, true);
-        place_whole(sched, &idle, &job->lonely[1], job->reduces);
-        place_reduces(sched, job, &idle);
-        place_in_hands(sched, job, &job->pending[1], job->reduces, SCHED_REDUCE);
+    share_admit(sched);
+    fill_free(sched);
+    if (sched->kept_count && !share_is_contested(sched)) {
+        share_release(sched);
+        fill_free(sched);
     }
+    while ((job = share_next(sched, true)) && place_in_hand(sched, job))
+        ;
+    /* What others gave back may go where that job cannot. */
+    if (job && share_keep(sched, job))
+        fill_free(sched);
 }

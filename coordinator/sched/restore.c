@@ -51,7 +51,7 @@ static void planned(struct job *job, const struct sched_fact *fact)
 
 static void submitted(struct sched *sched, const struct sched_fact *fact)
 {
-    struct job *job = job_new(sched, fact->job);
+    struct job *job = job_new(sched, fact->job, fact->priority, fact->steady);
 
     if (!job)
         return;
@@ -60,6 +60,7 @@ static void submitted(struct sched *sched, const struct sched_fact *fact)
     job->map_reruns = fact->map_reruns;
     if (fact->checked)
         job->check.state = TASK_DONE;
+    share_queue(sched, job);
 }
 
 static void started(const struct sched *sched)
@@ -121,22 +122,23 @@ static void end(struct sched *sched, struct job *job)
     job_end(sched, job, SCHED_FAILED, job->doomed->cause, &cause);
 }
 
-/* What its tasks wait for is there again, or is asked for again. */
+/* What its tasks wait for is there again, or is asked for again. What had a plan ran; the
+ * others wait in line again. */
 static void go_on(struct sched *sched, struct job *job)
 {
     struct sched_action commit = {.type = ACTION_COMMIT, .job = job->id};
 
-    if (job->phase == JOB_COMMITTING) {
-        gate_emit(sched, &commit);
-        return;
-    }
-    if (job->doomed) {
+    if (job->doomed && job->phase != JOB_COMMITTING) {
         end(sched, job);
         return;
     }
     if (job->phase == JOB_CHECKING) {
         if (job->check.state != TASK_DONE)
             task_ready(&job->check);
+        return;
+    }
+    if (job->phase == JOB_COMMITTING) {
+        gate_emit(sched, &commit);
     } else if (job->sampled && job->sample.state != TASK_DONE) {
         task_ready(&job->sample);
     } else {
@@ -145,7 +147,7 @@ static void go_on(struct sched *sched, struct job *job)
         if (job->phase == JOB_REDUCING)
             ready_rest(job->reduces, job->reduce_count);
     }
-    job_advance(sched, job);
+    share_begin(sched, job);
 }
 
 void restore_go_on(struct sched *sched)

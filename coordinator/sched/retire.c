@@ -5,31 +5,22 @@
 #include "base/check.h"
 #include "coordinator/sched/state.h"
 
-/* The attempt goes to another worker at no cost. */
-static void give_back(struct sched *sched, struct task *task)
-{
-    struct sched_action revoke = {.type = ACTION_REVOKE,
-                                  .job = task->job->id,
-                                  .worker = task->worker->id,
-                                  .attempt = task_attempt(task)};
-
-    gate_emit(sched, &revoke);
-    task_detach(sched, task);
-    task_ready(task);
-}
-
 /* What it was given last has not begun: it runs one whole task, or a reduce on each thread. */
 static void give_back_hand(struct sched *sched, struct worker *worker)
 {
     while (worker->whole > 1 || worker->single > worker->threads)
-        give_back(sched, worker->running);
+        task_give_back(sched, worker->running);
 }
 
 static void stop_running(struct sched *sched, struct worker *worker)
 {
     while (worker->running) {
         worker->running->job->drain_restarts++;
-        give_back(sched, worker->running);
+        task_give_back(sched, worker->running);
+    }
+    while (worker->copies) {
+        worker->copies->task->job->drain_restarts++;
+        copy_revoke(sched, worker->copies->task);
     }
 }
 
@@ -39,10 +30,14 @@ void retire_begin(struct sched *sched, struct worker *worker)
         return;
     worker->draining = true;
     sched->draining_count++;
+    sched->threads -= worker->threads;
+    place_unkeep(sched, worker);
     give_back_hand(sched, worker);
     place_worker(sched, worker);
-    for (struct job *job = sched->first; job; job = job->next)
+    for (struct job *job = sched->first; job; job = job->next) {
+        map_remove(&job->excluded, worker->id); /* it gets nothing anyway */
         cuts_settle(sched, job);
+    }
 }
 
 void retire_asked(struct sched *sched, const struct sched_event *event)
@@ -59,7 +54,7 @@ void retire_asked(struct sched *sched, const struct sched_event *event)
 
 static bool is_empty(const struct worker *worker)
 {
-    if (worker->running)
+    if (worker->running || worker->copies)
         return false;
     for (const struct task *map = worker->outputs; map; map = map->next)
         if (holder_is_needed(map))

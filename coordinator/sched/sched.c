@@ -12,9 +12,19 @@ void sched_actions_done(struct sched_actions *actions)
     *actions = (struct sched_actions){0};
 }
 
+enum { ACTIVE_MAX = 64 };
+
 struct sched *sched_new(void)
 {
-    return memory_zeroed(1, sizeof(struct sched));
+    struct sched *sched = memory_zeroed(1, sizeof *sched);
+
+    sched->active_max = ACTIVE_MAX;
+    return sched;
+}
+
+void sched_limit(struct sched *sched, uint32_t jobs)
+{
+    sched->active_max = jobs;
 }
 
 void sched_free(struct sched *sched)
@@ -27,6 +37,7 @@ void sched_free(struct sched *sched)
         free(sched->workers.slots[i].value);
     map_done(&sched->workers);
     map_done(&sched->jobs);
+    free(sched->active);
     free(sched->held);
     free(sched);
 }
@@ -41,6 +52,9 @@ static void worker_joined(struct sched *sched, const struct sched_event *event)
     worker->id = event->worker;
     worker->threads = event->threads ? event->threads : 1;
     map_put(&sched->workers, worker->id, worker);
+    sched->threads += worker->threads;
+    if (worker->threads > sched->widest)
+        sched->widest = worker->threads;
     place_worker(sched, worker);
     if (event->draining)
         retire_begin(sched, worker);
@@ -52,12 +66,19 @@ static void worker_lost(struct sched *sched, uint64_t id)
 
     if (!worker)
         return;
+    place_unkeep(sched, worker);
+    sched->draining_count -= worker->draining;
+    if (!worker->draining)
+        sched->threads -= worker->threads;
     while (worker->running) {
         struct task *task = worker->running;
 
         task_detach(sched, task);
-        task_ready(task);
+        if (task->state != TASK_RUNNING)
+            task_ready(task);
     }
+    while (worker->copies)
+        copy_detach(sched, worker->copies->task);
     while (worker->outputs) {
         struct task *map = worker->outputs;
 
@@ -73,7 +94,6 @@ static void worker_lost(struct sched *sched, uint64_t id)
         cuts_forget(sched, job, id);
     }
     place_unlist(worker);
-    sched->draining_count -= worker->draining;
     free(worker);
 }
 
@@ -85,7 +105,7 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     sched->actions = actions;
     switch (event->type) {
     case EVENT_JOB_SUBMITTED:
-        job_submit(sched, event->job, event->checked);
+        job_submit(sched, event);
         break;
     case EVENT_JOB_PLANNED:
         if (job && event->reduces)
@@ -117,6 +137,9 @@ void sched_step(struct sched *sched, const struct sched_event *event,
         break;
     case EVENT_TASK_FAILED:
         task_failed(sched, event);
+        break;
+    case EVENT_STRAGGLER:
+        copy_straggler(sched, event);
         break;
     case EVENT_PERSISTED:
         gate_open(sched, event->sequence);
@@ -154,6 +177,7 @@ struct sched_progress sched_progress(const struct sched *sched, uint64_t id)
         .running = job->running,
         .failed_attempts = job->failed_attempts,
         .map_reruns = job->map_reruns,
+        .speculative_attempts = job->speculative_attempts,
         .drain_reruns = job->drain_reruns,
         .drain_restarts = job->drain_restarts,
     };
@@ -166,11 +190,25 @@ enum sched_wait sched_waits(const struct sched *sched, uint64_t id)
     if (!job || job->running || job->gate > sched->persisted || job->phase == JOB_PLANNING ||
         job->phase >= JOB_COMMITTING)
         return SCHED_WAITS_NOT;
+    if (job->queued)
+        return SCHED_WAITS_QUEUE;
     if (sched->workers.count == sched->draining_count)
         return SCHED_WAITS_WORKER;
     if (job->unclaimed && job->maps_done == job->map_count)
         return SCHED_WAITS_OUTPUTS;
     return cuts_takers(sched, job) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
+}
+
+bool sched_tail(const struct sched *sched, uint64_t id, enum sched_kind *ret_kind)
+{
+    const struct job *job = map_get(&sched->jobs, id);
+
+    if (!job || !job->active || job->steady || !job->running || job->gate > sched->persisted ||
+        (job->phase != JOB_MAPPING && job->phase != JOB_REDUCING))
+        return false;
+    *ret_kind = place_maps_ready(job) ? SCHED_REDUCE : SCHED_MAP;
+    return !job->waiting[*ret_kind == SCHED_REDUCE] &&
+           !job->waiting_alone[*ret_kind == SCHED_REDUCE];
 }
 
 uint32_t sched_homes(const struct sched *sched, uint64_t id)

@@ -31,6 +31,13 @@
  * are moved by the caller: OUTPUT_HELD by another worker takes one off it. Then DISMISS: it may
  * leave.
  *
+ * A job waits in a line until fewer jobs run than the cap: by priority, then by submission.
+ * Jobs that run share the workers' threads by weight (share.c), and none has to wait longer
+ * than a task takes.
+ *
+ * An attempt that is slow (STRAGGLER: who has a clock judges) gets a copy on another worker if
+ * nothing else waits for that. The first of the two that is done counts, the other is revoked.
+ *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -57,8 +64,10 @@ struct sched_attempt {
     uint32_t attempt;
 };
 
+enum { SCHED_PRIORITIES = 10, SCHED_PRIORITY_USUAL = 5 };
+
 enum sched_event_type {
-    EVENT_JOB_SUBMITTED, /* job, checked */
+    EVENT_JOB_SUBMITTED, /* job, checked, priority, steady */
     EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts),
                             sample */
     EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
@@ -66,13 +75,14 @@ enum sched_event_type {
     EVENT_JOB_CANCELLED, /* job */
     EVENT_WORKER_JOINED, /* worker, threads, draining */
     EVENT_WORKER_LOST,   /* worker: its attempts are lost, and the map outputs that it holds */
-    EVENT_WORKER_DRAINING,   /* worker, late: it is to leave once nothing needs it */
-    EVENT_TASK_DONE,         /* worker, attempt */
-    EVENT_TASK_FAILED,       /* worker, attempt, code, blamed, suspect, lost_map */
-    EVENT_PERSISTED,         /* sequence */
-    EVENT_RESTORED,          /* all facts of the former life were told: goes on from there */
-    EVENT_OUTPUT_HELD,       /* worker, attempt (of a map): it has a good copy of its output */
-    EVENT_OUTPUT_BROKEN,     /* worker, attempt: the output that it holds cannot be read */
+    EVENT_WORKER_DRAINING, /* worker, late: it is to leave once nothing needs it */
+    EVENT_TASK_DONE,       /* worker, attempt */
+    EVENT_TASK_FAILED,     /* worker, attempt, code, blamed, suspect, lost_map */
+    EVENT_STRAGGLER,       /* attempt: it is slow; a copy of it elsewhere may be done sooner */
+    EVENT_PERSISTED,       /* sequence */
+    EVENT_RESTORED,        /* all facts of the former life were told: goes on from there */
+    EVENT_OUTPUT_HELD,     /* worker, attempt (of a map): it has a good copy of its output */
+    EVENT_OUTPUT_BROKEN,   /* worker, attempt: the output that it holds cannot be read */
     EVENT_OUTPUTS_UNCLAIMED, /* who holds an output has said so by now: the others are lost */
 };
 
@@ -81,7 +91,9 @@ struct sched_event {
     uint64_t job;
     uint64_t worker; /* an incarnation: never used twice */
     uint32_t threads;
-    bool checked; /* what its CHECK task would find is known already */
+    bool checked;      /* what its CHECK task would find is known already */
+    uint32_t priority; /* 0 to SCHED_PRIORITIES - 1: each step doubles the job's share */
+    bool steady;       /* no copies of its slow tasks */
     uint32_t maps, reduces;
     bool sample; /* no map goes before a SAMPLE task is accepted */
     struct sched_attempt attempt;
@@ -99,7 +111,7 @@ enum sched_action_type {
     ACTION_PERSIST,  /* sequence, record (one of SCHED_RECORD_*), job or attempt, worker */
     ACTION_ADMITTED, /* job: tell the submitter */
     ACTION_PLAN,     /* job: expand inputs, cut splits, make the staging folder */
-    ACTION_ASSIGN,   /* worker, attempt, alone, single */
+    ACTION_ASSIGN,   /* worker, attempt, alone, single, copy */
     ACTION_REVOKE,   /* worker, attempt: stop it */
     ACTION_REFUSE,   /* worker, attempt: its answer is stale and changed nothing */
     ACTION_REPEATED, /* worker, attempt: its answer was taken before, and still counts */
@@ -136,6 +148,7 @@ struct sched_action {
     uint64_t worker;
     struct sched_attempt attempt;
     bool alone, single;
+    bool copy; /* ASSIGN: beside another attempt of the task */
     enum sched_record record;
     uint64_t sequence;
     enum sched_state state;
@@ -153,6 +166,8 @@ void sched_actions_done(struct sched_actions *actions);
 struct sched;
 struct sched *sched_new(void);
 void sched_free(struct sched *sched);
+/* At most so many jobs run at once (64 unless told otherwise); the others wait. */
+void sched_limit(struct sched *sched, uint32_t jobs);
 
 /* Advances by one event; appends to *actions. An event that makes no sense (an unknown worker,
  * a stale attempt) is answered with REFUSE or REPEATED or ignored, never a crash: peers may say
@@ -168,6 +183,8 @@ struct sched_fact {
     uint64_t job;                 /* STARTED: 0 */
     struct sched_attempt attempt; /* ACCEPTED, LOST, FAILED */
     bool checked;                 /* SUBMITTED */
+    uint32_t priority;            /* SUBMITTED */
+    bool steady;                  /* SUBMITTED */
     uint32_t lives;               /* SUBMITTED: how often it was restored already */
     uint64_t map_reruns;          /* SUBMITTED */
     uint32_t maps, reduces;       /* PLANNED */
@@ -185,7 +202,7 @@ struct sched_progress {
     enum sched_state state;
     uint32_t maps, maps_done, reduces, reduces_done;
     uint32_t running;
-    uint64_t failed_attempts, map_reruns;
+    uint64_t failed_attempts, map_reruns, speculative_attempts;
     uint64_t drain_reruns;   /* of the map reruns, those of outputs that a worker could not hand
                                 over before it left */
     uint64_t drain_restarts; /* attempts that were stopped so that their worker could leave */
@@ -200,12 +217,22 @@ enum sched_wait {
     SCHED_WAITS_SIGHT,   /* no worker sees its files: all failed with ERROR_UNSEEN */
     SCHED_WAITS_OUTPUTS, /* for workers of the former life that have outputs of maps */
     SCHED_WAITS_TURN,    /* the workers are busy with other jobs */
+    SCHED_WAITS_QUEUE,   /* as many jobs run as may */
 };
 enum sched_wait sched_waits(const struct sched *sched, uint64_t job);
+/* The job's place in the queue, from 1; 0: it is not in it. *ret_running: jobs that run. */
+uint32_t sched_queued(const struct sched *sched, uint64_t job, uint32_t *ret_running);
+
+/* Whether all tasks of the job's phase are done or run, and some run that might be copied. */
+bool sched_tail(const struct sched *sched, uint64_t job, enum sched_kind *ret_kind);
 
 /* Whether that attempt runs on that worker now: what anyone else says of it is stale. */
 bool sched_runs(const struct sched *sched, uint64_t worker,
                 const struct sched_attempt *attempt);
+
+/* Whether that attempt runs as the only one of its task. */
+bool sched_runs_singly(const struct sched *sched, uint64_t worker,
+                       const struct sched_attempt *attempt);
 
 /* Where the parts of a job are reduced if there is room: the homes are fixed when it is
  * planned, `sched_homes` of them, and part p belongs to the home p % sched_homes. sched_home

@@ -6,7 +6,9 @@
  *   holder.c  who holds the outputs of maps
  *   retire.c  workers that are to leave
  *   restore.c what was before this life
+ *   share.c   which job is next, and which ones must wait
  *   place.c   which task goes to which worker
+ *   copy.c    second attempts of slow tasks
  *   cuts.c    which workers do not reach each other */
 #ifndef SCHED_STATE_H
 #define SCHED_STATE_H
@@ -27,18 +29,36 @@ struct task {
     enum sched_kind kind;
     uint32_t number;
     enum task_state state;
-    uint32_t attempt; /* the last one given out */
+    uint32_t attempt; /* the one that runs or counts, else the last one */
+    uint32_t given;   /* the highest number given out */
     uint32_t blamed;  /* failures that were its own */
     uint32_t remade;  /* map: times that its output was lost in a fetch */
     uint32_t freed;   /* failures that cost nothing */
     bool alone, single;
+    bool began_alone;      /* RUNNING: that attempt */
     struct worker *worker; /* RUNNING: where; DONE map: who holds the output */
+    struct copy *copy;     /* RUNNING: another attempt beside it, owned; NULL: none */
     uint64_t age;      /* the job's: REDUCE: when it started; DONE map: when it was accepted */
     uint64_t answered; /* DONE: by which worker; it may be lost by now */
     uint64_t avoid;    /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
     uint32_t cause_attempt;   /* the blamed failure that will be told; 0: none */
     enum error_code cause;
+};
+
+/* A second attempt of a task that runs. */
+struct copy {
+    struct task *task;
+    struct worker *worker;
+    uint32_t attempt;
+    uint64_t age;             /* as the task's */
+    uint64_t slots;           /* threads that it was counted for */
+    struct copy *prev, *next; /* in the worker's list */
+};
+
+/* Workers by what they could take. */
+struct worker_list {
+    struct worker *first, *last;
 };
 
 enum job_phase {
@@ -73,9 +93,11 @@ struct job {
     bool sampled; /* the plan asks for a sample */
     struct task *maps, *reduces;
     uint32_t map_count, reduce_count, maps_done, reduces_done;
-    struct heap pending[2]; /* maps; reduces */
+    struct heap pending[2]; /* maps; reduces: those that wait, and some that waited once */
     struct heap lonely[2];  /* those that must run alone */
-    struct task *prelude;   /* CHECK or SAMPLE, while it is pending; NULL: neither is */
+    uint32_t waiting[2];    /* of pending, those that do wait */
+    uint32_t waiting_alone[2];
+    struct task *prelude; /* CHECK or SAMPLE, while it is pending; NULL: neither is */
     uint32_t running;
     uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts;
     uint32_t unclaimed;  /* accepted maps that are needed and that nobody holds */
@@ -91,6 +113,21 @@ struct job {
     uint32_t home_count;
     struct map home_of;      /* worker's id -> its home */
     struct job *prev, *next; /* in order of submission */
+
+    /* share.c */
+    uint32_t priority;
+    bool active;     /* not queued, not finished */
+    bool queued;     /* waits until fewer jobs run */
+    uint64_t ticket; /* in order of submission; while queued, its place in its line */
+    struct job *behind, *before; /* in its line */
+    uint64_t slots;              /* threads that its attempts hold */
+    uint64_t pass;  /* what it was given since it began, by weight (stride scheduling) */
+    uint64_t turn;  /* when it was given something last */
+    uint64_t stuck; /* the last step in which nothing more could be placed */
+    struct worker_list handy; /* run its task, and have room for one in hand */
+    struct worker_list full;  /* run its task, and have room for none */
+    bool steady;              /* no copies are wanted */
+    uint64_t speculative_attempts;
 };
 
 struct worker {
@@ -102,14 +139,11 @@ struct worker {
     bool draining;   /* gets nothing more */
     bool leaves;     /* is dismissed when nothing needs it ... */
     bool dismissed;  /* ... and was */
+    bool kept;       /* gets nothing until it is empty: a job that is short waits for it */
     struct task *running, *outputs; /* lists of attempts held, of accepted maps */
+    struct copy *copies;            /* attempts held that are another's copy */
     struct worker *prev, *next;     /* in `list` */
     struct worker_list *list;
-};
-
-/* Workers by what they could take. */
-struct worker_list {
-    struct worker *first, *last;
 };
 
 /* An action that waits for a sequence to be persisted. */
@@ -123,9 +157,24 @@ struct sched {
     struct job *first, *last;
     struct worker_list idle;     /* hold nothing */
     struct worker_list partial;  /* hold reduces, and have threads left */
-    struct worker_list full;     /* the others */
-    struct worker_list draining; /* get nothing more, whatever they hold */
+    struct worker_list kept;     /* are kept */
+    struct worker_list draining; /* get nothing more, whatever they hold; all others are in
+                                    lists of jobs */
     size_t draining_count;
+    uint32_t kept_count;
+    uint64_t kept_threads;
+    uint64_t threads;    /* of all workers that are not to leave */
+    uint32_t widest;     /* the most threads that a worker had */
+    uint64_t copy_slots; /* threads that copies hold */
+    struct job **active; /* jobs that run, in the order in which they began */
+    size_t active_count, active_capacity;
+    uint32_t active_max;
+    struct line {
+        struct job *first, *last;
+        uint64_t base; /* one less than the first one's ticket */
+        uint32_t count;
+    } lines[SCHED_PRIORITIES]; /* jobs that must wait for others to end */
+    uint64_t step, turns;
     struct held *held;
     size_t held_count, held_capacity;
     uint64_t sequence, persisted;
@@ -146,8 +195,8 @@ void gate_open(struct sched *sched, uint64_t sequence);
 
 /* job.c */
 /* Takes a new job in; NULL if it is known. */
-struct job *job_new(struct sched *sched, uint64_t id);
-void job_submit(struct sched *sched, uint64_t id, bool checked);
+struct job *job_new(struct sched *sched, uint64_t id, uint32_t priority, bool steady);
+void job_submit(struct sched *sched, const struct sched_event *event);
 void job_make_tasks(struct job *job, uint32_t maps, uint32_t reduces, bool sampled);
 void job_planned(struct sched *sched, struct job *job, const struct sched_event *event);
 void job_broken(struct sched *sched, struct job *job, enum error_code code);
@@ -168,10 +217,19 @@ void task_done(struct sched *sched, const struct sched_event *event);
 void task_note_blame(struct task *task, uint32_t attempt, enum error_code code);
 void task_failed(struct sched *sched, const struct sched_event *event);
 void task_output_lost(struct sched *sched, struct task *map);
-/* The attempt ends without a result: its worker has room again. */
+/* The attempt ends without a result: its worker has room again. If there is a copy, that one is
+ * the attempt from now on. */
 void task_detach(struct sched *sched, struct task *task);
+/* The attempt goes to another worker at no cost, unless a copy of it runs. */
+void task_give_back(struct sched *sched, struct task *task);
+/* Stops what runs of the task. */
+void task_revoke(struct sched *sched, struct task *task);
+/* A worker holds more or less of a job. */
+void task_count(struct sched *sched, struct task *task, struct worker *worker, int change);
 void task_forget_output(struct task *map);
+/* A worker's lists. */
 void task_list_add(struct task **list, struct task *task);
+void task_list_remove(struct task **list, struct task *task);
 
 /* holder.c */
 /* Whether anyone will still read the map's output. */
@@ -205,10 +263,51 @@ size_t cuts_reducers(const struct sched *sched, const struct job *job);
 /* restore.c */
 void restore_go_on(struct sched *sched);
 
+/* share.c */
+/* The job waits until it may run. */
+void share_queue(struct sched *sched, struct job *job);
+/* It runs from now on, whatever the cap. */
+void share_begin(struct sched *sched, struct job *job);
+/* It has ended, queued or not. */
+void share_end(struct sched *sched, struct job *job);
+/* Lets queued ones begin. */
+void share_admit(struct sched *sched);
+/* Whether something of the job waits for a worker. */
+bool share_wants(const struct sched *sched, const struct job *job);
+/* Of the jobs for which something waits the one that is next: of those that are not stuck in
+ * this step, or of those that are. NULL: none. */
+struct job *share_next(const struct sched *sched, bool stuck);
+/* The job got so many threads. */
+void share_charge(struct sched *sched, struct job *job, uint64_t threads);
+/* Sees to it that workers become free for a job that has less than its share; true when others
+ * gave something back for it. */
+bool share_keep(struct sched *sched, struct job *job);
+/* Whether two jobs or more wait for workers. */
+bool share_is_contested(const struct sched *sched);
+/* No worker is kept any more. */
+void share_release(struct sched *sched);
+
+/* copy.c */
+void copy_straggler(struct sched *sched, const struct sched_event *event);
+/* The copy and the attempt change places. */
+void copy_swap(struct task *task);
+/* Stops the copy. */
+void copy_revoke(struct sched *sched, struct task *task);
+/* The copy ends without a result. */
+void copy_detach(struct sched *sched, struct task *task);
+
 /* place.c */
 void place_all(struct sched *sched);
 void place_worker(struct sched *sched, struct worker *worker);
 void place_unlist(struct worker *worker);
+/* It is kept no longer. */
+void place_unkeep(struct sched *sched, struct worker *worker);
+/* Whether it may have tasks of the job, reduces or others, as long as it is not to leave. */
+bool place_may_have(const struct job *job, const struct worker *worker, bool reduces);
+/* The first from here on that may. */
+struct worker *place_seeing(const struct job *job, struct worker *worker, bool reduces);
+/* Whether the outputs of maps are all there. */
+bool place_maps_ready(const struct job *job);
 /* Fixes which worker had better reduce what. */
 void place_homes(const struct sched *sched, struct job *job);
 

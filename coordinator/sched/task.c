@@ -39,7 +39,7 @@ void task_list_add(struct task **list, struct task *task)
     *list = task;
 }
 
-static void list_remove(struct task **list, struct task *task)
+void task_list_remove(struct task **list, struct task *task)
 {
     if (task->prev)
         task->prev->next = task->next;
@@ -50,18 +50,29 @@ static void list_remove(struct task **list, struct task *task)
     task->prev = task->next = NULL;
 }
 
+/* Of which it is one while it is pending. */
+static uint32_t *waiting(const struct task *task)
+{
+    struct job *job = task->job;
+
+    return task->alone ? &job->waiting_alone[task->kind == SCHED_REDUCE]
+                       : &job->waiting[task->kind == SCHED_REDUCE];
+}
+
 /* Puts the task where placement finds it. */
 void task_ready(struct task *task)
 {
     struct job *job = task->job;
 
     task->state = TASK_PENDING;
-    if (task->kind == SCHED_CHECK || task->kind == SCHED_SAMPLE)
+    if (task->kind == SCHED_CHECK || task->kind == SCHED_SAMPLE) {
         job->prelude = task;
-    else
-        heap_push(task->alone ? &job->lonely[task->kind == SCHED_REDUCE]
-                              : &job->pending[task->kind == SCHED_REDUCE],
-                  task->number);
+        return;
+    }
+    heap_push(task->alone ? &job->lonely[task->kind == SCHED_REDUCE]
+                          : &job->pending[task->kind == SCHED_REDUCE],
+              task->number);
+    ++*waiting(task);
     if (task->kind == SCHED_REDUCE && job->home_count) {
         struct home *home = &job->homes[task->number % job->home_count];
 
@@ -70,22 +81,45 @@ void task_ready(struct task *task)
     }
 }
 
+void task_count(struct sched *sched, struct task *task, struct worker *worker, int change)
+{
+    struct job *job = task->job;
+    uint64_t threads = 1;
+
+    if (task->kind == SCHED_REDUCE) {
+        worker->single += (uint32_t)change;
+        job->slots += (uint64_t)(int64_t)change;
+    } else {
+        /* What is in hand is of the same job, and takes no more threads. */
+        if (worker->whole == (change < 0))
+            job->slots += (uint64_t)(int64_t)change * worker->threads;
+        threads = worker->threads;
+        worker->whole += (uint32_t)change;
+    }
+    job->running += (uint32_t)change;
+    if (change > 0)
+        share_charge(sched, job, threads);
+}
+
 void task_start(struct sched *sched, struct task *task, struct worker *worker)
 {
     struct sched_action action = {.type = ACTION_ASSIGN, .worker = worker->id};
 
+    if (task->kind == SCHED_MAP || task->kind == SCHED_REDUCE)
+        --*waiting(task);
+    else
+        task->job->prelude = NULL;
     task->state = TASK_RUNNING;
-    if (task->attempt < task->job->lives * SCHED_LIFE_ATTEMPTS)
-        task->attempt = task->job->lives * SCHED_LIFE_ATTEMPTS;
-    task->attempt++;
+    if (task->given < task->attempt)
+        task->given = task->attempt;
+    if (task->given < task->job->lives * SCHED_LIFE_ATTEMPTS)
+        task->given = task->job->lives * SCHED_LIFE_ATTEMPTS;
+    task->attempt = ++task->given;
+    task->began_alone = task->alone;
     task->worker = worker;
     task->age = task->job->age;
-    task->job->running++;
     task_list_add(&worker->running, task);
-    if (task->kind == SCHED_REDUCE)
-        worker->single++;
-    else
-        worker->whole++;
+    task_count(sched, task, worker, 1);
     worker->alone = worker->alone || task->alone;
     map_put(&task->job->workers, worker->id, worker);
     place_worker(sched, worker);
@@ -98,39 +132,81 @@ void task_start(struct sched *sched, struct task *task, struct worker *worker)
 
 void task_detach(struct sched *sched, struct task *task)
 {
-    struct worker *worker = task->worker;
+    struct worker *worker;
 
     check(task->state == TASK_RUNNING);
-    list_remove(&worker->running, task);
-    if (task->kind == SCHED_REDUCE)
-        worker->single--;
-    else
-        worker->whole--;
-    if (task->alone)
+    if (task->copy) {
+        copy_swap(task);
+        copy_detach(sched, task);
+        return;
+    }
+    worker = task->worker;
+    task_list_remove(&worker->running, task);
+    task_count(sched, task, worker, -1);
+    if (task->began_alone)
         worker->alone = false;
-    task->job->running--;
     task->worker = NULL;
     task->state = TASK_BLOCKED;
     place_worker(sched, worker);
 }
 
+static void revoke(struct sched *sched, struct task *task)
+{
+    struct sched_action revoke = {.type = ACTION_REVOKE,
+                                  .job = task->job->id,
+                                  .worker = task->worker->id,
+                                  .attempt = task_attempt(task)};
+
+    gate_emit(sched, &revoke);
+    task_detach(sched, task);
+}
+
+void task_revoke(struct sched *sched, struct task *task)
+{
+    while (task->state == TASK_RUNNING)
+        revoke(sched, task);
+}
+
+void task_give_back(struct sched *sched, struct task *task)
+{
+    revoke(sched, task);
+    if (task->state != TASK_RUNNING)
+        task_ready(task);
+}
+
 void task_forget_output(struct task *map)
 {
     if (map->worker)
-        list_remove(&map->worker->outputs, map);
+        task_list_remove(&map->worker->outputs, map);
     map->worker = NULL;
+}
+
+static bool is_copy(const struct task *task, uint64_t worker,
+                    const struct sched_attempt *attempt)
+{
+    return task->copy && task->copy->worker->id == worker &&
+           task->copy->attempt == attempt->attempt;
 }
 
 static bool is_running(const struct task *task, uint64_t worker,
                        const struct sched_attempt *attempt)
 {
-    return task && task->state == TASK_RUNNING && task->worker->id == worker &&
-           task->attempt == attempt->attempt;
+    return task && task->state == TASK_RUNNING &&
+           ((task->worker->id == worker && task->attempt == attempt->attempt) ||
+            is_copy(task, worker, attempt));
 }
 
 bool sched_runs(const struct sched *sched, uint64_t worker, const struct sched_attempt *attempt)
 {
     return is_running(task_find(sched, attempt), worker, attempt);
+}
+
+bool sched_runs_singly(const struct sched *sched, uint64_t worker,
+                       const struct sched_attempt *attempt)
+{
+    const struct task *task = task_find(sched, attempt);
+
+    return is_running(task, worker, attempt) && !task->copy;
 }
 
 /* Whether the event is the answer that counts, sent again: to refuse it would tell the worker
@@ -141,8 +217,8 @@ static bool is_repeated(const struct task *task, const struct sched_event *event
            task->answered == event->worker && task->attempt == event->attempt.attempt;
 }
 
-/* The task whose running attempt the event speaks of; NULL, after REFUSE or REPEATED, if none.
- */
+/* The task whose running attempt the event speaks of, with that one in front of its copy; NULL,
+ * after REFUSE or REPEATED, if none. */
 static struct task *running_task(struct sched *sched, const struct sched_event *event)
 {
     struct sched_action refuse = {.type = ACTION_REFUSE,
@@ -151,8 +227,11 @@ static struct task *running_task(struct sched *sched, const struct sched_event *
                                   .attempt = event->attempt};
     struct task *task = task_find(sched, &event->attempt);
 
-    if (is_running(task, event->worker, &event->attempt))
+    if (is_running(task, event->worker, &event->attempt)) {
+        if (is_copy(task, event->worker, &event->attempt))
+            copy_swap(task);
         return task;
+    }
     if (task && is_repeated(task, event))
         refuse.type = ACTION_REPEATED;
     gate_emit(sched, &refuse);
@@ -170,6 +249,8 @@ void task_done(struct sched *sched, const struct sched_event *event)
 
     if (!task)
         return;
+    if (task->copy)
+        copy_revoke(sched, task);
     task_detach(sched, task);
     task->state = TASK_DONE;
     task->answered = event->worker;
@@ -206,6 +287,13 @@ void task_note_blame(struct task *task, uint32_t attempt, enum error_code code)
     task->blamed++;
 }
 
+/* Tried again, unless a copy runs still. */
+static void again(struct task *task)
+{
+    if (task->state != TASK_RUNNING)
+        task_ready(task);
+}
+
 /* A failure that is the task's own. */
 static void charge(struct sched *sched, struct task *task, const struct sched_event *event)
 {
@@ -220,7 +308,7 @@ static void charge(struct sched *sched, struct task *task, const struct sched_ev
     gate_persist_failure(sched, &failure);
     task_note_blame(task, event->attempt.attempt, event->code);
     if (task->blamed < LIMIT_ATTEMPTS) {
-        task_ready(task);
+        again(task);
         return;
     }
     cause.attempt = task->cause_attempt;
@@ -234,7 +322,7 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
     if (event->suspect)
         task->alone = task->single = true;
     if (++task->freed < FREE_FAILURES_MAX)
-        task_ready(task);
+        again(task);
     else
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
 }
@@ -245,13 +333,14 @@ static void exclude(struct sched *sched, struct task *task, const struct sched_e
     /* One that is to leave gets nothing anyway. */
     if (!sched_drains(sched, event->worker))
         map_put(&task->job->excluded, event->worker, task->job);
-    task_ready(task);
+    again(task);
     cuts_settle(sched, task->job);
 }
 
-/* The map whose output a reducer complains of; NULL if that is being made again already, or was
- * since: the complaint is about an output long replaced. */
-static struct task *map_complained_of(const struct task *task, const struct sched_event *event)
+/* The map whose output a reducer complains of, which began at `age`; NULL if that is being made
+ * again already, or was since: the complaint is about an output long replaced. */
+static struct task *map_complained_of(const struct task *task, const struct sched_event *event,
+                                      uint64_t age)
 {
     struct job *job = task->job;
     struct task *map;
@@ -260,28 +349,30 @@ static struct task *map_complained_of(const struct task *task, const struct sche
         event->lost_map >= job->map_count)
         return NULL;
     map = &job->maps[event->lost_map];
-    return map->state != TASK_DONE || map->age > task->age ? NULL : map;
+    return map->state != TASK_DONE || map->age > age ? NULL : map;
 }
 
 /* The reducer could not reach who holds a map's output: others may. */
-static void move(struct sched *sched, struct task *task, const struct sched_event *event)
+static void move(struct sched *sched, struct task *task, const struct sched_event *event,
+                 uint64_t age)
 {
     struct task *map;
 
     excuse(sched, task, event);
-    map = map_complained_of(task, event);
+    map = map_complained_of(task, event, age);
     if (map && map->worker && map->worker->id != event->worker)
         cuts_note(sched, task->job, event->worker, map->worker->id);
 }
 
-/* The reducer could not read a map's output: that map is made again. */
-static void refetch(struct sched *sched, struct task *task, const struct sched_event *event)
+/* The reducer, which began at `age`, could not read a map's output: that map is made again. */
+static void refetch(struct sched *sched, struct task *task, const struct sched_event *event,
+                    uint64_t age)
 {
     struct job *job = task->job;
     struct task *map;
 
     excuse(sched, task, event);
-    map = map_complained_of(task, event);
+    map = map_complained_of(task, event, age);
     if (!map)
         return;
     if (++map->remade > LIMIT_ATTEMPTS)
@@ -294,15 +385,16 @@ void task_failed(struct sched *sched, const struct sched_event *event)
 {
     struct task *task = running_task(sched, event);
     enum error_policy policy = error_policy(event->code);
-    bool blamed = event->blamed || (event->suspect && task && task->alone);
+    bool blamed = event->blamed || (event->suspect && task && task->began_alone);
+    uint64_t age = task ? task->age : 0;
 
     if (!task)
         return;
     task_detach(sched, task);
     if (policy == POLICY_REFETCH)
-        refetch(sched, task, event);
+        refetch(sched, task, event, age);
     else if (policy == POLICY_ELSEWHERE)
-        move(sched, task, event);
+        move(sched, task, event, age);
     else if (policy == POLICY_EXCLUDE)
         exclude(sched, task, event);
     else if (policy == POLICY_GIVE_UP && blamed)

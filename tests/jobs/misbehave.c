@@ -113,6 +113,19 @@ static void mark_and_wait(struct mr_task *task)
         usleep(1000);
 }
 
+static void loop_once(struct mr_task *task)
+{
+    if (access("misbehaved", F_OK))
+        mark_and_loop(task);
+}
+
+static void wait_to_go(struct mr_task *task)
+{
+    (void)task;
+    while (access("go", F_OK))
+        usleep(1000);
+}
+
 static void print_for_ever(struct mr_task *task)
 {
     (void)task;
@@ -232,6 +245,8 @@ static const struct {
     {"loop", loop},
     {"mark_and_loop", mark_and_loop},
     {"mark_and_wait", mark_and_wait},
+    {"loop_once", loop_once},
+    {"wait", wait_to_go},
     {"print", print_for_ever},
     {"print_much", print_much},
     {"print_and_segv", print_and_segv},

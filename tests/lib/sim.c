@@ -330,12 +330,27 @@ static void forget(struct sim *sim, uint64_t job)
     sim_count(sim, SIM_FORGOTTEN);
 }
 
+/* When the coordinator had better not die: an output is in place, or an end on disk, and nobody
+ * was told. */
+static bool hurts_most(const struct sim *sim, const struct sched_event *event)
+{
+    uint64_t number = event->sequence;
+
+    if (event->type != EVENT_PERSISTED)
+        return event->type == EVENT_JOB_COMMITTED;
+    return number && number <= sim->record_count &&
+           sim->records[number - 1].action.record == SCHED_RECORD_FINISHED;
+}
+
 static void happen(struct sim *sim, const struct happening *happening)
 {
     switch (happening->type) {
     case HAPPEN_NOTHING:
         break;
     case HAPPEN_EVENT:
+        if (sim->rates.restart && hurts_most(sim, &happening->event) && sim_fault(sim, 50) &&
+            sim_restart(sim))
+            break;
         step(sim, &happening->event);
         if (sim->rates.restart && sim_fault(sim, sim->rates.restart))
             sim_restart(sim);
@@ -407,6 +422,12 @@ void sim_count_sights(struct sim *sim)
     counts[SIM_WAITS_SIGHT] += tally.waits[SCHED_WAITS_SIGHT];
     counts[SIM_WAITS_TURN] += tally.waits[SCHED_WAITS_TURN];
     counts[SIM_WAITS_OUTPUTS] += tally.waits[SCHED_WAITS_OUTPUTS];
+    counts[SIM_WAITS_QUEUE] += tally.waits[SCHED_WAITS_QUEUE];
+    counts[SIM_COPIES] += tally.copies;
+    counts[SIM_COPIES_WON] += tally.won;
+    counts[SIM_COPIES_LEFT] += tally.orphaned;
+    counts[SIM_COPIES_GIVEN_BACK] += tally.given_back;
+    counts[SIM_HANDS] += tally.hands;
 }
 
 static void check_all_over(struct sim *sim)

@@ -50,6 +50,13 @@
     X(WAITS_WORKER, "waits for a worker")                           \
     X(WAITS_SIGHT, "waits for a worker that sees")                  \
     X(WAITS_TURN, "waits for a turn")                               \
+    X(WAITS_QUEUE, "waits in the queue")                            \
+    X(STRAGGLERS, "attempts said to be slow")                       \
+    X(COPIES, "copies of attempts")                                 \
+    X(COPIES_WON, "of them accepted")                               \
+    X(COPIES_LEFT, "of them left alone")                            \
+    X(COPIES_GIVEN_BACK, "of such pairs one was taken back")        \
+    X(HANDS, "attempts taken from hands")                           \
     X(SAMPLES, "samples accepted")                                  \
     X(SAMPLES_AGAIN, "of them later attempts")                      \
     X(RESTARTS, "restarts of the coordinator")                      \

@@ -32,6 +32,7 @@ void sim_joined(struct sim *sim, uint64_t id)
     struct sim_worker *worker = &sim->workers[id];
 
     worker->here = true;
+    worker->slow = sim_fault(sim, sim->rates.slow);
     if (!worker->threads)
         worker->threads = one_in(sim, 3) ? 1 : (uint32_t)sim_between(sim, 2, 16);
     /* Those that join when the faults are over see everything, and two always do. */
@@ -140,6 +141,8 @@ static struct sched_event stale_answer(struct sim *sim)
         event.attempt = recent->attempt;
         event.worker = recent->worker;
     }
+    if (one_in(sim, 3))
+        event.type = EVENT_STRAGGLER;
     switch (rng_below(&sim->rng, 5)) {
     case 0:
         event.worker = MODEL_WORKERS + 7;
@@ -224,6 +227,10 @@ static void submit(struct sim *sim, uint64_t id)
     job->sampled = one_in(sim, 3);
     job->plan_breaks = one_in(sim, 20);
     job->commit_breaks = one_in(sim, 20);
+    event.priority = one_in(sim, 2) ? 5 : (uint32_t)rng_below(&sim->rng, SCHED_PRIORITIES);
+    event.steady = one_in(sim, 8);
+    job->priority = event.priority;
+    job->steady = event.steady;
     if (one_in(sim, 2))
         job->hidden = one_in(sim, 5) ? 950 : sim->rates.hidden;
     sim_event_later(sim, at, &event);
@@ -262,8 +269,14 @@ void sim_prepare(struct sim *sim)
     sim->rates.slow_disk = rate(sim, 20);
     sim->rates.hidden = rate(sim, 600);
     sim->rates.apart = rate(sim, one_in(sim, 4) ? 600 : 100);
+    sim->rates.slow = rate(sim, 300);
     if (!sim->falsify)
         sim->rates.restart = rate(sim, 10);
+    if (one_in(sim, 2)) {
+        sim->limit = (uint32_t)sim_between(sim, 1, 4);
+        sched_limit(sim->sched, sim->limit);
+        model_limit(sim->model, sim->limit);
+    }
     for (uint64_t i = 0; i < workers; i++)
         sim_join(sim, rng_below(&sim->rng, one_in(sim, 3) ? 10 * SECOND : 10 * MS));
     sim->job_count = sim_between(sim, 1, 10);

@@ -135,20 +135,37 @@ static void judge_owed(struct model *model, const struct sched_action *action)
     object(model, "no reason for it", action);
 }
 
+/* What waits in its hand goes back, for another job. */
+static bool takes_hand(struct model *model, const struct model_job *job,
+                       const struct model_worker *worker)
+{
+    if ((worker->whole < 2 && worker->single <= worker->threads) ||
+        !model_others_want(model, job))
+        return false;
+    model->tally.hands++;
+    return true;
+}
+
 static void judge_revoke(struct model *model, const struct sched_action *action)
 {
     const struct model_job *job = model_job(model, action->attempt.job);
+    const struct model_task *task = model_task(model, &action->attempt);
+    const struct model_worker *worker = model_worker(model, action->worker);
 
     if (!model_is_current(model, action->worker, &action->attempt))
         object(model, "it does not run", action);
-    else if (model->revokes && job->blind[action->worker])
-        model->revokes--;
-    else if (model_gives_back(model, action))
-        ; /* it drains */
-    else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP))
-        object(model, "it is still needed", action);
+    else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP) &&
+             !task->answered) {
+        if (model->revokes && job->blind[action->worker])
+            model->revokes--;
+        else if (!model_gives_back(model, action) && !takes_hand(model, job, worker))
+            object(model, "it is still needed", action);
+        model->tally.given_back += task->copy_on != 0;
+    }
     if (!model->complaint[0])
         model_stop(model, &action->attempt);
+    if (task && task->answered && model->losers)
+        model->losers--;
 }
 
 /* Whether the job's state lets a task of this kind go; says why not. */
@@ -208,11 +225,18 @@ static const char *no_room(const struct model *model, const struct model_worker 
     return NULL;
 }
 
-static uint32_t next_attempt(const struct model_job *job, const struct model_task *task)
+static void begin_copy(struct model *model, const struct model_job *job,
+                       struct model_task *task, const struct sched_action *action)
 {
-    uint32_t base = job->lives * SCHED_LIFE_ATTEMPTS;
+    const struct model_worker *worker = model_worker(model, action->worker);
 
-    return (task->attempt > base ? task->attempt : base) + 1;
+    task->copy_on = action->worker;
+    task->copy = action->attempt.attempt;
+    task->copy_age = job->age;
+    task->copy_slots = action->attempt.kind == SCHED_REDUCE ? 1 : worker->threads;
+    model->copy_slots += task->copy_slots;
+    model->copy_due = false;
+    model->tally.copies++;
 }
 
 static void judge_assign(struct model *model, const struct sched_action *action)
@@ -233,11 +257,15 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         why = "the worker does not reach another";
     else if (!task || action->job != attempt->job)
         why = "there is no such task";
-    else if (task->runs_on)
-        why = "the task runs already";
+    else if (job->queued)
+        why = "the job must wait until others have ended";
+    else if (task->runs_on && (why = model_no_copy(model, action)))
+        ;
     else if (task->answered)
         why = "the task is done already";
-    else if (attempt->attempt != next_attempt(job, task))
+    else if (action->copy != (task->runs_on != 0))
+        why = "copy is not what it is";
+    else if (attempt->attempt != model_next_attempt(job, task))
         why = "the attempt's number is not the next";
     else if (action->alone != task->alone || action->single != task->single)
         why = "alone or single is not what the task's past asks for";
@@ -248,14 +276,20 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         return;
     }
     task->attempt = attempt->attempt;
+    job->running++;
+    job->given[action->worker] = true;
+    model_hold(model, worker, attempt, action->alone, 1);
+    if (task->runs_on) {
+        begin_copy(model, job, task, action);
+        return;
+    }
     task->runs_on = action->worker;
+    task->current = attempt->attempt;
+    task->runs_alone = action->alone;
     if (attempt->kind == SCHED_REDUCE)
         task->age = job->age;
     job->waiting[attempt->kind]--;
     job->lonely -= attempt->kind == SCHED_REDUCE && task->alone;
-    job->running++;
-    job->given[action->worker] = true;
-    model_hold(model, worker, attempt, action->alone, 1);
 }
 
 void model_judge(struct model *model, const struct sched_action *action)

@@ -71,6 +71,8 @@ static enum sched_wait wait_of(const struct model *model, const struct model_job
         return SCHED_WAITS_NOT;
     if (job->barrier > model->persisted)
         return SCHED_WAITS_NOT;
+    if (job->queued)
+        return SCHED_WAITS_QUEUE;
     if (!model->living)
         return SCHED_WAITS_WORKER;
     if (job->planned && job->unclaimed && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP])
@@ -80,14 +82,19 @@ static enum sched_wait wait_of(const struct model *model, const struct model_job
 
 static void compare_wait(struct model *model, const struct sched *sched, uint64_t id)
 {
-    static const char *const words[] = {"nothing", "a worker", "sight", "outputs", "its turn"};
+    static const char *const words[] = {"nothing", "a worker", "sight",
+                                        "outputs", "its turn", "its place"};
     struct model_job *job = model->jobs[id];
     enum sched_wait real = sched_waits(sched, id);
     enum sched_wait want = job ? wait_of(model, job) : SCHED_WAITS_NOT;
+    uint32_t running;
 
+    if (sched_queued(sched, id, &running) != (job ? model_queued(model, job) : 0))
+        model_complain(model, "job %" PRIu64 " is not at place %u of the queue", id,
+                       sched_queued(sched, id, &running));
     if (real != want)
         model_complain(model, "job %" PRIu64 " is said to wait for %s, but waits for %s", id,
-                       (unsigned)real < 5 ? words[real] : "nonsense", words[want]);
+                       (unsigned)real < 6 ? words[real] : "nonsense", words[want]);
     if (!job || job->wait == want)
         return;
     job->wait = want;

@@ -18,6 +18,7 @@ void model_leave(struct model *model, uint64_t id)
     else if (model_is_partial(worker))
         model->partial--;
     model->living--;
+    model->threads -= worker->threads;
     worker->draining = true;
     for (uint64_t j = 0; j < MODEL_JOBS; j++)
         if (model->jobs[j])
@@ -45,7 +46,7 @@ void model_output_broken(struct model *model, const struct sched_event *event)
     struct model_task *task = model_task(model, &event->attempt);
 
     if (event->attempt.kind != SCHED_MAP || !task || !task->answered || job->committing ||
-        job->ended || task->attempt != event->attempt.attempt || !task->holder ||
+        job->ended || task->counted != event->attempt.attempt || !task->holder ||
         task->holder != event->worker)
         return;
     job->drain_reruns++;

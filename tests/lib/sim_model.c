@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "base/memory.h"
 #include "tests/lib/trace.h"
 
-enum { EXCUSED_MAX = 200 };
-
 struct model *model_new(void)
 {
-    return memory_zeroed(1, sizeof(struct model));
+    struct model *model = memory_zeroed(1, sizeof *model);
+
+    model->active_max = UINT32_MAX;
+    return model;
 }
 
 static void free_job(struct model_job *job)
@@ -84,8 +84,9 @@ bool model_is_current(struct model *model, uint64_t worker, const struct sched_a
 {
     struct model_task *task = model_task(model, attempt);
 
-    return task && task->runs_on && task->runs_on == worker &&
-           task->attempt == attempt->attempt;
+    return task && worker &&
+           ((task->runs_on == worker && task->current == attempt->attempt) ||
+            (task->copy_on == worker && task->copy == attempt->attempt));
 }
 
 bool model_is_idle(const struct model_worker *worker)
@@ -128,9 +129,26 @@ void model_stop(struct model *model, const struct sched_attempt *attempt)
     struct model_job *job = model_job(model, attempt->job);
     struct model_task *task = model_task(model, attempt);
 
-    model_hold(model, &model->workers[task->runs_on], attempt, task->alone, -1);
-    task->runs_on = 0;
     job->running--;
+    if (task->copy_on) {
+        bool is_copy = attempt->attempt == task->copy;
+
+        model_hold(model, &model->workers[is_copy ? task->copy_on : task->runs_on], attempt,
+                   false, -1);
+        model->copy_slots -= task->copy_slots;
+        if (!is_copy) {
+            task->runs_on = task->copy_on;
+            task->current = task->copy;
+            task->age = task->copy_age;
+            model->tally.orphaned += !task->answered;
+        }
+        task->copy_on = 0;
+        return;
+    }
+    model_hold(model, &model->workers[task->runs_on], attempt, task->runs_alone, -1);
+    task->runs_on = 0;
+    if (task->answered)
+        return;
     job->waiting[attempt->kind]++;
     job->lonely += attempt->kind == SCHED_REDUCE && task->alone;
 }
@@ -167,14 +185,18 @@ void model_end(struct model *model, uint64_t id, enum sched_state state, enum er
     model_want(model, SCHED_RECORD_FINISHED, id, NULL, 0);
 }
 
-void model_submitted(struct model *model, uint64_t id)
+void model_submitted(struct model *model, const struct sched_event *event)
 {
+    uint64_t id = event->job;
     struct model_job *job;
 
     if (model_job(model, id) || id >= MODEL_JOBS)
         return;
     job = model->jobs[id] = memory_zeroed(1, sizeof *job);
-    job->known = true;
+    job->known = job->queued = true;
+    job->serial = ++model->serial;
+    job->priority = event->priority;
+    job->steady = event->steady;
     job->tasks[SCHED_CHECK] = &job->check;
     job->counts[SCHED_CHECK] = job->waiting[SCHED_CHECK] = 1;
     model_want(model, SCHED_RECORD_SUBMITTED, id, NULL, 0);
@@ -208,11 +230,12 @@ static void accepted(struct model *model, const struct sched_event *event)
                                   .attempt = event->attempt};
 
     model->tally.counted += job->blind[event->worker];
-    model_stop(model, &event->attempt);
-    job->waiting[kind]--;
-    job->lonely -= kind == SCHED_REDUCE && task->alone;
-    job->accepted[kind]++;
     task->answered = task->holder = event->worker;
+    task->counted = event->attempt.attempt;
+    model->tally.won += task->counted == task->copy;
+    model->losers += task->copy_on != 0;
+    model_stop(model, &event->attempt);
+    job->accepted[kind]++;
     task->sequence = 0;
     if (kind == SCHED_CHECK) {
         model_owe(model, 0, &action);
@@ -235,7 +258,7 @@ static void answer_stale(struct model *model, const struct sched_event *event)
 {
     struct model_task *task = model_task(model, &event->attempt);
     bool again = event->type == EVENT_TASK_DONE && task && task->answered == event->worker &&
-                 task->answered && task->attempt == event->attempt.attempt;
+                 task->answered && task->counted == event->attempt.attempt;
     struct sched_action action = {.type = again ? ACTION_REPEATED : ACTION_REFUSE,
                                   .job = event->attempt.job,
                                   .worker = event->worker,
@@ -244,139 +267,13 @@ static void answer_stale(struct model *model, const struct sched_event *event)
     model_owe(model, 0, &action);
 }
 
-void model_blame(struct model *model, const struct sched_attempt *attempt, enum error_code code)
-{
-    struct model_task *task = model_task(model, attempt);
-
-    model_job(model, attempt->job)->failed_attempts++;
-    task->single = true;
-    task->blamed++;
-    if (task->blamed == 1 || (task->blamed == 2 && task->cause == code)) {
-        task->cause_attempt = attempt->attempt;
-        task->cause = code;
-    }
-}
-
-static void charge(struct model *model, struct model_task *task,
-                   const struct sched_event *event)
-{
-    struct sched_attempt cause = event->attempt;
-    struct sched_action action = {.type = ACTION_FAILURE,
-                                  .job = event->attempt.job,
-                                  .worker = event->worker,
-                                  .attempt = event->attempt,
-                                  .code = event->code};
-
-    model_owe(model, 0, &action);
-    model_want(model, SCHED_RECORD_FAILED, cause.job, &cause, event->worker);
-    model_blame(model, &cause, event->code);
-    cause.attempt = task->cause_attempt;
-    if (task->blamed == LIMIT_ATTEMPTS)
-        model_end(model, cause.job, SCHED_FAILED, task->cause, &cause);
-}
-
-void model_output_lost(struct model *model, struct sched_attempt attempt)
-{
-    struct model_job *job = model_job(model, attempt.job);
-    struct model_task *map = model_task(model, &attempt);
-
-    attempt.attempt = map->attempt;
-    model_want(model, SCHED_RECORD_LOST, attempt.job, &attempt, map->holder);
-    job->unclaimed -= !map->holder;
-    map->answered = map->holder = 0;
-    job->accepted[SCHED_MAP]--;
-    job->waiting[SCHED_MAP]++;
-    job->map_reruns++;
-}
-
-static void excuse(struct model *model, struct model_task *task,
-                   const struct sched_event *event)
-{
-    struct model_job *job = model_job(model, event->attempt.job);
-
-    if (event->suspect) {
-        job->lonely += event->attempt.kind == SCHED_REDUCE && !task->alone;
-        task->alone = task->single = true;
-    }
-    if (++task->excused == EXCUSED_MAX)
-        model_end(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
-}
-
-static void complained_of_output(struct model *model, const struct model_task *reduce,
-                                 const struct sched_event *event)
-{
-    struct sched_attempt attempt = {event->attempt.job, SCHED_MAP, event->lost_map, 0};
-    struct model_task *map = model_task(model, &attempt);
-
-    if (model_job(model, attempt.job)->ended || event->attempt.kind != SCHED_REDUCE || !map)
-        return;
-    if (!map->answered || map->age > reduce->age)
-        return;
-    if (event->code == ERROR_CUT) {
-        if (map->holder && map->holder != event->worker)
-            model_cut(model, attempt.job, event->worker, map->holder);
-        return;
-    }
-    if (++map->remade > LIMIT_ATTEMPTS)
-        model_end(model, attempt.job, SCHED_FAILED, event->code, &event->attempt);
-    else
-        model_output_lost(model, attempt);
-}
-
-/* The worker gets nothing of the job any more; the task waits for another, at no cost. */
-static void exclude(struct model *model, const struct sched_event *event)
-{
-    struct model_job *job = model_job(model, event->attempt.job);
-
-    if (job->blind[event->worker])
-        return;
-    job->blind[event->worker] = true;
-    job->blind_count++;
-    model->tally.excluded++;
-    for (int kind = 0; kind < SCHED_KINDS; kind++)
-        for (uint32_t i = 0; i < job->counts[kind]; i++)
-            model->tally.held += job->tasks[kind][i].runs_on == event->worker;
-    model_settle(model, event->attempt.job);
-}
-
-static void failed(struct model *model, const struct sched_event *event)
-{
-    struct model_task *task = model_task(model, &event->attempt);
-    bool blamed = event->blamed || (event->suspect && task->alone);
-
-    model_stop(model, &event->attempt);
-    switch (error_policy(event->code)) {
-    case POLICY_REFETCH:
-    case POLICY_ELSEWHERE:
-        excuse(model, task, event);
-        complained_of_output(model, task, event);
-        break;
-    case POLICY_GIVE_UP:
-        if (blamed)
-            model_end(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
-        else
-            excuse(model, task, event);
-        break;
-    case POLICY_BLAME:
-        if (blamed)
-            charge(model, task, event);
-        else
-            excuse(model, task, event);
-        break;
-    case POLICY_RETRY:
-        excuse(model, task, event);
-        break;
-    case POLICY_EXCLUDE:
-        exclude(model, event);
-    }
-}
-
 static void joined(struct model *model, const struct sched_event *event)
 {
     if (event->worker >= MODEL_WORKERS || model->workers[event->worker].lives)
         return;
     model->workers[event->worker] =
         (struct model_worker){.lives = true, .threads = event->threads ? event->threads : 1};
+    model->threads += model->workers[event->worker].threads;
     model->living++;
     model->idle++;
     if (event->worker > model->highest)
@@ -411,7 +308,8 @@ static void lost(struct model *model, uint64_t id)
                 struct sched_attempt attempt = {j, (enum sched_kind)kind, i, 0};
                 struct model_task *task = &job->tasks[kind][i];
 
-                if (task->runs_on == id)
+                attempt.attempt = task->copy_on == id ? task->copy : task->current;
+                if (task->runs_on == id || task->copy_on == id)
                     model_stop(model, &attempt);
                 else if (kind == SCHED_MAP && task->holder == id && !job->committing &&
                          !job->ended) {
@@ -423,7 +321,10 @@ static void lost(struct model *model, uint64_t id)
     model_touch(model, id);
     count_worker(model, worker, -1);
     worker->lives = false;
-    model->living -= !worker->draining;
+    if (!worker->draining) {
+        model->threads -= worker->threads;
+        model->living--;
+    }
     drop_release(model, id);
     for (uint64_t j = 0; j < MODEL_JOBS; j++)
         if (model->jobs[j])
@@ -438,7 +339,7 @@ static void understand(struct model *model, const struct sched_event *event)
 
     switch (event->type) {
     case EVENT_JOB_SUBMITTED:
-        model_submitted(model, event->job);
+        model_submitted(model, event);
         break;
     case EVENT_JOB_PLANNED:
         model_planned(model, event);
@@ -468,7 +369,10 @@ static void understand(struct model *model, const struct sched_event *event)
         else if (event->type == EVENT_TASK_DONE)
             accepted(model, event);
         else
-            failed(model, event);
+            model_failed(model, event);
+        break;
+    case EVENT_STRAGGLER:
+        model_straggler(model, &event->attempt);
         break;
     case EVENT_PERSISTED:
         if (event->sequence <= model->sequence && event->sequence > model->persisted)
@@ -498,7 +402,7 @@ static void check_nobody_idles(struct model *model, uint64_t id, const struct mo
     bool maps_done =
         sampled && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP] && !job->unclaimed;
 
-    if (job->ended || job->committing || job->barrier > model->persisted)
+    if (job->ended || job->committing || job->barrier > model->persisted || job->queued)
         return;
     if (model->idle &&
         (job->waiting[SCHED_CHECK] || job->waiting[SCHED_SAMPLE] ||
@@ -508,7 +412,9 @@ static void check_nobody_idles(struct model *model, uint64_t id, const struct mo
     if (model->idle && maps_done && job->waiting[SCHED_REDUCE] &&
         model_seeing(model, job, true, model_is_idle))
         model_complain(model, "workers idle while tasks of job %" PRIu64 " wait", id);
-    if (model->partial && maps_done && job->waiting[SCHED_REDUCE] > job->lonely &&
+    /* Workers may be kept for a job that needs whole ones. */
+    if (model->partial && maps_done && !model_others_want(model, job) &&
+        job->waiting[SCHED_REDUCE] > job->lonely &&
         model_seeing(model, job, true, model_is_partial))
         model_complain(model, "threads idle while reduces of job %" PRIu64 " wait", id);
 }
@@ -529,6 +435,10 @@ static void check_end_of_step(struct model *model)
     if (model->revokes)
         model_complain(model, "%u attempts of workers set aside were not revoked",
                        model->revokes);
+    if (model->copy_due)
+        model_complain(model, "the slow attempt got no copy, though a worker is idle");
+    if (model->losers)
+        model_complain(model, "the slower attempt of a task that is done was not revoked");
     for (uint64_t id = 0; id < MODEL_JOBS; id++) {
         const struct model_job *job = model->jobs[id];
 
@@ -549,7 +459,10 @@ const char *model_step(struct model *model, const struct sched_event *event,
     model->revokes = 0;
     model->late_worker = 0;
     model->emitted = 0;
+    model->straggler = (struct sched_attempt){0};
+    model->copy_due = false;
     understand(model, event);
+    model_admit(model);
     for (size_t i = 0; i < count && !model->complaint[0]; i++)
         model_judge(model, &actions[i]);
     if (!model->complaint[0])

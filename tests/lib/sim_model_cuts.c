@@ -42,6 +42,7 @@ static void put_aside(struct model *model, uint64_t id, uint64_t worker)
     for (int kind = 0; kind < SCHED_KINDS; kind++)
         for (uint32_t i = 0; i < job->counts[kind]; i++) {
             model->revokes += job->tasks[kind][i].runs_on == worker;
+            model->revokes += job->tasks[kind][i].copy_on == worker;
             if (kind == SCHED_MAP && job->tasks[kind][i].holder == worker)
                 model_output_lost(model, (struct sched_attempt){id, SCHED_MAP, i, 0});
         }

@@ -20,7 +20,7 @@ void model_held(struct model *model, const struct sched_event *event)
     }
     job->given[event->worker] = true;
     if (event->attempt.kind == SCHED_MAP && task && task->answered && !job->committing &&
-        task->attempt == event->attempt.attempt &&
+        task->counted == event->attempt.attempt &&
         !(model->workers[event->worker].draining && task->holder &&
           task->holder != event->worker)) {
         answer.type = ACTION_ADOPTED;

@@ -19,6 +19,7 @@ static void restore_plan(struct model *model, struct model_job *job,
         .job = fact->job, .maps = fact->maps, .reduces = fact->reduces, .sample = fact->sample};
 
     job->planning = true;
+    job->queued = false; /* what had a plan ran */
     count_accepted(job, SCHED_CHECK, &job->check);
     model_planned(model, &event);
     job->planned_at = model->sequence;
@@ -29,7 +30,7 @@ static void restore_accepted(struct model *model, struct model_job *job,
 {
     struct model_task *task = model_task(model, &fact->attempt);
 
-    task->attempt = fact->attempt.attempt;
+    task->attempt = task->counted = fact->attempt.attempt;
     task->sequence = model->sequence;
     count_accepted(job, fact->attempt.kind, task);
     if (fact->attempt.kind != SCHED_MAP)
@@ -63,11 +64,13 @@ static void restore_failed(struct model *model, const struct sched_fact *fact)
 void model_restore(struct model *model, const struct sched_fact *fact)
 {
     struct model_job *job = model_job(model, fact->job);
+    struct sched_event event = {
+        .job = fact->job, .priority = fact->priority, .steady = fact->steady};
 
     model->persisted = ++model->sequence;
     switch (fact->record) {
     case SCHED_RECORD_SUBMITTED:
-        model_submitted(model, fact->job);
+        model_submitted(model, &event);
         model_job(model, fact->job)->submitted = model->sequence;
         break;
     case SCHED_RECORD_PLANNED:

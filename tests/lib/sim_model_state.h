@@ -1,6 +1,6 @@
 /* The model's state, for its own files: sim_model.c works out what events mean, sim_check.c
- * judges actions, sim_model_cuts.c knows who does not reach whom, sim_compare.c what the
- * scheduler says when it is asked. */
+ * judges actions, sim_model_cuts.c knows who does not reach whom, sim_share.c what jobs take
+ * from each other, sim_compare.c compares what the scheduler says when it is asked. */
 #ifndef TESTS_SIM_MODEL_STATE_H
 #define TESTS_SIM_MODEL_STATE_H
 
@@ -9,6 +9,12 @@
 struct model_task {
     uint32_t attempt;  /* the highest given out */
     uint64_t runs_on;  /* 0: does not run */
+    uint32_t current;  /* the attempt that does */
+    uint64_t copy_on;  /* where another attempt runs beside it; 0: none does */
+    uint32_t copy;     /* that one */
+    uint64_t copy_age; /* as age */
+    uint32_t copy_slots;
+    uint32_t counted;  /* the attempt that counts, or did last */
     uint64_t answered; /* who gave the answer that counts; 0: none counts */
     uint64_t holder;   /* map: who has the output that counts; 0: nobody */
     uint64_t sequence; /* of the record that it counts, 0 until asked for */
@@ -16,6 +22,7 @@ struct model_task {
     uint64_t age; /* count of accepted maps when it was accepted (map) or assigned (reduce) */
     uint32_t blamed, excused, remade;
     bool alone, single;
+    bool runs_alone; /* the attempt that does */
     uint32_t cause_attempt;
     enum error_code cause;
 };
@@ -35,6 +42,9 @@ struct model_job {
     uint64_t barrier; /* of the last record before which none of its tasks may go */
     enum sched_wait wait;
     uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts, age;
+    bool queued, steady;
+    uint32_t priority;
+    uint64_t serial;
     bool given[MODEL_WORKERS];
     bool blind[MODEL_WORKERS]; /* workers that do not see its files */
     bool aside[MODEL_WORKERS]; /* those of them that were set aside, for others' sake */
@@ -65,6 +75,12 @@ struct model {
     uint64_t *leavers; /* workers that are to leave, some of them gone */
     size_t leaver_count, leaver_capacity;
     uint64_t late_worker; /* in this step what runs there is stopped; 0: nowhere */
+    uint32_t active_max;
+    uint64_t serial;                /* of the last submission */
+    uint32_t threads;               /* of workers that are not to leave */
+    uint32_t copy_slots, losers;    /* losers: running attempts of tasks that are done */
+    struct sched_attempt straggler; /* of this step; attempt 0: none */
+    bool copy_due;                  /* and it must be given a copy */
     uint32_t living, idle,
         partial; /* workers; that hold nothing; that hold reduces, with a free thread */
     uint64_t sequence, persisted;
@@ -101,7 +117,7 @@ uint32_t model_seeing(const struct model *model, const struct model_job *job, bo
 void model_touch(struct model *model, uint64_t worker);
 
 /* The job's state is that of one whose submission, or plan, was taken. */
-void model_submitted(struct model *model, uint64_t id);
+void model_submitted(struct model *model, const struct sched_event *event);
 void model_planned(struct model *model, const struct sched_event *event);
 /* A blamed failure of the task. */
 void model_blame(struct model *model, const struct sched_attempt *attempt,
@@ -119,6 +135,8 @@ void model_hold(struct model *model, struct model_worker *worker,
 /* The current attempt of the task ends; the task waits again. */
 void model_stop(struct model *model, const struct sched_attempt *attempt);
 void model_owe(struct model *model, uint64_t after, const struct sched_action *action);
+/* An attempt that runs failed (sim_model_fail.c). */
+void model_failed(struct model *model, const struct sched_event *event);
 /* The output of an accepted map is gone. */
 void model_output_lost(struct model *model, struct sched_attempt attempt);
 
@@ -142,6 +160,19 @@ void model_check_leavers(struct model *model);
 void model_held(struct model *model, const struct sched_event *event);
 /* Nobody else will say that he has an output. */
 void model_unclaimed(struct model *model);
+
+/* sim_share.c: what jobs take from each other */
+void model_straggler(struct model *model, const struct sched_attempt *attempt);
+/* Why the running task may not be given this attempt beside the other; NULL: it may. */
+const char *model_no_copy(struct model *model, const struct sched_action *action);
+void model_admit(struct model *model);
+/* The number of the task's next attempt. */
+uint32_t model_next_attempt(const struct model_job *job, const struct model_task *task);
+/* Whether something of the job could run if a worker were free. */
+bool model_wants(const struct model *model, const struct model_job *job);
+bool model_others_want(const struct model *model, const struct model_job *job);
+/* The job's place in the queue, from 1; 0: it is not in it. */
+uint32_t model_queued(const struct model *model, const struct model_job *job);
 
 /* Judges one action. */
 void model_judge(struct model *model, const struct sched_action *action);

@@ -32,7 +32,11 @@ static bool is_lost(const struct happening *happening)
 /* Who hears nothing of it sends it again; who was told does not. */
 static void submit_again(struct sim *sim, const struct sim_record *record)
 {
-    struct sched_event event = {.type = EVENT_JOB_SUBMITTED, .job = record->action.job};
+    const struct sim_job *job = &sim->jobs[record->action.job];
+    struct sched_event event = {.type = EVENT_JOB_SUBMITTED,
+                                .job = record->action.job,
+                                .priority = job->priority,
+                                .steady = job->steady};
 
     if (record->action.record != SCHED_RECORD_SUBMITTED)
         return;
@@ -45,6 +49,8 @@ static void tell(struct sim *sim, const struct sim_record *record)
     struct sched_fact fact = {.record = record->action.record,
                               .job = record->action.job,
                               .attempt = record->action.attempt,
+                              .priority = sim->jobs[record->action.job].priority,
+                              .steady = sim->jobs[record->action.job].steady,
                               .maps = record->maps,
                               .reduces = record->reduces,
                               .sample = record->sample,
@@ -80,20 +86,24 @@ static void cut_records(struct sim *sim)
 {
     uint64_t kept = sim_between(sim, sim->saved, sim->asked);
 
-    for (size_t i = kept; i < sim->record_count; i++)
+    for (size_t i = kept; i < sim->record_count; i++) {
         submit_again(sim, &sim->records[i]);
+        /* A cancel that was too late may be in time now. */
+        if (sim->records[i].action.record == SCHED_RECORD_COMMITTING)
+            sim->jobs[sim->records[i].action.job].cancelled = true;
+    }
     sim->report->counts[SIM_RECORDS_LOST] += sim->record_count - kept;
     sim->record_count = kept;
 }
 
-void sim_restart(struct sim *sim)
+bool sim_restart(struct sim *sim)
 {
     struct sched_action started = {.type = ACTION_PERSIST, .record = SCHED_RECORD_STARTED};
     struct sched_event restored = {.type = EVENT_RESTORED},
                        unclaimed = {.type = EVENT_OUTPUTS_UNCLAIMED};
 
     if (sim->worker_count > MODEL_WORKERS - WORKERS_LEFT)
-        return;
+        return false;
     sim_count(sim, SIM_RESTARTS);
     for (size_t i = 0; i < sim->queue_count; i++)
         if (is_lost(sim->queue[i]))
@@ -105,6 +115,10 @@ void sim_restart(struct sim *sim)
     model_free(sim->model);
     sim->sched = sched_new();
     sim->model = model_new();
+    if (sim->limit) {
+        sched_limit(sim->sched, sim->limit);
+        model_limit(sim->model, sim->limit);
+    }
     for (size_t i = 0; i < sim->record_count; i++)
         tell(sim, &sim->records[i]);
     sim->asked = sim->saved = sim->record_count;
@@ -113,4 +127,5 @@ void sim_restart(struct sim *sim)
         fence(sim, id);
     sim_event_later(sim, 0, &restored);
     sim_event_later(sim, sim->lease_us, &unclaimed);
+    return true;
 }

@@ -48,6 +48,7 @@ struct sim_attempt {
 
 struct sim_worker {
     uint32_t threads;
+    bool slow;
     bool here, lost; /* it joined; the scheduler was told that it is gone */
     bool drains, dismissed;
     uint64_t crashed_at; /* 0: it lives */
@@ -67,6 +68,8 @@ struct sim_job {
     enum sim_badness badness;
     struct sched_attempt bad; /* which task */
     bool plan_breaks, commit_breaks, cancelled, finished, sampled, committing;
+    uint32_t priority;
+    bool steady;
     uint32_t hidden; /* from so many workers in a thousand */
     uint32_t maps, reduces;
     uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
@@ -88,7 +91,7 @@ struct sim_record {
 /* Faults of one run, in a thousand. */
 struct sim_rates {
     uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden, apart,
-        restart;
+        slow, restart;
 };
 
 struct sim {
@@ -106,6 +109,7 @@ struct sim {
     struct sim_job jobs[MODEL_JOBS];
     uint64_t job_count; /* ids are 1..job_count */
     struct sim_rates rates;
+    uint32_t limit; /* of jobs that run at once; 0: as the scheduler has it */
     uint64_t lease_us, chaos_us, delay_us, disk_us, work_us;
     struct sim_record *records;
     size_t record_count, record_capacity;
@@ -154,7 +158,8 @@ void sim_reclaim(struct sim *sim, uint64_t worker);
 /* sim_restart.c */
 void sim_note_record(struct sim *sim, const struct sched_action *action);
 /* Loses all that is not on disk; everyone is fenced and comes back. */
-void sim_restart(struct sim *sim);
+/* False: there were too many already. */
+bool sim_restart(struct sim *sim);
 
 /* sim_drain.c */
 /* The worker is to leave. */

@@ -93,15 +93,29 @@ static void doom(struct sim *sim, struct happening *end)
     end->version = job->versions[map];
 }
 
+/* Someone finds it slow before it ends, perhaps more than once. */
+static void say_slow(struct sim *sim, const struct sched_attempt *attempt, uint64_t takes)
+{
+    struct sched_event event = {.type = EVENT_STRAGGLER, .attempt = *attempt};
+
+    for (uint64_t n = sim_between(sim, 1, 4); n; n--) {
+        sim_count(sim, SIM_STRAGGLERS);
+        sim_event_later(sim, sim_between(sim, takes / 4, takes), &event);
+    }
+}
+
 static void start(struct sim *sim, uint64_t id, const struct sched_action *assign)
 {
     struct sim_worker *worker = &sim->workers[id];
     struct happening end = {.type = HAPPEN_ATTEMPT_ENDS, .worker = id, .action = *assign};
-    uint64_t takes = sim_between(sim, 5 * MS, sim->work_us), begins = sim->now;
+    uint64_t usual = sim_between(sim, 5 * MS, sim->work_us), takes = usual;
+    uint64_t begins = sim->now;
 
     end.event.attempt = assign->attempt;
     if (sim_fault(sim, 10))
         takes *= 20;
+    if (worker->slow)
+        takes *= 5;
     if (assign->attempt.kind == SCHED_REDUCE) {
         doom(sim, &end);
         if (end.doomed)
@@ -112,6 +126,8 @@ static void start(struct sim *sim, uint64_t id, const struct sched_action *assig
         worker->busy_until = begins + takes;
     }
     sim_later(sim, begins - sim->now + takes, &end);
+    if (takes > usual || rng_below(&sim->rng, 10) == 0)
+        say_slow(sim, &assign->attempt, begins - sim->now + takes);
 }
 
 void sim_worker_told(struct sim *sim, uint64_t id, const struct sched_action *action)

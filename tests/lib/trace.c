@@ -82,9 +82,9 @@ void trace_action(const struct sched_action *action, char *text, size_t size)
         snprintf(text, size, "%s %" PRIu64, names[action->type], action->job);
         break;
     default:
-        snprintf(text, size, "%s w%" PRIu64 " %s%s%s", names[action->type], action->worker,
+        snprintf(text, size, "%s w%" PRIu64 " %s%s%s%s", names[action->type], action->worker,
                  words(&action->attempt).text, action->alone ? " alone" : "",
-                 action->single ? " single" : "");
+                 action->single ? " single" : "", action->copy ? " copy" : "");
     }
 }
 
@@ -102,7 +102,8 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
 {
     switch (event->type) {
     case EVENT_JOB_SUBMITTED:
-        snprintf(text, size, "submitted %" PRIu64, event->job);
+        snprintf(text, size, "submitted %" PRIu64 " with priority %" PRIu32, event->job,
+                 event->priority);
         break;
     case EVENT_JOB_PLANNED:
         snprintf(text, size, "planned %" PRIu64 ": %s%" PRIu32 " maps, %" PRIu32 " reduces",
@@ -130,6 +131,9 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         break;
     case EVENT_TASK_FAILED:
         trace_failed(event, text, size);
+        break;
+    case EVENT_STRAGGLER:
+        snprintf(text, size, "straggler %s", words(&event->attempt).text);
         break;
     case EVENT_PERSISTED:
         snprintf(text, size, "persisted %" PRIu64, event->sequence);

@@ -89,7 +89,7 @@ struct lie {
     const char *words;           /* what the model must say of it */
     enum sched_action_type type; /* told at the first action of this type that `fits` */
     bool (*fits)(const struct sched_action *action);
-    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND, LEAVER } how;
+    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND, LEAVER, LOSER } how;
     void (*change)(struct sched_action *action); /* the action, or a copy of it that is added */
     uint64_t living;        /* a worker that the scheduler knows; 0: none yet */
     uint64_t leaver;        /* one that is to leave; 0: none yet */
@@ -120,6 +120,16 @@ static bool is_first_map(const struct sched_action *action)
 static bool is_second(const struct sched_action *action)
 {
     return action->attempt.attempt == 2;
+}
+
+static bool is_copy(const struct sched_action *action)
+{
+    return action->copy;
+}
+
+static void to_plain(struct sched_action *action)
+{
+    action->copy = false;
 }
 
 static bool is_alone(const struct sched_action *action)
@@ -286,9 +296,13 @@ static void note_workers(struct lie *lie, const struct sched_event *event,
                          const struct sched_actions *actions)
 {
     if (event->type == EVENT_WORKER_JOINED) {
-        lie->living = event->worker;
         if (event->draining)
             lie->leaver = event->worker;
+        else
+            lie->living = event->worker;
+    } else if (event->type == EVENT_WORKER_DRAINING) {
+        if (event->worker == lie->living)
+            lie->living = 0;
     } else if (event->type == EVENT_WORKER_LOST) {
         if (event->worker == lie->living)
             lie->living = 0;
@@ -301,6 +315,23 @@ static void note_workers(struct lie *lie, const struct sched_event *event,
         lie->blind = event->worker;
         lie->hidden = event->attempt.job;
     }
+}
+
+/* Forgets to stop the slower attempt of the task that is done. */
+static bool let_loser_run(const struct sched_event *event, struct sched_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct sched_action *action = &actions->items[i];
+
+        if (event->type != EVENT_TASK_DONE || action->type != ACTION_REVOKE ||
+            action->job != event->attempt.job || action->attempt.kind != event->attempt.kind ||
+            action->attempt.task != event->attempt.task)
+            continue;
+        for (actions->count--; i < actions->count; i++)
+            actions->items[i] = actions->items[i + 1];
+        return true;
+    }
+    return false;
 }
 
 /* Gives what another was given to one that does not see it. */
@@ -357,6 +388,9 @@ static void tell_lie(void *context, const struct sched_event *event,
         break;
     case BLIND:
         lie->told = lead_to_the_blind(lie, actions);
+        break;
+    case LOSER:
+        lie->told = let_loser_run(event, actions);
     }
 }
 
@@ -400,6 +434,10 @@ static void the_model_sees_through_false_assignments(void **state)
         {"the worker does not see the job's files: assign", ACTION_ASSIGN, NULL, BLIND, NULL},
         {"to leave: assign", ACTION_ASSIGN, is_first_map, LEAVER, NULL},
         {"it is still needed: revoke", ACTION_ASSIGN, NULL, ADD, to_revoke},
+        {"copy is not what it is: assign", ACTION_ASSIGN, is_copy, CHANGE, to_plain},
+        {"copy", ACTION_ASSIGN, is_copy, REPEAT, NULL},
+        {"the slower attempt of a task that is done was not revoked", ACTION_REVOKE, NULL,
+         LOSER, NULL},
         /* Said of the attempt, or of what is given to its worker next. */
         {"", ACTION_REVOKE, NULL, DROP, NULL},
         {"it does not run: revoke", ACTION_REVOKE, NULL, REPEAT, NULL},

@@ -128,15 +128,15 @@ static void reduces_take_one_thread_each_and_one_in_hand(void **state)
     stage_close(&s);
 }
 
-static void jobs_are_served_in_the_order_of_their_submission(void **state)
+static void a_job_behind_another_gets_the_next_worker(void **state)
 {
     struct stage s;
 
     (void)state;
     stage_open_planned(&s, 1, 2, 1);
     follows(&s, submitted(2), "admitted 2");
-    follows(&s, done(1, map_of(1, 0, 1)), "assign w1 1/map1.1; accepted w1 1/map0.1");
-    follows(&s, joined(2, 1), "assign w2 2/check0.1");
+    follows(&s, done(1, map_of(1, 0, 1)), "assign w1 2/check0.1; accepted w1 1/map0.1");
+    follows(&s, joined(2, 1), "assign w2 1/map1.1");
     stage_close(&s);
 }
 
@@ -268,7 +268,7 @@ int main(void)
         cmocka_unit_test(no_reduce_leaves_before_the_last_map_is_sure_to_count),
         cmocka_unit_test(a_worker_holds_one_map_in_hand_while_many_wait),
         cmocka_unit_test(reduces_take_one_thread_each_and_one_in_hand),
-        cmocka_unit_test(jobs_are_served_in_the_order_of_their_submission),
+        cmocka_unit_test(a_job_behind_another_gets_the_next_worker),
         cmocka_unit_test(cancel_revokes_what_runs_and_releases_every_worker),
         cmocka_unit_test(a_job_can_be_cancelled_before_it_is_admitted),
         cmocka_unit_test(cancel_comes_too_late_once_the_output_may_be_in_place),

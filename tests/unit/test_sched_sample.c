@@ -70,8 +70,8 @@ static void a_sample_takes_a_whole_worker(void **state)
     follows(&s, lost(2), "map again 1/map0.1");
     follows(&s, planned_with_sample(2, 1, 1), "");
     assert_int_equal(sched_waits(s.sched, 2), SCHED_WAITS_TURN);
-    follows(&s, joined(3, 8), "assign w3 1/map0.2");
-    follows(&s, joined(4, 8), "assign w4 2/sample0.1");
+    follows(&s, joined(3, 8), "assign w3 2/sample0.1");
+    follows(&s, joined(4, 8), "assign w4 1/map0.2");
     stage_tell(&s, submitted(3));
     assert_int_equal(sched_waits(s.sched, 3), SCHED_WAITS_TURN);
     stage_close(&s);

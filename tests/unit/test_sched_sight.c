@@ -371,9 +371,12 @@ static void a_job_waits_its_turn_while_those_that_see_work_for_others(void **sta
     follows(&s, joined(3, 1), "assign w3 1/map0.2");
     follows(&s, done(3, map_of(1, 0, 2)), "assign w3 1/map1.2; accepted w3 1/map0.2");
     stage_tell(&s, submitted(3));
-    follows(&s, failed(3, map_of(1, 1, 2), ERROR_UNSEEN), "assign w3 2/map2.1");
-    waits(&s, 1, SCHED_WAITS_SIGHT);
     waits(&s, 3, SCHED_WAITS_TURN);
+    follows(&s, failed(3, map_of(1, 1, 2), ERROR_UNSEEN), "assign w3 3/check0.1");
+    waits(&s, 1, SCHED_WAITS_SIGHT);
+    waits(&s, 3, SCHED_WAITS_NOT);
+    follows(&s, done(3, check_of(3, 1)), "accepted w3 3/check0.1; plan 3; assign w3 2/map2.1");
+    stage_tell(&s, planned(3, 1, 1));
     stage_tell(&s, lost(1));
     stage_tell(&s, lost(2));
     stage_tell(&s, lost(3));

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/frame.h"
+#include "worker/agent/revoked.h"
 #include "worker/agent/strays.h"
 
 extern char **environ;
@@ -189,6 +190,7 @@ void child_free(struct child *child)
     for (size_t i = 0; i < child->held_count; i++)
         frame_free(&child->held[i]->base);
     free(child->held);
+    revoked_done(child);
     channel_done(&child->channel);
     memory_cleanup_close(&child->pidfd);
     memory_cleanup_close(&child->output);

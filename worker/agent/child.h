@@ -28,6 +28,8 @@ struct child {
         uint64_t ticks;
         int64_t since_ms; /* when ticks last moved */
     } watch[LIMIT_THREADS];
+    struct revoked *revoked; /* running attempts that were told to stop */
+    size_t revoked_count, revoked_capacity;
     uint32_t task_timeout; /* seconds */
     struct error ended_by; /* why we killed it, if we did: TIMEOUT or MEMORY */
     int ended_slot;        /* the slot to blame for it, or -1 */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
+#include "worker/agent/revoked.h"
 #include "worker/agent/watch.h"
 
 struct child *children_find(const struct agent *agent, uint64_t job)
@@ -170,16 +171,20 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
     const Mr__TaskFailed *failed = (const Mr__TaskFailed *)message;
 
     if (type == FRAME_TASK_DONE && done->job == child->job && is_whole(done)) {
-        if (!child_drop(child, done->kind, done->task, done->attempt))
-            return true;
-        if (done->kind == MR__TASK_KIND__MAP && jobs_find(agent, done->job))
-            kept_note(jobs_find(agent, done->job), done->output);
-        agent_tell(agent, type, message);
+        if (child_drop(child, done->kind, done->task, done->attempt)) {
+            if (done->kind == MR__TASK_KIND__MAP && jobs_find(agent, done->job))
+                kept_note(jobs_find(agent, done->job), done->output);
+            agent_tell(agent, type, message);
+        } else if (revoked_drop(child, done->kind, done->task, done->attempt)) {
+            jobs_drop_run(agent, done->job, done->kind, done->task, done->attempt);
+        }
         return true;
     }
     if (type == FRAME_TASK_FAILED && failed->job == child->job) {
         if (child_drop(child, failed->kind, failed->task, failed->attempt))
             child_failed_task(agent, child, failed);
+        else
+            revoked_drop(child, failed->kind, failed->task, failed->attempt);
         return true;
     }
     return type == FRAME_PART_WANTED &&
@@ -267,7 +272,7 @@ void children_serve(struct agent *agent, struct child *child, const struct link_
 bool children_busy(const struct agent *agent)
 {
     for (int i = 0; i < agent->child_count; i++)
-        if (agent->children[i]->held_count)
+        if (agent->children[i]->held_count || agent->children[i]->revoked_count)
             return true;
     return false;
 }
@@ -276,6 +281,7 @@ bool children_busy(const struct agent *agent)
 void children_watch(struct agent *agent)
 {
     for (int i = agent->child_count - 1; i >= 0; i--)
-        if (watch_child(agent->children[i], agent->options.memory))
+        if (watch_child(agent->children[i], agent->options.memory) ||
+            revoked_overdue(agent->children[i]))
             children_bury(agent, agent->children[i]);
 }

@@ -112,6 +112,9 @@ void jobs_share_memory(struct agent *agent);
 void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs);
 void jobs_piece(struct agent *agent, const Mr__Blob *piece);
 void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke);
+/* Removes what a map attempt that does not count has written; of other kinds nothing. */
+void jobs_drop_run(const struct agent *agent, uint64_t job, Mr__TaskKind kind, uint32_t task,
+                   uint32_t attempt);
 void jobs_close(struct agent *agent, uint64_t id);
 /* Drops all work. */
 void jobs_stop(struct agent *agent);

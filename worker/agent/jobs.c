@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "store/tree.h"
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
+#include "worker/agent/revoked.h"
 
 struct known_job *jobs_find(struct agent *agent, uint64_t id)
 {
@@ -324,8 +326,18 @@ void jobs_close(struct agent *agent, uint64_t id)
     jobs_share_memory(agent);
 }
 
-/* A queued attempt is withdrawn. One that runs goes on: its answer will be refused, and the end
- * of its job ends it. */
+void jobs_drop_run(const struct agent *agent, uint64_t job, Mr__TaskKind kind, uint32_t task,
+                   uint32_t attempt)
+{
+    cleanup_free char *folder = jobs_folder(agent, job);
+    cleanup_free char *path = memory_format("%s/map-%05u.%u.run", folder, task, attempt);
+
+    if (kind == MR__TASK_KIND__MAP)
+        unlink(path);
+}
+
+/* A queued attempt is withdrawn, one that runs is stopped. Its answer, if it was on its way,
+ * will be refused. */
 void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke)
 {
     struct child *child = children_find(agent, revoke->job);
@@ -341,8 +353,12 @@ void jobs_withdraw(struct agent *agent, const Mr__Revoke *revoke)
         }
     if (job && kept_drop(job, revoke))
         return;
-    if (child && child_drop(child, revoke->kind, revoke->task, revoke->attempt))
+    if (child && child_drop(child, revoke->kind, revoke->task, revoke->attempt)) {
+        revoked_add(child, revoke);
         channel_send(&child->channel, FRAME_REVOKE, &revoke->base, &ignored);
+    } else {
+        jobs_drop_run(agent, revoke->job, revoke->kind, revoke->task, revoke->attempt);
+    }
 }
 
 static void end_children(struct agent *agent)

@@ -265,6 +265,7 @@ static void receive(struct executor *executor, enum frame_type type, ProtobufCMe
         queue_put(&executor->queue, (Mr__Assign *)message);
         return;
     case FRAME_REVOKE:
+        stops_note(&executor->stops, (const Mr__Revoke *)message);
         queue_withdraw(&executor->queue, (const Mr__Revoke *)message);
         break;
     case FRAME_MAP_OUTPUTS:
@@ -339,6 +340,7 @@ int main(void)
     check(executor.slots != MAP_FAILED && executor.slots->version == SLOTS_VERSION);
     close(SLOTS_FD);
     queue_init(&executor.queue);
+    stops_init(&executor.stops);
     pthread_mutex_init(&executor.lock, NULL);
     gather_init(&executor.gather);
     fault_install();

@@ -57,8 +57,9 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct input 
     if (thread->pairs)
         pairs_chunk(thread->pairs, i);
     for (uint32_t k = 0; k < chunk->count && !thread->failed; k++, piece++)
-        feed_map(thread, input, map->assign->extents, piece->extent, piece->offset,
-                 piece->length);
+        if (!stops_look(&map->executor->stops, thread))
+            feed_map(thread, input, map->assign->extents, piece->extent, piece->offset,
+                     piece->length);
     if (thread->failed)
         return;
     if (thread->sink == SINK_TEXT)

@@ -436,6 +436,7 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     thread->host = host;
     thread->assign = assign;
     thread->sink = SINK_NONE;
+    thread->stops = 0;
     thread->set_up = thread->failed = thread->has_next = false;
     thread->source = (struct mr_source){.path = ""};
     thread->text = NULL;

@@ -72,6 +72,14 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
                       &reduce->thread->merge, err);
 }
 
+static bool is_stopped(struct reduce_task *reduce, struct error *err)
+{
+    if (!stops_look(&reduce->executor->stops, reduce->thread))
+        return false;
+    *err = reduce->thread->error;
+    return true;
+}
+
 /* Folded values without a reduce function are the output. */
 static int write_folded(struct reduce_task *reduce, struct error *err)
 {
@@ -80,7 +88,8 @@ static int write_folded(struct reduce_task *reduce, struct error *err)
     int result;
 
     while ((result = merge_next(thread->merge, &key, &value, err)) > 0) {
-        if (part_pair(thread->part, key, value, reduce->host->output, err))
+        if (is_stopped(reduce, err) ||
+            part_pair(thread->part, key, value, reduce->host->output, err))
             return -1;
         thread->groups++;
         thread->output_records++;
@@ -99,7 +108,8 @@ static int write_sorted(struct reduce_task *reduce, struct error *err)
     while ((result = merge_next(thread->merge, &key, &value, err)) > 0) {
         if (!value.len)
             value.ptr = NULL;
-        if (part_pair(thread->part, key, value, reduce->host->output, err))
+        if (is_stopped(reduce, err) ||
+            part_pair(thread->part, key, value, reduce->host->output, err))
             return -1;
         thread->output_records++;
     }
@@ -151,7 +161,8 @@ static int reduce_groups(struct reduce_task *reduce, struct error *err)
     thread->has_next = result > 0;
     thread->sink = SINK_PART;
     while (thread->has_next && !thread->failed)
-        reduce_group(reduce);
+        if (!stops_look(&reduce->executor->stops, thread))
+            reduce_group(reduce);
     thread_tear_down(thread);
     if (thread->failed) {
         *err = thread->error;

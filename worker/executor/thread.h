@@ -51,6 +51,7 @@ struct thread {
     enum sink sink;
     bool set_up;
     bool failed;      /* emits are dropped, the attempt fails with `error` */
+    uint32_t stops;   /* of the executor's, those that were looked at */
     const char *text; /* the input in hand: keys inside it are padded */
     size_t text_size;
     struct aggregate *table; /* empty but in map; kept until the first reduce */

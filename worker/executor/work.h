@@ -14,6 +14,7 @@
 #include "worker/executor/gather.h"
 #include "worker/executor/host.h"
 #include "worker/executor/queue.h"
+#include "worker/executor/stops.h"
 #include "worker/executor/thread.h"
 
 /* A map task's output, as the agent told, and its run once a reducer opened it by its path. */
@@ -29,6 +30,7 @@ struct executor {
     struct channel channel;
     struct slots *slots;
     struct queue queue;
+    struct stops stops;
     struct host host;
     _Atomic uint64_t memory; /* bytes to use from the next task on */
     int thread_count;

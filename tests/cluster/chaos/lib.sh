@@ -22,7 +22,7 @@ wait_job() { timeout "${DEADLINE:-120}" "$marram" wait "$job" 2>stderr || die "$
 # A job that waits for the file `go` in the map of the line BAD, with runs that travel over the wire.
 start_and_hold() {
     rm -rf go misbehaved out
-    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K -p map=mark_and_wait
+    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K --speculation off -p map=mark_and_wait
     await_condition 'test -e misbehaved' 'the map did not come to its mark'
 }
 # All maps are done but the marked one and, perhaps, one more in the same hands.

@@ -7,7 +7,7 @@ source "$(dirname "$0")/lib.sh"
 killed_while() {
     bad_sample
     LEASE=1 cluster_up 3 "${@:2}"
-    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K -p "$1=mark_and_wait"
+    detach "$testjobs/misbehave.so" -i in -o out -r 5 --split-size 200K --speculation off -p "$1=mark_and_wait"
     await_condition 'test -e misbehaved' 'the fault did not fire'
     victim=$(worker_of "$(cat misbehaved)")
     [[ -n $victim ]] || die 'no worker is the parent of that executor'
