@@ -173,12 +173,55 @@ static void cancelling_revokes_both(void **state)
     stage_close(&s);
 }
 
+static void a_copy_on_a_worker_that_leaves_ends_there_or_is_stopped(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_with_one_idle(&s);
+    stage_tell(&s, slow(map_of(1, 0, 1)));
+    /* What runs may end. */
+    follows(&s, draining(1, false), "");
+    assert_int_equal(stage_progress(&s).running, 3);
+    follows(&s, draining(1, true), "revoke w1 1/map0.2; dismiss w1");
+    assert_int_equal(stage_progress(&s).drain_restarts, 1);
+    follows(&s, done(2, map_of(1, 0, 1)), "accepted w2 1/map0.1");
+    stage_close(&s);
+}
+
+static void a_copy_goes_on_alone_when_the_slow_worker_leaves(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_with_one_idle(&s);
+    stage_tell(&s, slow(map_of(1, 0, 1)));
+    follows(&s, draining(2, true), "revoke w2 1/map0.1; dismiss w2");
+    follows(&s, done(2, map_of(1, 0, 1)), "refuse w2 1/map0.1");
+    follows(&s, done(1, map_of(1, 0, 2)), "accepted w1 1/map0.2");
+    stage_close(&s);
+}
+
+static void no_copy_goes_to_a_worker_that_leaves(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_with_one_idle(&s);
+    stage_tell(&s, draining(1, false));
+    follows(&s, slow(map_of(1, 0, 1)), "");
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_attempt_gets_a_copy_where_nothing_runs),
         cmocka_unit_test(the_copy_that_is_first_counts_and_the_other_is_revoked),
         cmocka_unit_test(the_attempt_that_is_first_counts_and_its_copy_is_revoked),
+        cmocka_unit_test(a_copy_on_a_worker_that_leaves_ends_there_or_is_stopped),
+        cmocka_unit_test(a_copy_goes_on_alone_when_the_slow_worker_leaves),
+        cmocka_unit_test(no_copy_goes_to_a_worker_that_leaves),
         cmocka_unit_test(when_one_is_lost_the_other_goes_on),
         cmocka_unit_test(a_failure_of_one_is_blamed_once_and_leaves_the_other),
         cmocka_unit_test(a_suspect_that_was_not_alone_is_not_blamed_for_the_others_suspicion),

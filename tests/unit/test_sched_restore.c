@@ -175,10 +175,57 @@ static void what_ended_is_forgotten(void **state)
     stage_close(&s);
 }
 
+/* A job of this priority that had no plan yet. */
+static void tell_submitted(struct stage *s, uint64_t job, uint32_t priority)
+{
+    struct sched_fact told = {
+        .record = SCHED_RECORD_SUBMITTED, .job = job, .priority = priority};
+
+    sched_restore(s->sched, &told);
+    s->asked++;
+}
+
+static void jobs_that_waited_wait_again_by_priority(void **state)
+{
+    struct stage s;
+    uint32_t running;
+
+    (void)state;
+    stage_open(&s, true);
+    sched_limit(s.sched, 1);
+    tell_submitted(&s, 1, 5);
+    tell(&s, SCHED_RECORD_PLANNED, of_job);
+    tell_submitted(&s, 2, 3);
+    tell_submitted(&s, 3, 7);
+    start(&s);
+    assert_int_equal(sched_queued(s.sched, 1, &running), 0);
+    assert_int_equal(running, 1);
+    assert_int_equal(sched_queued(s.sched, 3, &running), 1);
+    assert_int_equal(sched_queued(s.sched, 2, &running), 2);
+    assert_int_equal(sched_waits(s.sched, 2), SCHED_WAITS_QUEUE);
+    stage_close(&s);
+}
+
+static void the_output_of_a_copy_that_counted_is_claimed(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_restored(&s);
+    tell(&s, SCHED_RECORD_ACCEPTED, map_of(1, 0, 2));
+    start(&s);
+    stage_tell(&s, joined(7, 2));
+    follows(&s, held(7, map_of(1, 0, 1)), "drop w7 1/map0.1");
+    follows(&s, held(7, map_of(1, 0, 2)), "adopted w7 1/map0.2");
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(done_maps_are_kept_and_the_rest_gets_new_numbers),
+        cmocka_unit_test(jobs_that_waited_wait_again_by_priority),
+        cmocka_unit_test(the_output_of_a_copy_that_counted_is_claimed),
         cmocka_unit_test(reducers_wait_for_outputs_to_be_claimed),
         cmocka_unit_test(what_nobody_claims_is_made_again),
         cmocka_unit_test(blamed_failures_are_remembered),
