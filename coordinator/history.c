@@ -95,7 +95,8 @@ static int make_schema(sqlite3 *db, const char *path, struct error *err)
         "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, name TEXT, object TEXT, "
         "output TEXT, state TEXT, submitted REAL, seconds REAL, maps INTEGER, "
         "maps_done INTEGER, reduces INTEGER, reduces_done INTEGER, parts INTEGER, "
-        "failed_attempts INTEGER, error_code INTEGER, error TEXT, counters TEXT, "
+        "failed_attempts INTEGER, priority INTEGER, error_code INTEGER, error TEXT, counters "
+        "TEXT, "
         "failures TEXT);"
         "CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (submitted, id);"
         "PRAGMA user_version = 1;"
@@ -122,7 +123,7 @@ static int open_both(struct history *history, struct error *err)
            make_schema(history->writing, path, err) ||
            prepare(history->writing, path,
                    "INSERT OR REPLACE INTO jobs (" HISTORY_COLUMNS
-                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                    &history->insert, err) ||
            prepare(history->writing, path,
                    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY submitted DESC, "

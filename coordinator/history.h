@@ -4,7 +4,8 @@
  * goes on.
  *
  *   jobs (id, name, object, output, state, submitted, seconds, maps, maps_done, reduces,
- *         reduces_done, parts, failed_attempts, error_code, error, counters, failures)
+ *         reduces_done, parts, failed_attempts, priority, error_code, error, counters,
+ * failures)
  *
  * counters is a JSON object, failures a JSON array of objects with kind, task, attempt, worker,
  * code, error. PRAGMA user_version is the version of the schema. Those that were
@@ -38,6 +39,7 @@ struct history_job {
     double seconds;   /* from submission to the end */
     uint32_t maps, maps_done, reduces, reduces_done, parts, error_code;
     uint64_t failed_attempts;
+    uint32_t priority;
     struct history_counter *counters;
     size_t counter_count;
     struct history_failure *failures;

@@ -76,6 +76,7 @@ void history_row_bind(sqlite3_stmt *statement, const struct history_job *job)
     sqlite3_bind_int64(statement, ++column, job->reduces_done);
     sqlite3_bind_int64(statement, ++column, job->parts);
     sqlite3_bind_int64(statement, ++column, (sqlite3_int64)job->failed_attempts);
+    sqlite3_bind_int64(statement, ++column, job->priority);
     sqlite3_bind_int64(statement, ++column, job->error_code);
     sqlite3_bind_text(statement, ++column, job->error, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, ++column, counters_text(job), -1, free);
@@ -156,6 +157,7 @@ struct history_job *history_row_read(sqlite3_stmt *statement)
     job->reduces_done = (uint32_t)sqlite3_column_int64(statement, column++);
     job->parts = (uint32_t)sqlite3_column_int64(statement, column++);
     job->failed_attempts = (uint64_t)sqlite3_column_int64(statement, column++);
+    job->priority = (uint32_t)sqlite3_column_int64(statement, column++);
     job->error_code = (uint32_t)sqlite3_column_int64(statement, column++);
     job->error = column_text(statement, column++);
     read_counters(job, column_json(statement, column++));

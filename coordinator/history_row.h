@@ -8,8 +8,8 @@
 
 #define HISTORY_COLUMNS                                                               \
     "id, name, object, output, state, submitted, seconds, maps, maps_done, reduces, " \
-    "reduces_done, parts, failed_attempts, error_code, error, counters, failures"
-enum { HISTORY_COLUMN_COUNT = 17 };
+    "reduces_done, parts, failed_attempts, priority, error_code, error, counters, failures"
+enum { HISTORY_COLUMN_COUNT = 18 };
 
 /* Binds all columns, in the order above. The job must outlive the statement's step. */
 void history_row_bind(sqlite3_stmt *statement, const struct history_job *job);

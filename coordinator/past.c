@@ -62,6 +62,7 @@ void past_keep(struct coordinator *coordinator, const struct job *job)
     past->reduces_done = job->shown.reduces_done;
     past->parts = result->parts;
     past->failed_attempts = job->shown.failed_attempts;
+    past->priority = job->priority;
     past->error_code = result->error ? result->error->code : 0;
     past->error = result->error ? bytes_text(result->error->text) : memory_text("");
     past->counters = memory_zeroed(result->n_counters + 1, sizeof *past->counters);
@@ -83,6 +84,7 @@ static void recall(struct job *job, const struct history_job *past)
     job->shown.maps_done = past->maps_done;
     job->shown.reduces_done = past->reduces_done;
     job->shown.failed_attempts = past->failed_attempts;
+    job->priority = past->priority;
     for (size_t i = known ? past->failure_count : 0; i < past->failure_count; i++) {
         const struct history_failure *failure = &past->failures[i];
         struct sched_attempt attempt = {job->id, (enum sched_kind)failure->kind, failure->task,
@@ -142,6 +144,7 @@ void past_describe(const struct history_job *past, struct past_info *ret)
     info->reduces = past->reduces;
     info->reduces_done = past->reduces_done;
     info->failed_attempts = past->failed_attempts;
+    info->priority = past->priority;
     info->age = now() - past->submitted;
     info->seconds = past->seconds;
     if (past->error_code) {

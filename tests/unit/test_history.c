@@ -57,6 +57,7 @@ static struct history_job *make(uint64_t id)
     job->parts = (uint32_t)id + 5;
     job->error_code = id % 2 ? 0 : ERROR_JOB;
     job->failed_attempts = id % 3;
+    job->priority = id % 10;
     job->counters = memory_zeroed(3, sizeof *job->counters);
     job->counters[0] = (struct history_counter){memory_text("zebras"), INT64_MAX};
     job->counters[1] = (struct history_counter){memory_text("apes"), INT64_MIN};
@@ -93,6 +94,7 @@ static void expect_job(const struct history_job *job, uint64_t id)
     assert_int_equal(job->parts, wanted->parts);
     assert_int_equal(job->error_code, wanted->error_code);
     assert_int_equal(job->failed_attempts, wanted->failed_attempts);
+    assert_int_equal(job->priority, wanted->priority);
     assert_int_equal(job->counter_count, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_string_equal(job->counters[i].name, wanted->counters[i].name);
