@@ -103,8 +103,8 @@ const struct verb verb_cluster_down = {
     .usage = "[options]",
     .about = "Ends the cluster that 'marram cluster up' started, and removes its logs and "
              "state.",
-    .notes = "Jobs that are not finished are lost. Exit status: 0, or 1 when there is no "
-             "cluster.",
+    .notes = "Jobs that are not finished are lost.\n\n"
+             "Exit status: 0, or 1 when there is no cluster.",
     .size = sizeof(const char *),
     .options = add_options,
     .run = run,

@@ -240,7 +240,7 @@ const struct verb verb_cluster_scale = {
              "worker has done\n"
              "is handed over before it ends. Returns when all have joined, or left.",
     .notes = "Interrupted, it leaves everything in order: workers that are to leave go on "
-             "leaving.\n"
+             "leaving.\n\n"
              "Exit status: 0 there are N, 1 there is no cluster or a worker could not start, 2 "
              "wrong usage,\n"
              "130 interrupted.",

@@ -193,7 +193,7 @@ const struct verb verb_cluster_up = {
              "when all\n"
              "workers have joined. 'marram cluster down' ends them.",
     .notes = "With --listen tcp://127.0.0.1:0 the system chooses a port: 'marram cluster "
-             "status' says which.\n"
+             "status' says which.\n\n"
              "Exit status: 0 it runs, 1 it could not start or runs already, 2 wrong usage, 4 "
              "refused.",
     .size = sizeof(struct up),

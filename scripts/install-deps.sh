@@ -31,6 +31,8 @@ clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang
 clang-format-14        check             the format of the code
+mandoc                 test              manual pages
+bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
 '
 
