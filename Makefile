@@ -21,7 +21,7 @@ OPT_check   := -O3 -g -Werror
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers
 CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
-PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3
+PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
@@ -48,8 +48,9 @@ EXECUTOR := $(call objects,worker/executor)
 COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
+SHARE    := $(OUT)/share/.made
 
-.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all man everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -61,7 +62,8 @@ $(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
     $(patsubst %,-Wl$(comma)--wrap=%,pwrite fdatasync fsync rename unlinkat)
 $(OUT)/tests/bench/journal_rate: $(OUT)/tests/bench/journal_rate.o $(filter $(OUT)/coordinator/journal%,$(COORD)) $(LIB)
 $(SCALE): $(OUT)/%: $(OUT)/%.o $(COORD) $(LIB)
-$(PROGRAMS) $(UNIT) $(SCALE) $(OUT)/tests/bench/journal_rate:
+$(OUT)/manual/generate: $(call objects,manual) $(filter-out %/main.o,$(CLI)) $(COORD) $(AGENT) $(LIB)
+$(PROGRAMS) $(UNIT) $(SCALE) $(OUT)/tests/bench/journal_rate $(OUT)/manual/generate:
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
@@ -71,6 +73,11 @@ $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
 $(OUT)/tests/preload/%.so: tests/preload/%.c
 	@echo "  CC    $<"; mkdir -p $(@D)
 	$(Q)gcc -std=gnu17 -O2 $(CWARN) -D_GNU_SOURCE -fvisibility=hidden -fPIC -shared -o $@ $<
+# Manual pages and completion, from the tables of options.
+man: $(SHARE)
+$(SHARE): $(OUT)/manual/generate
+	@echo "  MAN   $(@D)"; rm -rf $(@D); mkdir -p $(@D)/man/man1 $(@D)/man/man5 $(@D)/bash-completion/completions
+	$(Q)$< $(@D) && touch $@
 # The daemons are the same program by another name.
 $(NAMES): | $(OUT)/marram
 	@echo "  LN    $@"
@@ -116,7 +123,7 @@ test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
 PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
-everything: all $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
+everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
@@ -157,7 +164,7 @@ fuzz:
 	@$(MAKE) --no-print-directory $(FUZZERS)
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
-install: all
+install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/marram \
 	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
 	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
@@ -165,6 +172,11 @@ install: all
 	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
 	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
 	install -m 644 mrlib/include/mr/*.h $(DESTDIR)$(PREFIX)/include/mr/
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 man/man5 bash-completion/completions)
+	install -m 644 $(OUT)/share/man/man1/* $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(OUT)/share/man/man5/* $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 $(OUT)/share/bash-completion/completions/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
+	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name || exit 1; done
 
 clean:
 	rm -rf build
@@ -178,6 +190,7 @@ help:
 	@echo 'make chaos           every row of the fault table, with real processes'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
+	@echo 'make man             manual pages and the completion of bash (make install has them, too)'
 	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'
 	@echo 'make clean           remove build/'
 

@@ -10,7 +10,6 @@
 
 #include "base/memory.h"
 #include "cli/locate.h"
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/tree.h"
@@ -177,35 +176,41 @@ static void print_text(const Mr__Description *d)
         printf("%s  %.*s\n", i ? "" : "\nCounters:\n", SHOW(d->counters[i]));
 }
 
-int verb_describe(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    bool json = false;
-    struct option_row rows[] = {
-        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json, 0, 0, false}};
-    struct option_table table = {
-        "marram describe JOB [--json]",
-        "Says what a job object does: its parameters and their defaults, its counters, its "
-        "formats.\n"
-        "JOB is the path of a job object, or the name of one that ships.",
-        NULL, rows, 1};
-    struct option_list words = {0};
+    const struct option_row row = {"json", 0, OPTION_FLAG, NULL, "as one JSON object", into};
+
+    options_add(table, &row, 1);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    const bool *json = into;
     struct error err = {0};
     cleanup_free char *path = NULL;
     Mr__TaskDone *done = NULL;
-    int status = options_parse(&table, argc, argv, &words);
 
-    if (status)
-        status = status > 0 ? 0 : 2;
-    else if (words.count != 1)
-        status = usage_error("describe", "name one job (see 'marram describe --help')");
-    else if (!(path = locate_job(words.items[0], &err)) || describe(path, &done, &err))
-        status = usage_error("describe", "%s", err.text);
-    else if (json)
+    if (words->count != 1)
+        return usage_error("describe", "name one job (see 'marram describe --help')");
+    path = locate_job(words->items[0], &err);
+    if (!path || describe(path, &done, &err))
+        return usage_error("describe", "%s", err.text);
+    if (*json)
         print_json(done->description);
     else
         print_text(done->description);
-    if (done)
-        frame_free(&done->base);
-    option_list_done(&words);
-    return status;
+    frame_free(&done->base);
+    return 0;
 }
+
+const struct verb verb_describe = {
+    .name = "describe",
+    .summary = "say what a job object does: its parameters, counters, formats",
+    .usage = "JOB [options]",
+    .about = "Says what a job object does: its parameters and their defaults, its counters, "
+             "its formats.\n"
+             "JOB is the path of a job object, or the name of one that ships.",
+    .size = sizeof(bool),
+    .options = add_options,
+    .run = run,
+};

@@ -19,6 +19,7 @@ libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
+libinih-dev            build             configuration files
 libpcre2-dev           build             the grep job
 zlib1g-dev             build             the teravalidate job
 libcmocka-dev          test              unit tests
@@ -30,6 +31,8 @@ clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang
 clang-format-14        check             the format of the code
+mandoc                 test              manual pages
+bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
 '
 

@@ -79,7 +79,7 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     child->job = job->id;
     agent->bound_ms = clock_ms();
     agent->spare_died = false;
-    child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : 600;
+    child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : LIMIT_SILENCE_S;
     if (open_at(agent, child, job, err))
         return -1;
     for (size_t i = 0; i < job->output_count; i++)
