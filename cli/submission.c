@@ -25,7 +25,8 @@ void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROW
         {"input-format", 0, OPTION_TEXT, "NAME",
          "lines or fixed:N, records of N bytes (default: the job's own)", &s->input_format},
         {"output-format", 0, OPTION_TEXT, "NAME",
-         "text (key TAB value NEWLINE) or raw (their bytes; default: the job's own)",
+         "text (key TAB value NEWLINE) or raw (their bytes), alone or with :gzip or :zstd "
+         "(default: the job's own)",
          &s->output_format},
         {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
          &s->split_size, 1},

@@ -20,7 +20,9 @@ libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
 libpcre2-dev           build             the grep job
-zlib1g-dev             build             the teravalidate job
+zlib1g-dev             build             compressed runs and output, the teravalidate job
+liblz4-dev             build             compressed runs
+libzstd-dev            build             compressed runs and output
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
 procps                 test              looking for processes that were left behind

@@ -265,7 +265,7 @@ static int settle_formats(struct host *host, struct error *err)
 
     if (format_parse_input(input, &host->input_format, err))
         return -1;
-    return format_parse_output(output, &host->output_format, err);
+    return format_parse_output(output, &host->output_format, &host->output_codec, err);
 }
 
 static int load(struct host *host, const char *path, struct error *err)

@@ -22,6 +22,7 @@ struct host {
     enum mr_type value, output;
     struct input_format input_format;
     enum output_format output_format;
+    enum output_codec output_codec;
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     struct range *range;   /* owned; of a job in total order, once its ranges are known */

@@ -225,6 +225,7 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
     done.part_path = bytes_of(reduce->path);
     done.part_size = part->size;
     done.part_checksum = part->checksum;
+    done.part_raw_size = part->raw_size;
     done.part_records = reduce->records;
     done.unsynced = reduce->unsynced;
     work_done(reduce->executor, &done, reduce->assign);
@@ -246,7 +247,8 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
                       (const char *)open->staging.data, assign->task, assign->attempt);
     result = gather_sources(executor, assign, &reduce.sources, &reduce.lost_map, &err);
     if (!result)
-        result = part_open(reduce.path, executor->host.output_format, &thread->part, &err);
+        result = part_open(reduce.path, executor->host.output_format,
+                           executor->host.output_codec, &thread->part, &err);
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
