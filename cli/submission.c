@@ -28,6 +28,8 @@ void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROW
          "text (key TAB value NEWLINE) or raw (their bytes), alone or with :gzip or :zstd "
          "(default: the job's own)",
          &s->output_format},
+        {"compress", 0, OPTION_TEXT, "NAME",
+         "runs between map and reduce: auto (default), none, lz4, zstd or zlib", &s->compress},
         {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
          &s->split_size, 1},
         {"overwrite", 0, OPTION_FLAG, NULL, "replace an output folder that is not empty",
@@ -165,6 +167,7 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->name = copy_text(submission->name);
     spec->input_format = copy_text(submission->input_format);
     spec->output_format = copy_text(submission->output_format);
+    spec->compress = copy_text(submission->compress);
     spec->reducers = (uint32_t)submission->reducers;
     spec->split_size = submission->split_size;
     spec->task_timeout = (uint32_t)submission->task_timeout;

@@ -203,7 +203,7 @@ static int open_run(struct map_task *map, struct error *err)
     const Mr__JobOpen *open = host->open;
     bool sorted = host->fold.lanes || host->job.combine;
     struct run_shape shape = {open->parts, sorted ? RUN_SORTED : 0,
-                              host->map_only ? 0 : host->value_width, map->run_id};
+                              host->map_only ? 0 : host->value_width, map->run_id, host->runs};
 
     map->path = memory_format("%.*s/map-%05u.%u.run", (int)open->scratch.len,
                               (const char *)open->scratch.data, map->assign->task,

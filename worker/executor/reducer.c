@@ -66,7 +66,8 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
         .memory = budget_reduce(reduce->executor->memory, reduce->executor->thread_count),
         .scratch = scratch,
         .fold = &reduce->host->fold,
-        .space = &reduce->thread->space};
+        .space = &reduce->thread->space,
+        .compression = reduce->host->spills};
 
     return merge_open(reduce->sources.items, reduce->sources.count, &options,
                       &reduce->thread->merge, err);
