@@ -98,6 +98,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     struct thread *thread = &map->executor->threads[index];
     struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
     struct slot *slot = thread->slot;
+    enum sink before = thread->sink; /* map goes on after this round */
 
     thread->sink = SINK_COMBINE;
     thread->values = &values;
@@ -108,6 +109,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     map->host->job.combine(&thread->task, key, &values);
     slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
+    thread->sink = before;
     thread->values = NULL;
     if (!thread->failed)
         return 0;
