@@ -25,6 +25,7 @@ liblz4-dev             build             compressed runs
 libzstd-dev            build             compressed runs and output
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
+zstd                   test              reading compressed output
 procps                 test              looking for processes that were left behind
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own

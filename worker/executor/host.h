@@ -24,8 +24,8 @@ struct host {
     struct input_format input_format;
     enum output_format output_format;
     enum output_codec output_codec;
-    struct codec_choice runs,
-        spills;           /* how map outputs, and what reducers spill, are written */
+    struct codec_choice runs;   /* how map outputs are written */
+    struct codec_choice spills; /* how what reducers spill is */
     uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     struct range *range;   /* owned; of a job in total order, once its ranges are known */
