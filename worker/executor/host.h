@@ -26,7 +26,7 @@ struct host {
     enum output_codec output_codec;
     struct codec_choice runs;   /* how map outputs are written */
     struct codec_choice spills; /* how what reducers spill is */
-    uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
+    uint32_t value_width;       /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     struct range *range;   /* owned; of a job in total order, once its ranges are known */
     uint64_t record_limit; /* bytes of an input record, a key, a value: record/limit.h */
