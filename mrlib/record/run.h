@@ -111,6 +111,9 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
  * come in several pieces only if no other segment of this run is appended in between. */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
+/* Whether it compresses blocks. A segment that run_append_ranges packs gathers in memory up to
+ * 4 MiB; a larger one may leave holes behind it in the file. */
+bool run_packs(const struct run_writer *writer);
 /* Bytes written so far, without what places that were kept have too much. */
 uint64_t run_written(const struct run_writer *writer);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On

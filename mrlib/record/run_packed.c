@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "record/run_writer.h"
 
-enum { GATHERED_MAX = 1 << 20 };
+enum { GATHERED_MAX = 4 << 20 };
 
 struct packed {
     struct run_writer *writer;

@@ -278,6 +278,11 @@ int run_append_ranges(struct run_writer *writer, uint32_t round, uint32_t part,
 
 /* ---- The end ---- */
 
+bool run_packs(const struct run_writer *writer)
+{
+    return writer->shape.compression.codec != CODEC_NONE;
+}
+
 uint64_t run_written(const struct run_writer *writer)
 {
     return atomic_load(&writer->written);

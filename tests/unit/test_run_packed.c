@@ -28,6 +28,38 @@ static struct codec_choice choice(int codec)
     return (struct codec_choice){(enum codec)codec, false};
 }
 
+static void auto_packs_what_goes_far_alone(void **state)
+{
+    static const char *const wrong[] = {"gzip", "LZ4", "lz", "lz44", "none "};
+    static const char *const names[CODECS] = {"none", "lz4", "zstd", "zlib"};
+    struct mr_bytes none = {"", 0}, automatic = {"auto", 4};
+    struct codec_choice found;
+    struct error err;
+
+    (void)state;
+    for (int far = 0; far < 2; far++) {
+        assert_int_equal(codec_choose(none, far, &found, &err), 0);
+        assert_int_equal(found.codec, far ? CODEC_LZ4 : CODEC_NONE);
+        assert_true(found.sparing);
+        assert_int_equal(codec_choose(automatic, far, &found, &err), 0);
+        assert_int_equal(found.codec, far ? CODEC_LZ4 : CODEC_NONE);
+        for (int i = 0; i < CODECS; i++) {
+            struct mr_bytes name = {names[i], strlen(names[i])};
+
+            assert_int_equal(codec_choose(name, far, &found, &err), 0);
+            assert_int_equal(found.codec, i);
+            assert_false(found.sparing);
+        }
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct mr_bytes name = {wrong[i], strlen(wrong[i])};
+
+        assert_int_equal(codec_choose(name, false, &found, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(strstr(err.text, wrong[i]));
+    }
+}
+
 /* ---- Writing and reading back ---- */
 
 struct sizes {
@@ -460,6 +492,7 @@ static void bytes_that_do_not_unpack_are_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(auto_packs_what_goes_far_alone),
         cmocka_unit_test(blocks_that_shrink_take_less_and_say_what_they_were),
         cmocka_unit_test(blocks_that_do_not_shrink_stay_as_they_are),
         cmocka_unit_test(a_record_of_its_own_block_is_packed_up_to_a_limit),
