@@ -204,6 +204,16 @@ int job_plan(struct job *job, uint32_t workers, struct error *err)
     return output_stage(&job->output, err);
 }
 
+enum output_codec job_output_codec(const struct job *job)
+{
+    cleanup_free char *name = bytes_text(job->check->description->output_format);
+    enum output_format format;
+    enum output_codec codec;
+    struct error ignored;
+
+    return format_parse_output(name, &format, &codec, &ignored) ? OUTPUT_PLAIN : codec;
+}
+
 int job_commit(struct job *job, struct error *err)
 {
     cleanup_free struct output_part *parts = memory_zeroed(job->part_count, sizeof *parts);
@@ -215,6 +225,7 @@ int job_commit(struct job *job, struct error *err)
         parts[i] = (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
                                         job->parts[i]->part_records,
                                         job->parts[i]->part_checksum, job->parts[i]->unsynced};
+    job->output.suffix = format_suffix(job_output_codec(job));
     manifest = tally_manifest(job);
     if (output_commit(&job->output, parts, job->part_count, manifest, err))
         return -1;

@@ -10,6 +10,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/sched/sched.h"
 #include "coordinator/stragglers.h"
+#include "record/format.h"
 #include "wire/mr.pb-c.h"
 
 /* A failed attempt's own words; or, with attempt 0, what an executor printed last. */
@@ -128,6 +129,9 @@ void job_make_room(struct job *job);
 
 /* Cuts the splits and makes the staging folder; the CHECK task has been accepted. */
 int job_plan(struct job *job, uint32_t workers, struct error *err);
+
+/* How the parts of the output are compressed; the CHECK task has been accepted. */
+enum output_codec job_output_codec(const struct job *job);
 
 /* Checks that what the maps emitted is what the reducers received, and commits the output. */
 int job_commit(struct job *job, struct error *err);

@@ -26,6 +26,11 @@ static char *parent_of(const char *path)
     return parent;
 }
 
+static char *part_path(const struct output *output, const char *folder, uint32_t part)
+{
+    return memory_format("%s/part-%05u%s", folder, part, output->suffix);
+}
+
 static bool is_mount_point(const char *path, const struct stat *st)
 {
     cleanup_free char *parent = parent_of(path);
@@ -48,7 +53,7 @@ int output_open(struct output *output, const char *target, const char *job, bool
 
     while (length > 1 && target[length - 1] == '/')
         length--;
-    *output = (struct output){.overwrite = overwrite, .sync = sync};
+    *output = (struct output){.overwrite = overwrite, .sync = sync, .suffix = ""};
     output->target = memory_format("%.*s", (int)length, target);
     if (target[0] != '/')
         return error_set(err, ERROR_OUTPUT, "output '%s' is not an absolute path", target);
@@ -82,6 +87,7 @@ void output_restore(struct output *output, const char *target, const char *job,
     output->again = true;
     output->target = memory_format("%.*s", (int)length, target);
     output->staging = staging_of(output, job);
+    output->suffix = "";
     output->made = like->made ? memory_text(like->made) : NULL;
 }
 
@@ -109,8 +115,8 @@ int output_stage(struct output *output, struct error *err)
  * what is not in the staging folder any more has been, if anything was. */
 static bool is_moved(const struct output *output, uint32_t part)
 {
-    cleanup_free char *staged = memory_format("%s/part-%05u", output->staging, part);
-    cleanup_free char *moved = memory_format("%s/part-%05u", output->target, part);
+    cleanup_free char *staged = part_path(output, output->staging, part);
+    cleanup_free char *moved = part_path(output, output->target, part);
 
     return output->mounted && output->again && access(staged, F_OK) && !access(moved, F_OK);
 }
@@ -145,7 +151,7 @@ static int name_parts(const struct output *output, const struct output_part *par
     for (uint32_t i = 0; i < n; i++) {
         cleanup_free char *from =
             memory_format("%s/part-%05u.%u", output->staging, i, parts[i].attempt);
-        cleanup_free char *to = memory_format("%s/part-%05u", output->staging, i);
+        cleanup_free char *to = part_path(output, output->staging, i);
         struct stat st;
 
         /* After a restart the rename may have happened already. */
@@ -166,14 +172,23 @@ static int name_parts(const struct output *output, const struct output_part *par
     return 0;
 }
 
-/* Losing attempts leave part-NNNNN.A behind; nothing else in the folder has such a name. */
+/* part-NNNNN.A is an attempt's, part-NNNNN.gz is not. */
+static bool is_attempt(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return !strncmp(name, "part-", 5) && dot && dot[1] &&
+           !dot[1 + strspn(dot + 1, "0123456789")];
+}
+
+/* Losing attempts leave theirs behind; nothing else in the folder has such a name. */
 static void remove_losers(const struct output *output)
 {
     DIR *folder = opendir(output->staging);
     struct dirent *entry;
 
     while (folder && (entry = readdir(folder)))
-        if (!strncmp(entry->d_name, "part-", 5) && strchr(entry->d_name, '.'))
+        if (is_attempt(entry->d_name))
             unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder)
         closedir(folder);
@@ -213,7 +228,7 @@ static int sync_staged(const struct output *output, const struct output_part *pa
     memory_reserve(&paths, &capacity, (size_t)n + 2, sizeof *paths);
     for (uint32_t i = 0; i < n; i++)
         if (parts[i].unsynced)
-            paths[count++] = memory_format("%s/part-%05u", output->staging, i);
+            paths[count++] = part_path(output, output->staging, i);
     paths[count++] = memory_format("%s/_SUCCESS", output->staging);
     paths[count++] = memory_text(output->staging);
     if (output->made) {
@@ -241,7 +256,8 @@ static bool is_moved_part(const struct output *output, const char *name, uint32_
     char *end;
     unsigned long part = strtoul(name + 5, &end, 10);
 
-    return end > name + 5 && !*end && part < n && is_moved(output, (uint32_t)part);
+    return end > name + 5 && !strcmp(end, output->suffix) && part < n &&
+           is_moved(output, (uint32_t)part);
 }
 
 /* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS
@@ -263,8 +279,8 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
     if (folder)
         closedir(folder);
     for (uint32_t i = 0; i < n; i++) {
-        cleanup_free char *from = memory_format("%s/part-%05u", output->staging, i);
-        cleanup_free char *to = memory_format("%s/part-%05u", output->target, i);
+        cleanup_free char *from = part_path(output, output->staging, i);
+        cleanup_free char *to = part_path(output, output->target, i);
 
         if (!is_moved(output, i) && rename(from, to))
             return error_errno(err, ERROR_IO, "rename '%s'", from);

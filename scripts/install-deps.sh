@@ -21,9 +21,12 @@ libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
 libinih-dev            build             configuration files
 libpcre2-dev           build             the grep job
-zlib1g-dev             build             the teravalidate job
+zlib1g-dev             build             compressed runs and output, the teravalidate job
+liblz4-dev             build             compressed runs
+libzstd-dev            build             compressed runs and output
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
+zstd                   test              reading compressed output
 procps                 test              looking for processes that were left behind
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own

@@ -20,6 +20,7 @@ enum {
     LIMIT_CHUNK = 1 << 20,     /* input bytes that a thread takes at a time ... */
     LIMIT_PIECE = 256 << 10,   /* ... and of these, read at a time: they stay in its cache */
     LIMIT_BLOCK = 256 << 10,   /* raw bytes of a run's block, but for a single larger record */
+    LIMIT_PACKED = 16 << 20,   /* raw bytes of a block that may be compressed */
 };
 
 #define LIMIT_OBJECT  ((uint64_t)256 << 20) /* a job object */

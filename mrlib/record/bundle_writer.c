@@ -94,7 +94,7 @@ static int add_again(struct bundle_writer *writer, size_t index,
 
     if (segment->size != entry->size || segment->records != entry->records ||
         segment->pairs != entry->pairs || segment->digest != entry->digest ||
-        segment->flags != entry->flags)
+        segment->raw_size != entry->raw_size || segment->flags != entry->flags)
         return error_set(err, ERROR_DAMAGE,
                          "round %u of map task %u is not what it was a moment ago",
                          entry->round, entry->task);
@@ -118,6 +118,8 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
     if (segment->size > size_max - writer->end)
         return error_set(err, ERROR_DAMAGE, "map task %u claims more bytes than there can be",
                          task);
+    if (segment->raw_size < segment->size)
+        return error_set(err, ERROR_DAMAGE, "map task %u has segments that grew", task);
     if (segment->flags & ~(uint32_t)RUN_SORTED)
         return error_set(err, ERROR_DAMAGE, "map task %u has segments of unknown flags 0x%x",
                          task, segment->flags);
@@ -138,6 +140,7 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
         .records = segment->records,
         .pairs = segment->pairs,
         .digest = segment->digest,
+        .raw_size = segment->raw_size,
         .flags = segment->flags,
     };
     writer->written[writer->count] = 0;

@@ -32,13 +32,48 @@ int format_parse_input(const char *name, struct input_format *ret, struct error 
     return 0;
 }
 
-int format_parse_output(const char *name, enum output_format *ret, struct error *err)
+static const struct {
+    const char *name, *suffix;
+} output_codecs[] = {
+    [OUTPUT_PLAIN] = {"none", ""},
+    [OUTPUT_GZIP] = {"gzip", ".gz"},
+    [OUTPUT_ZSTD] = {"zstd", ".zst"},
+};
+
+int format_parse_output(const char *name, enum output_format *ret, enum output_codec *ret_codec,
+                        struct error *err)
 {
-    if (strcmp(name, "text") && strcmp(name, "raw"))
-        return error_set(err, ERROR_USAGE,
-                         "unknown output format '%s': this version knows text and raw", name);
-    *ret = strcmp(name, "raw") ? OUTPUT_TEXT : OUTPUT_RAW;
-    return 0;
+    static const char *const formats[] = {[OUTPUT_TEXT] = "text", [OUTPUT_RAW] = "raw"};
+
+    for (int format = OUTPUT_TEXT; format <= OUTPUT_RAW; format++) {
+        size_t length = strlen(formats[format]);
+
+        if (strncmp(name, formats[format], length))
+            continue;
+        for (int codec = OUTPUT_PLAIN; codec <= OUTPUT_ZSTD; codec++)
+            if (codec == OUTPUT_PLAIN
+                    ? !name[length]
+                    : name[length] == ':' &&
+                          !strcmp(name + length + 1, output_codecs[codec].name)) {
+                *ret = (enum output_format)format;
+                *ret_codec = (enum output_codec)codec;
+                return 0;
+            }
+    }
+    return error_set(err, ERROR_USAGE,
+                     "unknown output format '%s': this version knows text and raw, alone or "
+                     "with :gzip or :zstd",
+                     name);
+}
+
+const char *format_suffix(enum output_codec codec)
+{
+    return output_codecs[codec].suffix;
+}
+
+const char *format_codec_name(enum output_codec codec)
+{
+    return output_codecs[codec].name;
 }
 
 int format_fits(struct input_format format, const char *path, uint64_t size, struct error *err)

@@ -26,9 +26,22 @@ enum output_format {
     OUTPUT_RAW,  /* "raw": key and value one behind the other, with nothing added */
 };
 
+/* What becomes of the bytes of a part: record/encoder.h. */
+enum output_codec {
+    OUTPUT_PLAIN,
+    OUTPUT_GZIP, /* "text:gzip" */
+    OUTPUT_ZSTD, /* "text:zstd" */
+};
+
 /* From their names. ERROR_USAGE names what is unknown and what is known. */
 int format_parse_input(const char *name, struct input_format *ret, struct error *err);
-int format_parse_output(const char *name, enum output_format *ret, struct error *err);
+int format_parse_output(const char *name, enum output_format *ret, enum output_codec *ret_codec,
+                        struct error *err);
+
+/* What the names of an output's parts end with, "" if they are plain; what a codec is called.
+ */
+const char *format_suffix(enum output_codec codec);
+const char *format_codec_name(enum output_codec codec);
 
 /* Whether a file of `size` bytes can be of this format; ERROR_INPUT names file, size and the
  * way out. */

@@ -13,7 +13,7 @@
 struct run_audit {
     struct run_segment segment;
     uint64_t fed;
-    uint64_t records;
+    uint64_t records, raw;
     struct run_block header; /* of the block at hand ... */
     size_t header_used;      /* ... as far as it has come */
     uint64_t payload;        /* bytes of it that are still to come */
@@ -53,12 +53,12 @@ static int damaged(const struct run_audit *audit, const char *what, struct error
 static int take_header(struct run_audit *audit, struct error *err)
 {
     const struct run_block *header = &audit->header;
+    const char *fault = run_block_fault(header);
 
-    if (header->magic != RUN_BLOCK_MAGIC ||
-        header->stored_size > audit->segment.size - audit->fed)
-        return damaged(audit, "this is not a block", err);
-    if (header->codec || header->zero || header->raw_size != header->stored_size)
-        return damaged(audit, "a block of an unknown codec", err);
+    if (fault)
+        return damaged(audit, fault, err);
+    if (header->stored_size > audit->segment.size - audit->fed)
+        return damaged(audit, "a block that is longer than its segment", err);
     if (header->part != audit->segment.part || header->round != audit->segment.round)
         return damaged(audit, "a block of another segment", err);
     audit->payload = header->stored_size;
@@ -75,6 +75,7 @@ static int end_block(struct run_audit *audit, struct error *err)
         return damaged(audit, "the checksum differs", err);
     XXH3_64bits_update(audit->digest, &header->checksum, sizeof header->checksum);
     audit->records += header->records;
+    audit->raw += sizeof *header + header->raw_size;
     audit->header_used = 0;
     return 0;
 }
@@ -85,6 +86,8 @@ static int end_segment(struct run_audit *audit, struct error *err)
         return damaged(audit, "the last block is cut", err);
     if (audit->records != audit->segment.records)
         return damaged(audit, "another number of records than the index says", err);
+    if (audit->raw != audit->segment.raw_size)
+        return damaged(audit, "another raw size than the index says", err);
     if (XXH3_64bits_digest(audit->digest) != audit->segment.digest)
         return damaged(audit, "the segment's digest differs", err);
     return 0;

@@ -70,10 +70,10 @@ parts_depend_on_nothing() {
 memory_budgets() {
     local memory
     seq 1 400000 | awk '{ print $1 % 50021, "value of", $1 }' >in
-    for job in invertedindex wordcount; do
-        run $job -i in -o want -r 3 --memory 1G
+    for job in invertedindex wordcount "$testjobs/combine_job.so"; do
+        run "$job" -i in -o want -r 3 --memory 1G
         for memory in 8M 20M 100M; do
-            run $job -i in -o got -r 3 --memory $memory --workers 2 --json >json
+            run "$job" -i in -o got -r 3 --memory $memory --workers 2 --json >json
             [[ $memory != 8M ]] || (($(counter spilled_bytes) > 0)) || die "$job spilled nothing"
             diff -r want got >/dev/null || die "$job differs with $memory"
             rm -rf got

@@ -209,7 +209,20 @@ static void names_are_understood_or_refused_with_what_is_known(void **state)
         "",        "csv",       "fixed",    "fixed:", "fixed:0",
         "fixed:x", "fixed:10 ", "fixed:-1", "lines:", "fixed:1048577"};
     struct input_format format;
+    static const char *const wrong_outputs[] = {"csv",      "",         "text:",    "raw:none",
+                                                "text:lz4", "textgzip", "rawr:zstd"};
+    static const struct {
+        const char *name, *suffix;
+        enum output_format format;
+        enum output_codec codec;
+    } outputs[] = {{"text", "", OUTPUT_TEXT, OUTPUT_PLAIN},
+                   {"raw", "", OUTPUT_RAW, OUTPUT_PLAIN},
+                   {"text:gzip", ".gz", OUTPUT_TEXT, OUTPUT_GZIP},
+                   {"text:zstd", ".zst", OUTPUT_TEXT, OUTPUT_ZSTD},
+                   {"raw:gzip", ".gz", OUTPUT_RAW, OUTPUT_GZIP},
+                   {"raw:zstd", ".zst", OUTPUT_RAW, OUTPUT_ZSTD}};
     enum output_format output;
+    enum output_codec codec;
     struct error err;
 
     (void)state;
@@ -224,12 +237,17 @@ static void names_are_understood_or_refused_with_what_is_known(void **state)
         assert_non_null(strstr(err.text, wrong[i]));
         assert_non_null(strstr(err.text, "fixed:"));
     }
-    assert_int_equal(format_parse_output("text", &output, &err), 0);
-    assert_int_equal(output, OUTPUT_TEXT);
-    assert_int_equal(format_parse_output("raw", &output, &err), 0);
-    assert_int_equal(output, OUTPUT_RAW);
-    assert_int_equal(format_parse_output("csv", &output, &err), -1);
-    assert_non_null(strstr(err.text, "text and raw"));
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        assert_int_equal(format_parse_output(outputs[i].name, &output, &codec, &err), 0);
+        assert_int_equal(output, outputs[i].format);
+        assert_int_equal(codec, outputs[i].codec);
+        assert_string_equal(format_suffix(codec), outputs[i].suffix);
+    }
+    for (size_t i = 0; i < sizeof wrong_outputs / sizeof *wrong_outputs; i++) {
+        assert_int_equal(format_parse_output(wrong_outputs[i], &output, &codec, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(strstr(err.text, "text and raw, alone or with :gzip or :zstd"));
+    }
 }
 
 static void raw_pairs_are_their_bytes_and_nothing_else(void **state)

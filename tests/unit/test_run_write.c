@@ -151,10 +151,11 @@ static void expect_segments(const char *path)
 static void threads_that_write_at_once_do_not_meet(void **state)
 {
     (void)state;
-    for (int threads = 1; threads <= THREADS; threads++) {
+    for (int i = 0; i < THREADS * CODECS; i++) {
+        int threads = 1 + i / CODECS;
         char *folder = folder_new();
         cleanup_free char *path = folder_path(folder, "run");
-        struct run_shape shape = {SEGMENTS, 0, 0, ID};
+        struct run_shape shape = {SEGMENTS, 0, 0, ID, {(enum codec)(i % CODECS), false}};
         struct run_writer *writer;
         struct error error;
         uint64_t size;

@@ -50,6 +50,7 @@ static int open_at(struct agent *agent, struct child *child, const struct known_
     open.memory_share = child->memory = memory_share(agent);
     open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
+    open.far = agent->options.far;
     return channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err);
 }
 

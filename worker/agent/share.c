@@ -220,6 +220,7 @@ static void put_segment(struct reply *reply, uint32_t task, const struct run_seg
     out->pairs = segment->pairs;
     out->digest = segment->digest;
     out->flags = segment->flags;
+    out->raw_size = segment->raw_size == segment->size ? 0 : segment->raw_size;
     out->size = segment->size;
     out->data = (ProtobufCBinaryData){size, reply->bytes + reply->used};
     reply->pointers[index] = out;

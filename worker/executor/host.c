@@ -265,7 +265,18 @@ static int settle_formats(struct host *host, struct error *err)
 
     if (format_parse_input(input, &host->input_format, err))
         return -1;
-    return format_parse_output(output, &host->output_format, err);
+    return format_parse_output(output, &host->output_format, &host->output_codec, err);
+}
+
+/* What a reducer spills never leaves its disk. */
+static int settle_compression(struct host *host, struct error *err)
+{
+    ProtobufCBinaryData asked = host->open->spec->compress;
+    struct mr_bytes name = {(const char *)asked.data, asked.len};
+
+    if (codec_choose(name, host->open->far, &host->runs, err))
+        return -1;
+    return codec_choose(name, false, &host->spills, err);
 }
 
 static int load(struct host *host, const char *path, struct error *err)
@@ -287,7 +298,7 @@ int host_load(struct host *host, struct error *err)
 
     if (!path || load(host, path, err) || check_enums(&host->job, err) ||
         check_reserved(&host->job, err) || settle_fold(host, err) || settle_types(host, err) ||
-        check_counters(host, err) || settle_formats(host, err))
+        check_counters(host, err) || settle_formats(host, err) || settle_compression(host, err))
         return -1;
     /* Without parts there is nothing to run: the job is only described. */
     if (params_bind(&host->job, host->open->spec, !host->open->parts, &host->params, err))

@@ -98,6 +98,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     struct thread *thread = &map->executor->threads[index];
     struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
     struct slot *slot = thread->slot;
+    enum sink before = thread->sink; /* map goes on after this round */
 
     thread->sink = SINK_COMBINE;
     thread->values = &values;
@@ -108,6 +109,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     map->host->job.combine(&thread->task, key, &values);
     slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
+    thread->sink = before;
     thread->values = NULL;
     if (!thread->failed)
         return 0;
@@ -203,7 +205,7 @@ static int open_run(struct map_task *map, struct error *err)
     const Mr__JobOpen *open = host->open;
     bool sorted = host->fold.lanes || host->job.combine;
     struct run_shape shape = {open->parts, sorted ? RUN_SORTED : 0,
-                              host->map_only ? 0 : host->value_width, map->run_id};
+                              host->map_only ? 0 : host->value_width, map->run_id, host->runs};
 
     map->path = memory_format("%.*s/map-%05u.%u.run", (int)open->scratch.len,
                               (const char *)open->scratch.data, map->assign->task,
