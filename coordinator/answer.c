@@ -165,9 +165,14 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->worker = member->id;
     info->name = member->hello->name;
     info->running = sched_held(coordinator->sched, member->id);
-    info->state = bytes_of(drain_reason(member) ? "draining" : info->running ? "busy" : "idle");
+    info->state = bytes_of(drain_reason(member)  ? "draining"
+                           : room_reason(member) ? "full"
+                           : info->running       ? "busy"
+                                                 : "idle");
     if (drain_reason(member))
         info->reason = bytes_of(drain_reason(member));
+    else if (room_reason(member))
+        info->reason = bytes_of(room_reason(member));
     info->outputs = drain_outputs(member);
     info->threads = member->hello->threads;
     info->memory = member->hello->memory;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/ledger.h"
 #include "coordinator/record.h"
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
@@ -161,6 +162,8 @@ static void describe_queue(const struct coordinator *coordinator, const struct j
 const char *carry_reason(const struct coordinator *coordinator, const struct job *job,
                          char text[512])
 {
+    struct error no_room;
+
     *text = '\0';
     if (job->result)
         return text;
@@ -180,6 +183,10 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
         break;
     case SCHED_WAITS_TURN:
         snprintf(text, 512, "the workers are busy with other jobs");
+        break;
+    case SCHED_WAITS_ROOM:
+        room_describe(coordinator, job, &no_room);
+        snprintf(text, 512, "%.511s", no_room.text);
         break;
     case SCHED_WAITS_QUEUE:
         describe_queue(coordinator, job, text);
@@ -280,6 +287,12 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     cleanup_free Mr__Counter **pointers = NULL;
     struct tally tally;
 
+    if (action->code == ERROR_UNSTEADY)
+        error_set(&job->broken, ERROR_UNSTEADY,
+                  "map is not deterministic: task %u, part %u: its attempt %u emitted other pairs "
+                  "than one before it, which reducers have used; a map may depend on its record, "
+                  "parameters and side files alone",
+                  action->cause.task, action->part, action->cause.attempt);
     tally_job(&tally, job, &progress);
     counters = memory_new(tally.count * sizeof *counters);
     pointers = memory_new(tally.count * sizeof *pointers);
@@ -336,11 +349,7 @@ static void release(struct coordinator *coordinator, const struct sched_action *
  */
 static void map_again(struct job *job, const struct sched_attempt *attempt)
 {
-    Mr__TaskDone **place = &job->maps[attempt->task];
-
-    if (*place)
-        frame_free(&(*place)->base);
-    *place = NULL;
+    ledger_lost(job, attempt->task);
     job->maps_done = false;
     job->fed_count = 0;
 }

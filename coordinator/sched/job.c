@@ -138,7 +138,8 @@ void job_end(struct sched *sched, struct job *job, enum sched_state state, enum 
              const struct sched_attempt *cause)
 {
     struct sched_action finished = {
-        .type = ACTION_FINISHED, .job = job->id, .state = state, .code = code};
+        .type = ACTION_FINISHED, .job = job->id, .state = state, .code = code,
+        .part = job->unsteady};
 
     check(job->phase < JOB_ENDING);
     job->phase = JOB_ENDING;

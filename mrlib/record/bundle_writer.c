@@ -53,7 +53,7 @@ static int write_at(struct bundle_writer *writer, const void *bytes, size_t size
         ssize_t n = pwrite(writer->fd, at, size, (off_t)offset);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", writer->path);
+            return error_scratch(err, ERROR_IO, "write '%s'", writer->path);
         if (n > 0) {
             at += n;
             size -= (size_t)n;
@@ -70,7 +70,7 @@ int bundle_create(const char *path, uint32_t part, uint64_t id, struct bundle_wr
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        return error_errno(err, ERROR_IO, "create '%s'", path);
+        return error_scratch(err, ERROR_IO, "create '%s'", path);
     writer = memory_zeroed(1, sizeof *writer);
     writer->path = memory_text(path);
     writer->fd = fd;
@@ -206,7 +206,7 @@ int bundle_finish(struct bundle_writer *writer, struct error *err)
     }
     writer->fd = -1;
     if (close(fd)) {
-        error_errno(err, ERROR_IO, "close '%s'", writer->path);
+        error_scratch(err, ERROR_IO, "close '%s'", writer->path);
         bundle_abandon(writer);
         return -1;
     }

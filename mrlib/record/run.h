@@ -34,6 +34,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "record/content.h"
 
 /* Flags of a segment. */
 enum {
@@ -108,6 +109,10 @@ int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
 /* Bytes written so far, places kept included. */
 uint64_t run_written(const struct run_writer *writer);
+/* Adds to the digest of what the part's pairs are; any thread. */
+void run_note(struct run_writer *writer, uint32_t part, uint64_t digest);
+/* What the segments so far hold, of each part of the run's shape, with the digests noted. */
+void run_content(const struct run_writer *writer, struct content *ret_parts);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On
  * failure the file is removed. *ret_size is the file's size in bytes. */
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err);

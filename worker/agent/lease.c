@@ -113,6 +113,7 @@ void lease_hello(struct agent *agent)
     }
     hello.memory = agent->options.memory;
     hello.draining = agent->draining;
+    hello.scratch = bytes_of(agent->options.scratch);
     agent->hello_ms = clock_ms();
     agent_tell(agent, FRAME_HELLO, &hello.base);
 }

@@ -1,0 +1,175 @@
+/* Workers without room on their scratch disk. A failed attempt says that a disk is full; the
+ * worker's heartbeats say when that is over.
+ *
+ * What the failed attempt had written is removed, and that alone is no room: the next one would
+ * fail as well. So the free space is looked at when nothing runs there any more, and there is
+ * room again when it has grown from that by as much again, 1 MiB at least, 64 MiB at most. A disk
+ * that fails has none until its worker joins anew.
+ *
+ * When all workers are full and nothing runs, one job fails, the last one submitted of those that
+ * wait: its runs leave room to the others. Where workers come and go they get a lease's time
+ * before that, in which somebody may clean up or another worker join. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/size.h"
+#include "coordinator/core.h"
+
+enum {
+    MORE_MIN = 1 << 20,
+    MORE_MAX = 64 << 20,
+    NAMED_MAX = 4, /* workers in an error */
+    LOOK_MS = 500,
+};
+
+/* What is known of a full disk. */
+struct full {
+    bool broken;
+    uint64_t enough; /* free bytes that count as room; 0: not known yet */
+    char why[512];
+};
+
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, const struct error *error)
+{
+    struct member *member = members_find(coordinator, worker);
+    char name[65];
+
+    if (!member)
+        return;
+    if (!member->full) {
+        member->full = memory_zeroed(1, sizeof *member->full);
+        snprintf(member->full->why, sizeof member->full->why, "%.511s", error->text);
+        log_event(LOG_WARNINGS, "worker has no room", LOG_ID("worker", worker),
+                  LOG_TEXT("name", members_name(coordinator, worker, name)),
+                  LOG_TEXT("why", error->text));
+    }
+    member->full->broken = member->full->broken || error->code == ERROR_DISK;
+}
+
+static uint64_t enough_from(uint64_t free)
+{
+    return free + (free < MORE_MIN ? MORE_MIN : free > MORE_MAX ? MORE_MAX : free);
+}
+
+void room_heard(struct coordinator *coordinator, struct member *member)
+{
+    struct sched_event event = {.type = EVENT_WORKER_ROOM, .worker = member->id};
+    uint64_t free_bytes = member->heartbeat->scratch_free;
+    char name[65];
+
+    if (!member->full || member->full->broken || sched_held(coordinator->sched, member->id))
+        return;
+    if (!member->full->enough)
+        member->full->enough = enough_from(free_bytes);
+    if (free_bytes < member->full->enough)
+        return;
+    free(member->full);
+    member->full = NULL;
+    log_event(LOG_INFO, "worker has room again", LOG_ID("worker", member->id),
+              LOG_TEXT("name", members_name(coordinator, member->id, name)));
+    core_post(coordinator, &event);
+}
+
+const char *room_reason(const struct member *member)
+{
+    return member->full ? member->full->why : NULL;
+}
+
+/* ---- When there is none anywhere ---- */
+
+static void add_folder(const struct member *member, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    char free_bytes[32];
+
+    size_format(member->heartbeat ? member->heartbeat->scratch_free : 0, free_bytes,
+                sizeof free_bytes);
+    snprintf(text + used, size - used, "%s%.*s '%.*s' (%s free%s)", used ? ", " : "",
+             (int)member->hello->name.len, (const char *)member->hello->name.data,
+             (int)member->hello->scratch.len, (const char *)member->hello->scratch.data, free_bytes,
+             member->full->broken ? ", it fails" : "");
+}
+
+/* What the outputs of its maps take, as far as that is known. */
+static void add_need(const struct job *job, char *text, size_t size)
+{
+    uint64_t bytes = 0, done = 0;
+    char amount[32];
+
+    for (uint32_t i = 0; job->maps && i < job->map_count; i++)
+        if (job->maps[i]) {
+            bytes += job->maps[i]->output->size;
+            done++;
+        }
+    if (done)
+        snprintf(text, size, "the outputs of its maps take about %s in all",
+                 size_format((uint64_t)((double)bytes / (double)done * job->map_count), amount,
+                             sizeof amount));
+    else
+        snprintf(text, size, "its input has %s", size_format(job->plan.bytes, amount, sizeof amount));
+}
+
+void room_describe(const struct coordinator *coordinator, const struct job *job,
+                   struct error *ret)
+{
+    char folders[400] = "", need[80], more[32] = "";
+    size_t full = 0;
+
+    for (size_t i = 0; i < coordinator->member_count; i++) {
+        const struct member *member = coordinator->members[i];
+
+        if (member->full && full++ < NAMED_MAX)
+            add_folder(member, folders, sizeof folders);
+    }
+    if (full > NAMED_MAX)
+        snprintf(more, sizeof more, " and %zu more", full - NAMED_MAX);
+    add_need(job, need, sizeof need);
+    error_set(ret, ERROR_SPACE,
+              "no worker has room on its scratch disk: %s%s; %s: make room there, or start "
+              "workers with a larger --scratch",
+              folders, more, need);
+}
+
+/* The last of the jobs that wait for room; NULL: none does, or something runs that may end. */
+static struct job *last_waiting(const struct coordinator *coordinator)
+{
+    struct job *last = NULL;
+
+    for (size_t i = 0; i < coordinator->job_count; i++) {
+        struct job *job = coordinator->jobs[i];
+
+        if (job->result)
+            continue;
+        if (sched_progress(coordinator->sched, job->id).running)
+            return NULL;
+        if (sched_waits(coordinator->sched, job->id) == SCHED_WAITS_ROOM)
+            last = job;
+    }
+    return last;
+}
+
+long room_tend(struct coordinator *coordinator)
+{
+    struct job *job = last_waiting(coordinator);
+    int64_t now_ms = clock_ms();
+    int64_t wait_ms = coordinator->options.patient ? coordinator->options.lease_ms : 0;
+    struct sched_event event = {.type = EVENT_NO_ROOM};
+
+    if (!job) {
+        coordinator->no_room_ms = 0;
+        return -1;
+    }
+    if (!coordinator->no_room_ms)
+        coordinator->no_room_ms = now_ms;
+    if (now_ms - coordinator->no_room_ms < wait_ms)
+        return LOOK_MS;
+    coordinator->no_room_ms = 0;
+    room_describe(coordinator, job, &job->broken);
+    event.job = job->id;
+    core_post(coordinator, &event);
+    return LOOK_MS;
+}
