@@ -98,6 +98,7 @@ static void answer_job(struct coordinator *coordinator, uint64_t client, const s
     } else {
         describe_tasks(coordinator, job, described, &info);
     }
+    info.unread = bytes_of(job->unread.text);
     answer.jobs = &pointer;
     answer.n_jobs = 1;
     core_send(coordinator, client, FRAME_JOBS, &answer.base);

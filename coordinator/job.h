@@ -89,6 +89,7 @@ struct job {
     size_t failure_count, failure_capacity;
     struct error lost;   /* restored: why its inputs are not there any more */
     struct error broken; /* why planning or committing failed */
+    struct error unread; /* the last run of a map that could not be read */
     struct error unseen; /* what the last worker did not see that was left out for it */
     bool maps_done;      /* workers may be told where the map outputs are */
     bool committing;     /* that it may is decided */

@@ -116,13 +116,17 @@ static void add_need(const struct job *job, char *text, size_t size)
 void room_describe(const struct coordinator *coordinator, const struct job *job,
                    struct error *ret)
 {
-    char folders[400] = "", need[80], more[32] = "";
+    char folders[320] = "", need[80], more[32] = "";
+    const char *why = "";
     size_t full = 0;
 
     for (size_t i = 0; i < coordinator->member_count; i++) {
         const struct member *member = coordinator->members[i];
 
-        if (member->full && full++ < NAMED_MAX)
+        if (!member->full)
+            continue;
+        why = member->full->why;
+        if (full++ < NAMED_MAX)
             add_folder(member, folders, sizeof folders);
     }
     if (full > NAMED_MAX)
@@ -130,8 +134,8 @@ void room_describe(const struct coordinator *coordinator, const struct job *job,
     add_need(job, need, sizeof need);
     error_set(ret, ERROR_SPACE,
               "no worker has room on its scratch disk: %s%s; %s: make room there, or start "
-              "workers with a larger --scratch",
-              folders, more, need);
+              "workers with a larger --scratch (%s)",
+              folders, more, need, why);
 }
 
 /* The last of the jobs that wait for room; NULL: none does, or something runs that may end. */

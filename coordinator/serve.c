@@ -88,6 +88,26 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
     core_post(coordinator, &event);
 }
 
+/* A run could not be read: says whose it is, and keeps that for who asks about the job. */
+static void note_unread(const struct coordinator *coordinator, struct job *job, uint32_t map,
+                        struct error *error)
+{
+    const Mr__TaskDone *done = job->maps && map < job->map_count ? job->maps[map] : NULL;
+
+    for (size_t i = 0; done && i < coordinator->member_count; i++) {
+        const Mr__Hello *hello = coordinator->members[i]->hello;
+
+        if (hello->data_endpoint.len && hello->data_endpoint.len == done->output->endpoint.len &&
+            !memcmp(hello->data_endpoint.data, done->output->endpoint.data,
+                    hello->data_endpoint.len)) {
+            error_wrap(error, "from worker %.*s", (int)hello->name.len,
+                       (const char *)hello->name.data);
+            break;
+        }
+    }
+    job->unread = *error;
+}
+
 static void task_failed(struct coordinator *coordinator, uint64_t worker,
                         const Mr__TaskFailed *failed)
 {
@@ -111,6 +131,8 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (coordinator->options.patient)
         job_judge_sight(job, &event.attempt, failure);
     event.code = failure->error.code;
+    if (event.code == ERROR_FETCH)
+        note_unread(coordinator, job, failed->lost_map, &failure->error);
     if (error_policy(event.code) == POLICY_NO_ROOM)
         room_gone_at(coordinator, worker, &failure->error);
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),

@@ -408,10 +408,14 @@ static void refetch(struct sched *sched, struct task *task, const struct sched_e
     map = map_complained_of(task, event, age);
     if (!map)
         return;
-    if (++map->remade > LIMIT_ATTEMPTS)
+    if (++map->remade > LIMIT_ATTEMPTS) {
         job_end(sched, job, SCHED_FAILED, event->code, &event->attempt);
-    else
-        task_output_lost(sched, map);
+        return;
+    }
+    /* The same disk may damage it again. */
+    if (map->worker)
+        map->avoid = map->worker->id;
+    task_output_lost(sched, map);
 }
 
 void task_failed(struct sched *sched, const struct sched_event *event)

@@ -152,7 +152,10 @@ int run_read(const struct run_file *run, const struct run_segment *segment, uint
 uint64_t run_file_size(const struct run_file *run);
 int run_file_read(const struct run_file *run, uint64_t from, void *bytes, size_t size,
                   struct error *err);
-/* Reads all segments and checks them as a run_audit does. */
+/* Reads segments of it and checks them as a run_audit does. */
+int run_verify_some(const struct run_file *run, const struct run_segment *segments,
+                    size_t count, struct error *err);
+/* The same with all segments. */
 int run_verify(const struct run_file *run, struct error *err);
 
 /* Checks the raw bytes of one segment on their way through, in order and in pieces of any size,

@@ -191,7 +191,7 @@ full_scratch() {
     mount -t tmpfs -o size=1m tmpfs scratch/small || skip 'mounting is not allowed here'
     trap 'umount "$PWD/scratch/small"' EXIT
     awk 'BEGIN { for (i = 0; i < 400000; i++) print "word" i }' >in
-    coordinator_up
+    LEASE=2 coordinator_up
     worker_up small
     await_workers 1
     "$marram" submit wordcount -i in -o out >stdout 2>stderr || status=$?
