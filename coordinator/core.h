@@ -191,8 +191,10 @@ void slow_heard(struct coordinator *coordinator, const Mr__Heartbeat *heartbeat)
 long slow_look(struct coordinator *coordinator);
 
 /* room.c */
-/* An attempt failed for want of room on its worker's disk, or because that fails. */
-void room_gone_at(struct coordinator *coordinator, uint64_t worker, const struct error *error);
+/* An attempt failed for want of room on its worker's disk, or because that fails; so much was
+ * free when what it had written was gone. */
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t free_bytes,
+                  const struct error *error);
 /* The worker's heartbeat has come. */
 void room_heard(struct coordinator *coordinator, struct member *member);
 /* Why it gets nothing, for people. NULL: it is not full. */

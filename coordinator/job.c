@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "coordinator/ledger.h"
 #include "coordinator/tally.h"
 #include "flow/sample.h"
 #include "flow/sort.h"
@@ -213,6 +214,7 @@ int job_commit(struct job *job, struct error *err)
     cleanup_free struct output_part *parts = memory_zeroed(job->part_count, sizeof *parts);
     cleanup_free char *manifest = NULL;
 
+    ledger_recall(job);
     if (tally_balance(job, err))
         return -1;
     for (uint32_t i = 0; i < job->part_count; i++)

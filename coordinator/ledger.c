@@ -93,6 +93,15 @@ void ledger_lost(struct job *job, uint32_t task)
     job->remade = true;
 }
 
+void ledger_recall(struct job *job)
+{
+    for (uint32_t i = 0; i < job->map_count; i++)
+        if (!job->maps[i]) {
+            job->maps[i] = job->former[i];
+            job->former[i] = NULL;
+        }
+}
+
 /* ---- The balance ---- */
 
 static int64_t counter_of(const Mr__TaskDone *done, const char *name)

@@ -28,6 +28,9 @@ uint32_t *ledger_changed(const struct job *job, const Mr__TaskDone *done, size_t
 /* The map's output no longer counts; its message is kept until another one does. */
 void ledger_lost(struct job *job, uint32_t task);
 
+/* Every part is reduced: outputs that were lost since and not made again have served, and count. */
+void ledger_recall(struct job *job);
+
 /* Whether each part's reducer received what the maps have emitted into it; says what does not
  * add up. Maps that told nothing of their parts (of an older worker) are not checked. */
 int ledger_balance(const struct job *job, struct error *err);

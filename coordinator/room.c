@@ -2,9 +2,9 @@
  * worker's heartbeats say when that is over.
  *
  * What the failed attempt had written is removed, and that alone is no room: the next one would
- * fail as well. So the free space is looked at when nothing runs there any more, and there is
- * room again when it has grown from that by as much again, 1 MiB at least, 64 MiB at most. A disk
- * that fails has none until its worker joins anew.
+ * fail as well. So the attempt says how much is free then, and there is room again when that has
+ * grown by as much again, 1 MiB at least, 64 MiB at most. A disk that fails has none until its
+ * worker joins anew.
  *
  * When all workers are full and nothing runs, one job fails, the last one submitted of those that
  * wait: its runs leave room to the others. Where workers come and go they get a lease's time
@@ -26,14 +26,24 @@ enum {
     LOOK_MS = 500,
 };
 
+static const uint64_t space_max = UINT64_C(1) << 60; /* whatever a worker says */
+
 /* What is known of a full disk. */
 struct full {
     bool broken;
-    uint64_t enough; /* free bytes that count as room; 0: not known yet */
+    uint64_t enough; /* free bytes that count as room */
     char why[512];
 };
 
-void room_gone_at(struct coordinator *coordinator, uint64_t worker, const struct error *error)
+static uint64_t enough_from(uint64_t free_bytes)
+{
+    uint64_t more = free_bytes < MORE_MIN ? MORE_MIN : free_bytes;
+
+    return free_bytes + (more > MORE_MAX ? MORE_MAX : more);
+}
+
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t free_bytes,
+                  const struct error *error)
 {
     struct member *member = members_find(coordinator, worker);
     char name[65];
@@ -47,25 +57,20 @@ void room_gone_at(struct coordinator *coordinator, uint64_t worker, const struct
                   LOG_TEXT("name", members_name(coordinator, worker, name)),
                   LOG_TEXT("why", error->text));
     }
+    if (free_bytes > space_max)
+        free_bytes = space_max;
+    if (member->full->enough < enough_from(free_bytes))
+        member->full->enough = enough_from(free_bytes);
     member->full->broken = member->full->broken || error->code == ERROR_DISK;
-}
-
-static uint64_t enough_from(uint64_t free)
-{
-    return free + (free < MORE_MIN ? MORE_MIN : free > MORE_MAX ? MORE_MAX : free);
 }
 
 void room_heard(struct coordinator *coordinator, struct member *member)
 {
     struct sched_event event = {.type = EVENT_WORKER_ROOM, .worker = member->id};
-    uint64_t free_bytes = member->heartbeat->scratch_free;
     char name[65];
 
-    if (!member->full || member->full->broken || sched_held(coordinator->sched, member->id))
-        return;
-    if (!member->full->enough)
-        member->full->enough = enough_from(free_bytes);
-    if (free_bytes < member->full->enough)
+    if (!member->full || member->full->broken ||
+        member->heartbeat->scratch_free < member->full->enough)
         return;
     free(member->full);
     member->full = NULL;

@@ -75,7 +75,7 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     const Mr__JobSpec *spec = job->open->spec;
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        return error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     child->job = job->id;
     agent->bound_ms = clock_ms();
     agent->spare_died = false;
