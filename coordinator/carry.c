@@ -288,11 +288,12 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     struct tally tally;
 
     if (action->code == ERROR_UNSTEADY)
-        error_set(&job->broken, ERROR_UNSTEADY,
-                  "map is not deterministic: task %u, part %u: its attempt %u emitted other pairs "
-                  "than one before it, which reducers have used; a map may depend on its record, "
-                  "parameters and side files alone",
-                  action->cause.task, action->part, action->cause.attempt);
+        error_set(
+            &job->broken, ERROR_UNSTEADY,
+            "map is not deterministic: task %u, part %u: its attempt %u emitted other pairs "
+            "than one before it, which reducers have used; a map may depend on its record, "
+            "parameters and side files alone",
+            action->cause.task, action->part, action->cause.attempt);
     tally_job(&tally, job, &progress);
     counters = memory_new(tally.count * sizeof *counters);
     pointers = memory_new(tally.count * sizeof *pointers);

@@ -71,7 +71,7 @@ struct coordinator {
     struct drained *drained; /* workers that were to leave and are gone, the latest */
     size_t drained_count;
     int64_t no_room_ms; /* since when all workers are full and nothing runs; 0: it is not so */
-    int64_t drain_ms; /* when outputs that have to move were looked for last; 0: look now */
+    int64_t drain_ms;   /* when outputs that have to move were looked for last; 0: look now */
 };
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id);
@@ -202,8 +202,8 @@ const char *room_reason(const struct member *member);
 /* Whose disks are full, and what the job needs. */
 void room_describe(const struct coordinator *coordinator, const struct job *job,
                    struct error *ret);
-/* Ends a job when there is room nowhere. Returns in how many milliseconds to look again, -1: when
- * something has happened. */
+/* Ends a job when there is room nowhere. Returns in how many milliseconds to look again, -1:
+ * when something has happened. */
 long room_tend(struct coordinator *coordinator);
 
 /* carry.c */

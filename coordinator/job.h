@@ -48,7 +48,8 @@ struct job_move {
 struct job_answer {
     uint64_t worker;
     Mr__TaskDone *done;
-    uint32_t *changed; /* of a map made again: parts that hold other pairs now, owned; or NULL */
+    uint32_t
+        *changed; /* of a map made again: parts that hold other pairs now, owned; or NULL */
 };
 
 struct job {
@@ -136,7 +137,8 @@ int job_plan(struct job *job, uint32_t workers, struct error *err);
 /* Checks that what the maps emitted is what the reducers received, and commits the output. */
 int job_commit(struct job *job, struct error *err);
 
-/* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over, and `changed`. */
+/* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over, and `changed`.
+ */
 void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done, uint32_t *changed);
 /* Whether these can be where the parts of the job begin: as many as it takes, in order, and
  * small enough to be told to workers. */

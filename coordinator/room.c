@@ -2,13 +2,13 @@
  * worker's heartbeats say when that is over.
  *
  * What the failed attempt had written is removed, and that alone is no room: the next one would
- * fail as well. So the attempt says how much is free then, and there is room again when that has
- * grown by as much again, 1 MiB at least, 64 MiB at most. A disk that fails has none until its
- * worker joins anew.
+ * fail as well. So the attempt says how much is free then, and there is room again when that
+ * has grown by as much again, 1 MiB at least, 64 MiB at most. A disk that fails has none until
+ * its worker joins anew.
  *
- * When all workers are full and nothing runs, one job fails, the last one submitted of those that
- * wait: its runs leave room to the others. Where workers come and go they get a lease's time
- * before that, in which somebody may clean up or another worker join. */
+ * When all workers are full and nothing runs, one job fails, the last one submitted of those
+ * that wait: its runs leave room to the others. Where workers come and go they get a lease's
+ * time before that, in which somebody may clean up or another worker join. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +95,8 @@ static void add_folder(const struct member *member, char *text, size_t size)
                 sizeof free_bytes);
     snprintf(text + used, size - used, "%s%.*s '%.*s' (%s free%s)", used ? ", " : "",
              (int)member->hello->name.len, (const char *)member->hello->name.data,
-             (int)member->hello->scratch.len, (const char *)member->hello->scratch.data, free_bytes,
-             member->full->broken ? ", it fails" : "");
+             (int)member->hello->scratch.len, (const char *)member->hello->scratch.data,
+             free_bytes, member->full->broken ? ", it fails" : "");
 }
 
 /* What the outputs of its maps take, as far as that is known. */
@@ -115,7 +115,8 @@ static void add_need(const struct job *job, char *text, size_t size)
                  size_format((uint64_t)((double)bytes / (double)done * job->map_count), amount,
                              sizeof amount));
     else
-        snprintf(text, size, "its input has %s", size_format(job->plan.bytes, amount, sizeof amount));
+        snprintf(text, size, "its input has %s",
+                 size_format(job->plan.bytes, amount, sizeof amount));
 }
 
 void room_describe(const struct coordinator *coordinator, const struct job *job,

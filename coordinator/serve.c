@@ -61,8 +61,8 @@ static bool makes_sense(const struct job *job, Mr__TaskDone *done)
     if (done->kind == MR__TASK_KIND__CHECK)
         return done->description && done->description->n_counters <= LIMIT_COUNTERS;
     if (done->kind == MR__TASK_KIND__MAP)
-        return done->output && done->output->path.len < PATH_MAX && done->task < job->map_count &&
-               ledger_take(job, done);
+        return done->output && done->output->path.len < PATH_MAX &&
+               done->task < job->map_count && ledger_take(job, done);
     if (done->kind == MR__TASK_KIND__SAMPLE)
         return job_takes_ranges(job, done->ranges);
     return true;
@@ -97,7 +97,8 @@ static void note_unread(const struct coordinator *coordinator, struct job *job, 
     for (size_t i = 0; done && i < coordinator->member_count; i++) {
         const Mr__Hello *hello = coordinator->members[i]->hello;
 
-        if (hello->data_endpoint.len && hello->data_endpoint.len == done->output->endpoint.len &&
+        if (hello->data_endpoint.len &&
+            hello->data_endpoint.len == done->output->endpoint.len &&
             !memcmp(hello->data_endpoint.data, done->output->endpoint.data,
                     hello->data_endpoint.len)) {
             error_wrap(error, "from worker %.*s", (int)hello->name.len,

@@ -1,7 +1,8 @@
 /* Workers without room on their scratch disk. One on whose disk a task could not write is full:
- * it is given nothing more, and gives back what it only holds in hand; what it runs goes on, and
- * what it holds is read. It is like the others again when somebody says that it has room. When
- * all are full and nothing runs that could end, somebody may say that there will be no room. */
+ * it is given nothing more, and gives back what it only holds in hand; what it runs goes on,
+ * and what it holds is read. It is like the others again when somebody says that it has room.
+ * When all are full and nothing runs that could end, somebody may say that there will be no
+ * room. */
 #include "coordinator/sched/state.h"
 
 bool room_bars(const struct worker *worker)

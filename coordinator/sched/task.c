@@ -240,8 +240,8 @@ static struct task *running_task(struct sched *sched, const struct sched_event *
 
 /* A map that was made again emitted other pairs than before into some parts. Where nobody used
  * the old ones, the new ones are as good: whoever may be reading them begins anew. Where a
- * reducer did, both would be in the output, and nobody could say which are right: the job fails,
- * and the new attempt is never accepted, so that a restart comes to the same end. */
+ * reducer did, both would be in the output, and nobody could say which are right: the job
+ * fails, and the new attempt is never accepted, so that a restart comes to the same end. */
 static bool is_unsteady(struct sched *sched, struct task *map, const struct sched_event *event)
 {
     struct job *job = map->job;

@@ -45,7 +45,8 @@ enum error_policy {
     POLICY_EXCLUDE, /* the worker gets no task of that job any more; tried elsewhere at no cost
                      */
     POLICY_REFETCH, /* the run it read is made again, then it is tried again, at no cost */
-    POLICY_NO_ROOM, /* the worker gets no task at all until it has room; tried elsewhere at no cost
+    POLICY_NO_ROOM, /* the worker gets no task at all until it has room; tried elsewhere at no
+                     * cost
                      */
     POLICY_ELSEWHERE, /* tried again on a worker that reaches the others, at no cost */
 };

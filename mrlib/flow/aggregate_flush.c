@@ -74,8 +74,9 @@ static struct sort_entry entry_of(const struct table_slot *slot)
                                next << 48 | (uint64_t)(uintptr_t)slot};
 }
 
-/* What a slot adds to its part's digest. Keys count as often as they were emitted, and of values
- * what a sum of integers makes of them: all that is the same however pairs were joined. */
+/* What a slot adds to its part's digest. Keys count as often as they were emitted, and of
+ * values what a sum of integers makes of them: all that is the same however pairs were joined.
+ */
 static uint64_t slot_digest(const struct fold *fold, struct table_slot *slot, uint64_t pairs)
 {
     uint64_t hash = table_slot_hash(slot), digest = hash * pairs;
@@ -83,7 +84,8 @@ static uint64_t slot_digest(const struct fold *fold, struct table_slot *slot, ui
 
     for (uint32_t i = 0; i < fold->lanes && !fold->floating; i++)
         if (fold->lane[i] == MR_SUM_I64)
-            digest += table_mix(hash, UINT64_C(0xa0761d6478bd642f) + 2 * i) * (uint64_t)lanes[i];
+            digest +=
+                table_mix(hash, UINT64_C(0xa0761d6478bd642f) + 2 * i) * (uint64_t)lanes[i];
     return digest;
 }
 

@@ -42,7 +42,8 @@ void pairs_chunk(struct pairs *pairs, uint64_t chunk);
  * 0. -1 when one of them is above LIMIT_RECORD, or there is no memory. */
 int pairs_add(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value);
 
-/* The same, for a record that stands for `count` pairs, with a digest that is a sum over them. */
+/* The same, for a record that stands for `count` pairs, with a digest that is a sum over them.
+ */
 int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
                    struct mr_bytes value, uint64_t count, uint64_t digest);
 

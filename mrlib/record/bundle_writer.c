@@ -25,7 +25,7 @@ struct bundle_writer {
     struct arriving {
         uint64_t written;
         struct run_audit *audit; /* until it is whole */
-    } * arriving; /* of each segment */
+    } * arriving;                /* of each segment */
     size_t count, capacity, arriving_capacity;
     struct map known; /* task and round -> index + 1 */
 };

@@ -46,8 +46,7 @@ enum { VERIFY_BYTES = 256 << 10 };
 
 static int damaged(const struct run_audit *audit, const char *what, struct error *err)
 {
-    return error_set(err, ERROR_DAMAGE,
-                     "block at offset %" PRIu64 " (part %u, round %u): %s",
+    return error_set(err, ERROR_DAMAGE, "block at offset %" PRIu64 " (part %u, round %u): %s",
                      audit->segment.offset + audit->block_at, audit->segment.part,
                      audit->segment.round, what);
 }

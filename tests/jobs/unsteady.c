@@ -1,5 +1,5 @@
-/* A map that is not deterministic: it emits what stands in the file SALT at the time. In reduce the key "hold" makes HOLD.reached
- * and waits until HOLD exists. */
+/* A map that is not deterministic: it emits what stands in the file SALT at the time. In reduce
+ * the key "hold" makes HOLD.reached and waits until HOLD exists. */
 #include <mr/job.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -193,7 +193,8 @@ void sim_finished(struct sim *sim, const struct sched_action *action)
     job->finished = true;
     if (action->state == SCHED_DONE && broken)
         sim_fail(sim, "a job with a bad task is done");
-    if (action->state == SCHED_FAILED && !broken && !(job->starved && action->code == ERROR_SPACE))
+    if (action->state == SCHED_FAILED && !broken &&
+        !(job->starved && action->code == ERROR_SPACE))
         sim_fail(sim, "a job without a bad task failed");
     if (action->state == SCHED_CANCELLED && !job->cancelled)
         sim_fail(sim, "a job that nobody cancelled is cancelled");

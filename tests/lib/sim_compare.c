@@ -16,8 +16,9 @@ uint32_t model_seeing(const struct model *model, const struct model_job *job, bo
     if (!job->blind_count && !reduces)
         return !such ? model->living : such == model_is_idle ? model->idle : model->partial;
     for (uint64_t id = 0; id <= model->highest; id++)
-        n += model->workers[id].lives && !model_is_barred(&model->workers[id]) && !job->blind[id] &&
-             !(reduces && model_is_cut(job, id)) && (!such || such(&model->workers[id]));
+        n += model->workers[id].lives && !model_is_barred(&model->workers[id]) &&
+             !job->blind[id] && !(reduces && model_is_cut(job, id)) &&
+             (!such || such(&model->workers[id]));
     return n;
 }
 
@@ -84,8 +85,8 @@ enum sched_wait model_wait(const struct model *model, const struct model_job *jo
 
 static void compare_wait(struct model *model, const struct sched *sched, uint64_t id)
 {
-    static const char *const words[] = {"nothing", "a worker", "sight",
-                                        "outputs", "its turn", "its place", "room"};
+    static const char *const words[] = {"nothing",  "a worker",  "sight", "outputs",
+                                        "its turn", "its place", "room"};
     struct model_job *job = model->jobs[id];
     enum sched_wait real = sched_waits(sched, id);
     enum sched_wait want = job ? model_wait(model, job) : SCHED_WAITS_NOT;

@@ -76,7 +76,6 @@ void model_check_filled(struct model *model)
 {
     const struct model_worker *worker = model_worker(model, model->filled);
 
-    if (model->filled && worker &&
-        (worker->whole > 1 || worker->single > worker->threads))
+    if (model->filled && worker && (worker->whole > 1 || worker->single > worker->threads))
         model_complain(model, "w%" PRIu64 " is full, and has one in hand", model->filled);
 }

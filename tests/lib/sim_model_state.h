@@ -60,7 +60,7 @@ struct model_worker {
     uint32_t threads, whole, single;
     bool alone;
     bool draining, leaves, dismissed; /* it gets nothing; is to be let go; was */
-    bool full; /* it gets nothing until it has room; never together with draining */
+    bool full;       /* it gets nothing until it has room; never together with draining */
     uint64_t let_go; /* by when that must be on disk, + 1; 0: something needs it */
 };
 
@@ -75,7 +75,7 @@ struct model {
     struct model_worker workers[MODEL_WORKERS];
     uint64_t *leavers; /* workers that are to leave, some of them gone */
     size_t leaver_count, leaver_capacity;
-    uint32_t full; /* living workers that are */
+    uint32_t full;        /* living workers that are */
     uint64_t filled;      /* in this step it became full; 0: nobody did */
     uint64_t late_worker; /* in this step what runs there is stopped; 0: nowhere */
     uint32_t active_max;
@@ -84,7 +84,7 @@ struct model {
     uint32_t copy_slots, losers;    /* losers: running attempts of tasks that are done */
     struct sched_attempt straggler; /* of this step; attempt 0: none */
     bool copy_due;                  /* and it must be given a copy */
-    uint32_t living, idle, /* but for those that are barred: */
+    uint32_t living, idle,          /* but for those that are barred: */
         partial; /* workers; that hold nothing; that hold reduces, with a free thread */
     uint64_t sequence, persisted;
     uint64_t emitted; /* the `after` of the last one emitted in this step */

@@ -192,7 +192,8 @@ static void job_failure(struct sim *sim, const struct sched_action *assign,
     }
 }
 
-/* The disk is full, for a while; now and then somebody says that there will be no room at all. */
+/* The disk is full, for a while; now and then somebody says that there will be no room at all.
+ */
 static void no_room(struct sim *sim, struct sched_event *event)
 {
     struct sched_event room = {.type = EVENT_WORKER_ROOM, .worker = event->worker},

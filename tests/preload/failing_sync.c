@@ -1,7 +1,7 @@
 /* Preloaded into a daemon: while the file named by FAILING_SYNC exists, fsync, fdatasync and
  * syncfs fail with EIO for descriptors whose path contains the words in it; ends with them, if
- * they end with $, and is a folder, if they end with /. "once " before them removes the file with
- * the first failure. Each failure adds a line to FILE.fired. */
+ * they end with $, and is a folder, if they end with /. "once " before them removes the file
+ * with the first failure. Each failure adds a line to FILE.fired. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
-/* Preloaded into a daemon and its executors: while the file named by FAILING_WRITE exists, what is
- * written to descriptors whose path contains the words in it fails. The first word says how: EIO,
- * EDQUOT, or SHORT, which writes no more than a few bytes at a time. Each failure adds a line to
- * FILE.fired. */
+/* Preloaded into a daemon and its executors: while the file named by FAILING_WRITE exists, what
+ * is written to descriptors whose path contains the words in it fails. The first word says how:
+ * EIO, EDQUOT, or SHORT, which writes no more than a few bytes at a time. Each failure adds a
+ * line to FILE.fired. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -84,6 +84,7 @@ EXPORT ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offs
     }
     if (why)
         return syscall(SYS_pwrite64, fd, pieces[0].iov_base,
-                       pieces[0].iov_len > SHORT_BYTES ? SHORT_BYTES : pieces[0].iov_len, offset);
+                       pieces[0].iov_len > SHORT_BYTES ? SHORT_BYTES : pieces[0].iov_len,
+                       offset);
     return syscall(SYS_pwritev, fd, pieces, count, offset, 0);
 }

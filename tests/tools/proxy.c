@@ -42,8 +42,8 @@ struct piece {
 struct direction {
     struct piece *first, *last;
     size_t kept;
-    int64_t free_ms; /* when the next byte may leave, at the rate */
-    bool ended;      /* its source says no more */
+    int64_t free_ms;  /* when the next byte may leave, at the rate */
+    bool ended;       /* its source says no more */
     size_t unspoiled; /* bytes since the last one that was spoiled */
 };
 

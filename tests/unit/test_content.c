@@ -86,8 +86,8 @@ static void random_bytes_do_no_harm(void **state)
         for (size_t i = 0; i < size; i++)
             bytes[i] = (char)(rng_below(&rng, 4) ? rng_below(&rng, 8) : rng_below(&rng, 256));
         memcpy(exact, bytes, size);
-        good += !content_decode((struct mr_bytes){exact, size}, 1 + (uint32_t)rng_below(&rng, 64),
-                                parts);
+        good += !content_decode((struct mr_bytes){exact, size},
+                                1 + (uint32_t)rng_below(&rng, 64), parts);
         free(exact);
     }
     assert_in_range(good, 1, 19999);

@@ -1,5 +1,5 @@
-/* The digests of parts: the same whatever threads, rounds, sorting and combining made of the same
- * pairs, and another one for other pairs. */
+/* The digests of parts: the same whatever threads, rounds, sorting and combining made of the
+ * same pairs, and another one for other pairs. */
 #include "tests/lib/cmocka_all.h"
 
 #include <stdio.h>
@@ -100,10 +100,10 @@ static void take_pairs(const struct story *story, const struct way *way, struct 
         struct pairs *pairs = all[i / 50 % (size_t)way->threads];
 
         pairs_chunk(pairs, i / 50);
-        assert_int_equal(
-            pairs_add(pairs, partition_of(key_of(story, i), PARTS), key_of(story, i),
-                      (struct mr_bytes){(const char *)&story->pairs[i].value, 8}),
-            0);
+        assert_int_equal(pairs_add(pairs, partition_of(key_of(story, i), PARTS),
+                                   key_of(story, i),
+                                   (struct mr_bytes){(const char *)&story->pairs[i].value, 8}),
+                         0);
         if (i % way->round == way->round - 1 || i + 1 == story->count) {
             assert_int_equal(
                 pairs_flush(all, way->threads, &options, round, run, &in, &out, &err), 0);

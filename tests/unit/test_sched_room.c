@@ -1,5 +1,5 @@
-/* Stories of the scheduler when data is at fault: disks that are full, and maps that, run again,
- * emit other pairs. */
+/* Stories of the scheduler when data is at fault: disks that are full, and maps that, run
+ * again, emit other pairs. */
 #include "tests/lib/cmocka_all.h"
 
 #include "tests/lib/stage.h"
@@ -98,7 +98,7 @@ static void when_all_are_full_the_job_waits_until_it_is_told_otherwise(void **st
     follows(&s, full(3, map_of(1, 0, 2)), "");
     follows(&s, no_room(7), "");
     follows(&s, no_room(1),
-            "finished 1 failed space; release w1 1; release w2 1; release w3 1");
+            "finished 1 failed space; release w3 1; release w2 1; release w1 1");
     follows(&s, no_room(1), "");
     stage_close(&s);
 }
@@ -137,7 +137,7 @@ static void other_pairs_than_a_reducer_has_used_fail_the_job(void **state)
     assert_int_equal(stage_progress(&s).map_reruns, 1);
     stage_tell(&s, changed(1, map_of(1, 0, 2), parts, 2));
     /* It is never accepted: a restart comes to the same end. */
-    assert_string_equal(s.trace, "finished 1 failed unsteady 1/map0.2; release w1 1");
+    assert_string_equal(s.trace, "finished 1 failed unsteady cause 1/map0.2; release w1 1");
     for (size_t i = 0; i < s.actions.count; i++)
         if (s.actions.items[i].type == ACTION_FINISHED)
             assert_int_equal(s.actions.items[i].part, 1);
@@ -161,8 +161,8 @@ static void those_that_may_be_reading_the_old_ones_begin_anew(void **state)
         stage_tell(&s, changed(worker, map_of(1, 0, 2), parts, 1));
     assert_int_equal(stage_progress(&s).maps_done, 2);
     for (uint64_t worker = 1; worker <= 3; worker++)
-        assert_false(sched_runs(s.sched, worker,
-                                &(struct sched_attempt){1, SCHED_REDUCE, 0, 1}));
+        assert_false(
+            sched_runs(s.sched, worker, &(struct sched_attempt){1, SCHED_REDUCE, 0, 1}));
     assert_int_equal(stage_progress(&s).running, 2);
     assert_int_equal(stage_progress(&s).failed_attempts, 0);
     stage_close(&s);

@@ -106,8 +106,12 @@ static void what_does_not_add_up_is_said_by_part(void **state)
         const char *words; /* NULL: it adds up */
     } cases[] = {
         {{{1, 1, 7}, {0, 0, 0}}, 1, NULL},
-        {{{0, 0, 0}, {1, 1, 7}}, 1, "in part 0: its maps hold 0 pairs, its reducer received 1 "},
-        {{{1, 1, 7}, {0, 0, 0}}, 3, "in part 0: its maps hold 1 records, its reducer received 3 "},
+        {{{0, 0, 0}, {1, 1, 7}},
+         1,
+         "in part 0: its maps hold 0 pairs, its reducer received 1 "},
+        {{{1, 1, 7}, {0, 0, 0}},
+         3,
+         "in part 0: its maps hold 1 records, its reducer received 3 "},
         {{{1, 1, 7}, {2, 2, 7}}, 1, "map task 0 emitted 1 pairs, its output holds 3 "},
     };
 
@@ -196,7 +200,8 @@ static void the_same_pairs_are_as_good_as_those_that_were_lost(void **state)
     peer_settle(s->worker);
     start_anew(s);
     do_map(s, was, 2);
-    /* As many records as the run has that is there now: the other reducer's are not compared. */
+    /* As many records as the run has that is there now: the other reducer's are not compared.
+     */
     do_reduce(s, 5);
     frame_free(&peer_sees_end(s->client, s->job, "done")->base);
     scene_close(s);
@@ -207,11 +212,12 @@ static void a_job_whose_output_was_lost_behind_its_last_reducer_is_done(void **s
 {
     static const struct content was[2] = {{1, 1, 7}, {0, 0, 0}};
     struct scene *s = scene_open(0, false);
-    struct peer *maker = s->worker, *other = peer_join(s->house, MR__ROLE__WORKER, "other");
+    struct peer *other = s->worker, *maker = peer_join(s->house, MR__ROLE__WORKER, "maker");
 
     (void)state;
-    other->beats = true;
+    maker->beats = true;
     do_next(s, MR__TASK_KIND__CHECK);
+    s->worker = maker;
     do_map(s, was, 2);
     do_reduce(s, 1);
     peer_settle(maker);

@@ -163,8 +163,7 @@ static void object_failed(struct agent *agent, struct known_job *job, const stru
 {
     struct verdict verdict = {.error = *error};
 
-    verdict.error.code =
-        error_policy(error->code) == POLICY_NO_ROOM ? error->code : ERROR_LOST;
+    verdict.error.code = error_policy(error->code) == POLICY_NO_ROOM ? error->code : ERROR_LOST;
     for (size_t i = 0; i < job->waiting_count; i++) {
         children_report(agent, job->waiting[i], &verdict, NULL);
         frame_free(&job->waiting[i]->base);

@@ -21,7 +21,7 @@ struct gather_wait {
 };
 
 /* Where a map task's output is read. */
-struct place { /* struct sources has them */
+struct place {            /* struct sources has them */
     struct run_file *run; /* by its path, or NULL ... */
     size_t bundle;        /* ... and the index of its bundle ... */
     bool ahead;           /* ... which was fetched ahead */

@@ -48,9 +48,10 @@ int gather_sources(struct executor *executor, const Mr__Assign *assign, struct s
                    uint32_t *ret_lost_map, struct error *err);
 void gather_done(struct sources *sources);
 
-/* Reading the sources failed with *err: finds out which of them is damaged, if one is, by reading
- * all of them again. What a map left makes of it ERROR_FETCH with that map in *ret_lost_map, what
- * was fetched here ERROR_FETCH that complains of no map: it is fetched again. */
+/* Reading the sources failed with *err: finds out which of them is damaged, if one is, by
+ * reading all of them again. What a map left makes of it ERROR_FETCH with that map in
+ * *ret_lost_map, what was fetched here ERROR_FETCH that complains of no map: it is fetched
+ * again. */
 void gather_blame(const struct sources *sources, uint32_t *ret_lost_map, struct error *err);
 
 /* Hands an answer of the agent to the reducer that waits for it, or keeps what was fetched
