@@ -162,8 +162,6 @@ static void describe_queue(const struct coordinator *coordinator, const struct j
 const char *carry_reason(const struct coordinator *coordinator, const struct job *job,
                          char text[512])
 {
-    struct error no_room;
-
     *text = '\0';
     if (job->result)
         return text;
@@ -185,8 +183,7 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
         snprintf(text, 512, "the workers are busy with other jobs");
         break;
     case SCHED_WAITS_ROOM:
-        room_describe(coordinator, job, &no_room);
-        snprintf(text, 512, "%.511s", no_room.text);
+        room_waits(coordinator, text);
         break;
     case SCHED_WAITS_QUEUE:
         describe_queue(coordinator, job, text);
@@ -330,6 +327,7 @@ static void finish(struct coordinator *coordinator, struct job *job, enum sched_
     job->ending = NULL;
     job->state = state;
     past_keep(coordinator, job);
+    room_job_ended(coordinator, job->id);
     for (size_t i = 0; i < job->cancel_count; i++)
         core_send(coordinator, job->cancels[i], FRAME_REPLY, &reply.base);
     for (size_t i = 0; i < job->watcher_count; i++)

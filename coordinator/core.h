@@ -193,15 +193,16 @@ long slow_look(struct coordinator *coordinator);
 /* room.c */
 /* An attempt failed for want of room on its worker's disk, or because that fails; so much was
  * free when what it had written was gone. */
-void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t free_bytes,
-                  const struct error *error);
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t job,
+                  uint64_t free_bytes, const struct error *error);
+/* The job has ended, and leaves nothing on any disk. */
+void room_job_ended(struct coordinator *coordinator, uint64_t job);
 /* The worker's heartbeat has come. */
 void room_heard(struct coordinator *coordinator, struct member *member);
 /* Why it gets nothing, for people. NULL: it is not full. */
 const char *room_reason(const struct member *member);
-/* Whose disks are full, and what the job needs. */
-void room_describe(const struct coordinator *coordinator, const struct job *job,
-                   struct error *ret);
+/* Why a job waits when all workers are full, in words. */
+void room_waits(const struct coordinator *coordinator, char text[512]);
 /* Ends a job when there is room nowhere. Returns in how many milliseconds to look again, -1:
  * when something has happened. */
 long room_tend(struct coordinator *coordinator);

@@ -3,7 +3,8 @@
  *
  * What the failed attempt had written is removed, and that alone is no room: the next one would
  * fail as well. So the attempt says how much is free then, and there is room again when that
- * has grown by as much again, 1 MiB at least, 64 MiB at most. A disk that fails has none until
+ * has grown by as much again, 1 MiB at least, 64 MiB at most; or when that job has
+ * ended, for others may need less. A disk that fails has none until
  * its worker joins anew.
  *
  * When all workers are full and nothing runs, one job fails, the last one submitted of those
@@ -31,6 +32,7 @@ static const uint64_t space_max = UINT64_C(1) << 60; /* whatever a worker says *
 /* What is known of a full disk. */
 struct full {
     bool broken;
+    uint64_t job;    /* whose attempt failed there last */
     uint64_t enough; /* free bytes that count as room */
     char why[512];
 };
@@ -42,8 +44,8 @@ static uint64_t enough_from(uint64_t free_bytes)
     return free_bytes + (more > MORE_MAX ? MORE_MAX : more);
 }
 
-void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t free_bytes,
-                  const struct error *error)
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t job,
+                  uint64_t free_bytes, const struct error *error)
 {
     struct member *member = members_find(coordinator, worker);
     char name[65];
@@ -57,6 +59,7 @@ void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t fre
                   LOG_TEXT("name", members_name(coordinator, worker, name)),
                   LOG_TEXT("why", error->text));
     }
+    member->full->job = job;
     if (free_bytes > space_max)
         free_bytes = space_max;
     if (member->full->enough < enough_from(free_bytes))
@@ -64,19 +67,33 @@ void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t fre
     member->full->broken = member->full->broken || error->code == ERROR_DISK;
 }
 
-void room_heard(struct coordinator *coordinator, struct member *member)
+static void has_room(struct coordinator *coordinator, struct member *member)
 {
     struct sched_event event = {.type = EVENT_WORKER_ROOM, .worker = member->id};
     char name[65];
 
-    if (!member->full || member->full->broken ||
-        member->heartbeat->scratch_free < member->full->enough)
-        return;
     free(member->full);
     member->full = NULL;
     log_event(LOG_INFO, "worker has room again", LOG_ID("worker", member->id),
               LOG_TEXT("name", members_name(coordinator, member->id, name)));
     core_post(coordinator, &event);
+}
+
+void room_heard(struct coordinator *coordinator, struct member *member)
+{
+    if (member->full && !member->full->broken &&
+        member->heartbeat->scratch_free >= member->full->enough)
+        has_room(coordinator, member);
+}
+
+void room_job_ended(struct coordinator *coordinator, uint64_t job)
+{
+    for (size_t i = 0; i < coordinator->member_count; i++) {
+        struct member *member = coordinator->members[i];
+
+        if (member->full && !member->full->broken && member->full->job == job)
+            has_room(coordinator, member);
+    }
 }
 
 const char *room_reason(const struct member *member)
@@ -119,8 +136,8 @@ static void add_need(const struct job *job, char *text, size_t size)
                  size_format(job->plan.bytes, amount, sizeof amount));
 }
 
-void room_describe(const struct coordinator *coordinator, const struct job *job,
-                   struct error *ret)
+static void describe(const struct coordinator *coordinator, const struct job *job,
+                     struct error *ret)
 {
     char folders[320] = "", need[80], more[32] = "";
     const char *why = "";
@@ -142,6 +159,16 @@ void room_describe(const struct coordinator *coordinator, const struct job *job,
               "no worker has room on its scratch disk: %s%s; %s: make room there, or start "
               "workers with a larger --scratch (%s)",
               folders, more, need, why);
+}
+
+void room_waits(const struct coordinator *coordinator, char text[512])
+{
+    const char *why = "";
+
+    for (size_t i = 0; i < coordinator->member_count; i++)
+        if (coordinator->members[i]->full)
+            why = coordinator->members[i]->full->why;
+    snprintf(text, 512, "no worker has room on its scratch disk: %.460s", why);
 }
 
 /* The last of the jobs that wait for room; NULL: none does, or something runs that may end. */
@@ -178,7 +205,7 @@ long room_tend(struct coordinator *coordinator)
     if (now_ms - coordinator->no_room_ms < wait_ms)
         return LOOK_MS;
     coordinator->no_room_ms = 0;
-    room_describe(coordinator, job, &job->broken);
+    describe(coordinator, job, &job->broken);
     event.job = job->id;
     core_post(coordinator, &event);
     return LOOK_MS;

@@ -135,7 +135,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (event.code == ERROR_FETCH)
         note_unread(coordinator, job, failed->lost_map, &failure->error);
     if (error_policy(event.code) == POLICY_NO_ROOM)
-        room_gone_at(coordinator, worker, failed->scratch_free, &failure->error);
+        room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
