@@ -59,6 +59,7 @@ room_again() {
     LEASE=60 cluster_up 1
     head -c 15M /dev/zero >scratch/w1/filler || true
     detach wordcount -i in -o out -r 4 --split-size 1M
+    # shellcheck disable=SC2016 # for eval
     await_condition '"$marram" job "$job" | grep -q "reason .*no worker has room"' 'the job does not say what it waits for'
     [[ $(state_of w1) == full ]] || die "w1 is $(state_of w1)"
     "$marram" workers --json | grep -q 'reason.*scratch/w1/.*No space left' || die "$("$marram" workers --json)"

@@ -70,6 +70,7 @@ on_the_wire() {
     await_workers 2
     start_and_hold
     tell_proxy spoiled 'flip 900'
+    # shellcheck disable=SC2016 # for eval
     await_condition '(($(damaged_frames) > 0))' 'the fault did not fire'
     tell_proxy spoiled 'flip 0'
     touch go

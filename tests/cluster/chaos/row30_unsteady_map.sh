@@ -14,7 +14,7 @@ unsteady() {
     await_condition "\"\$marram\" job $job --json >json; ((\$(counter reduces_done) == $1 - 1))" 'the other reducers did not end'
     echo "$2" >salt
     "$marram" job "$job" | grep -q 'reduce .* on w1' && victim=w2 || victim=w1
-    kill_worker $victim
+    kill_worker "$victim"
     await_condition "grep -q 'worker lost .*name=$victim' coordinator.log" 'the fault did not fire'
 }
 
