@@ -3,6 +3,7 @@
  * attempts: what it still sends is answered with FENCED by the link, and it begins anew as
  * another member. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,9 @@ static int check_size(const Mr__Hello *hello, struct error *err)
         return error_set(err, ERROR_REFUSED,
                          "an endpoint of %zu bytes is above the limit of %d",
                          hello->data_endpoint.len, LIMIT_ENDPOINT);
+    if (hello->scratch.len >= PATH_MAX)
+        return error_set(err, ERROR_REFUSED, "a path of %zu bytes is above the limit of %d",
+                         hello->scratch.len, PATH_MAX - 1);
     return 0;
 }
 
@@ -137,6 +141,7 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
 static void free_member(struct member *member)
 {
     free(member->leaving);
+    free(member->full);
     frame_free(&member->hello->base);
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
@@ -198,6 +203,7 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
     member->heartbeat = heartbeat;
+    room_heard(coordinator, member);
     slow_heard(coordinator, heartbeat);
 }
 

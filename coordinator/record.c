@@ -302,6 +302,21 @@ static void add_accepted(struct journal_snapshot *to, const struct job *job,
         }
 }
 
+/* What an output held that was lost, and not made again: for comparison. */
+static void add_lost(struct journal_snapshot *to, const struct job *job)
+{
+    struct draft draft;
+
+    add_accepted(to, job, job->former, job->map_count);
+    for (uint32_t i = 0; i < job->map_count; i++)
+        if (job->former[i]) {
+            fill_accepted(&draft, job, job->former[i]);
+            draft.record.type = SCHED_RECORD_LOST;
+            draft.record.done = NULL;
+            add(to, &draft);
+        }
+}
+
 static void add_running(const struct coordinator *coordinator, struct journal_snapshot *to,
                         const struct job *job)
 {
@@ -309,11 +324,15 @@ static void add_running(const struct coordinator *coordinator, struct journal_sn
 
     fill_submitted(&draft, job);
     draft.record.lives = job->lives;
+    /* Those that are told below count again when they are read. */
     draft.record.map_reruns = sched_progress(coordinator->sched, job->id).map_reruns;
+    for (uint32_t i = 0; job->maps && i < job->map_count; i++)
+        draft.record.map_reruns -= job->former[i] != NULL;
     add(to, &draft);
     if (job->maps) {
         fill_planned(&draft, job);
         add(to, &draft);
+        add_lost(to, job);
     }
     for (size_t i = 0; i < job->failure_count; i++)
         if (job->failures[i].charged) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "coordinator/ledger.h"
 
 /* In the order in which people see them. */
 static const struct {
@@ -137,6 +138,8 @@ int tally_balance(const struct job *job, struct error *err)
     int64_t received = sum_of(job->parts, job->part_count, hidden);
     int64_t read = sum_of(job->maps, job->map_count, "map_input_bytes");
 
+    if (ledger_balance(job, err))
+        return -1;
     if (emitted != received)
         return error_set(err, ERROR_INTERNAL,
                          "the counts do not balance: maps emitted %" PRId64

@@ -41,6 +41,7 @@
 
 #include "base/error.h"
 #include "record/codec.h"
+#include "record/content.h"
 
 /* Flags of a segment. */
 enum {
@@ -116,6 +117,10 @@ int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
 bool run_packs(const struct run_writer *writer);
 /* Bytes written so far, without what places that were kept have too much. */
 uint64_t run_written(const struct run_writer *writer);
+/* Adds to the digest of what the part's pairs are; any thread. */
+void run_note(struct run_writer *writer, uint32_t part, uint64_t digest);
+/* What the segments so far hold, of each part of the run's shape, with the digests noted. */
+void run_content(const struct run_writer *writer, struct content *ret_parts);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On
  * failure the file is removed. *ret_size is the file's size in bytes. */
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err);
@@ -155,7 +160,10 @@ int run_read(const struct run_file *run, const struct run_segment *segment, uint
 uint64_t run_file_size(const struct run_file *run);
 int run_file_read(const struct run_file *run, uint64_t from, void *bytes, size_t size,
                   struct error *err);
-/* Reads all segments and checks them as a run_audit does. */
+/* Reads segments of it and checks them as a run_audit does. */
+int run_verify_some(const struct run_file *run, const struct run_segment *segments,
+                    size_t count, struct error *err);
+/* The same with all segments. */
 int run_verify(const struct run_file *run, struct error *err);
 
 /* Checks the raw bytes of one segment on their way through, in order and in pieces of any size,

@@ -21,7 +21,7 @@ int run_write_pieces(struct run_writer *writer, struct iovec *pieces, int count,
         ssize_t n = pwritev(writer->fd, pieces, count, (off_t)offset);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", writer->path);
+            return error_scratch(err, ERROR_IO, "write '%s'", writer->path);
         if (n > 0) {
             offset += (uint64_t)n;
             atomic_fetch_add(&writer->written, (uint64_t)n);
@@ -61,7 +61,7 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
     header.checksum = XXH3_64bits(&header, offsetof(struct run_header, checksum));
     writer->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (writer->fd < 0) {
-        error_errno(err, ERROR_IO, "create '%s'", path);
+        error_scratch(err, ERROR_IO, "create '%s'", path);
         pthread_mutex_destroy(&writer->lock);
         free(writer->path);
         free(writer);
@@ -288,6 +288,27 @@ uint64_t run_written(const struct run_writer *writer)
     return atomic_load(&writer->written);
 }
 
+void run_note(struct run_writer *writer, uint32_t part, uint64_t digest)
+{
+    check(part < writer->shape.parts);
+    pthread_mutex_lock(&writer->lock);
+    if (!writer->digests)
+        writer->digests = memory_zeroed(writer->shape.parts, sizeof *writer->digests);
+    writer->digests[part] += digest;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+void run_content(const struct run_writer *writer, struct content *ret_parts)
+{
+    for (uint32_t part = 0; part < writer->shape.parts; part++)
+        ret_parts[part] = (struct content){
+            .digest = writer->digests ? content_fold(writer->digests[part]) : 0};
+    for (size_t i = 0; i < writer->count; i++) {
+        ret_parts[writer->segments[i].part].pairs += writer->segments[i].pairs;
+        ret_parts[writer->segments[i].part].records += writer->segments[i].records;
+    }
+}
+
 static void writer_free(struct run_writer *writer)
 {
     if (writer->fd >= 0)
@@ -297,6 +318,7 @@ static void writer_free(struct run_writer *writer)
         packer_free(writer->packers[--writer->packer_count]);
     free(writer->packers);
     free(writer->segments);
+    free(writer->digests);
     free(writer->path);
     free(writer);
 }
@@ -324,7 +346,7 @@ int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct 
     fd = writer->fd;
     writer->fd = -1;
     if ((sync && fsync(fd)) || close(fd)) {
-        error_errno(err, ERROR_IO, "close '%s'", writer->path);
+        error_scratch(err, ERROR_IO, "close '%s'", writer->path);
         unlink(writer->path);
         writer_free(writer);
         return -1;

@@ -295,7 +295,8 @@ static void a_record_may_stand_for_many_pairs(void **state)
     for (uint64_t i = 0; i < 30; i++) {
         pairs_chunk(bench.all[0], i / 4);
         assert_int_equal(
-            pairs_add_many(bench.all[0], (uint32_t)i % 3, mr_text("text"), mr_text(""), i), 0);
+            pairs_add_many(bench.all[0], (uint32_t)i % 3, mr_text("text"), mr_text(""), i, i),
+            0);
     }
     assert_int_equal(bench_flush(&bench, NULL, 0, &err), 0);
     assert_int_equal(bench.in, 29 * 30 / 2);

@@ -76,7 +76,7 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     const Mr__JobSpec *spec = job->open->spec;
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        return error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     child->job = job->id;
     agent->bound_ms = clock_ms();
     agent->spare_died = false;
@@ -164,7 +164,7 @@ static void object_failed(struct agent *agent, struct known_job *job, const stru
 {
     struct verdict verdict = {.error = *error};
 
-    verdict.error.code = error->code == ERROR_SPACE ? ERROR_SPACE : ERROR_LOST;
+    verdict.error.code = error_policy(error->code) == POLICY_NO_ROOM ? error->code : ERROR_LOST;
     for (size_t i = 0; i < job->waiting_count; i++) {
         children_report(agent, job->waiting[i], &verdict, NULL);
         frame_free(&job->waiting[i]->base);

@@ -41,12 +41,12 @@ static int copy_file(const char *from, const char *to, struct error *err)
     if (in < 0 || fstat(in, &st))
         return error_errno(err, ERROR_OBJECT, "job object '%s'", from);
     if (out < 0)
-        return error_errno(err, ERROR_IO, "create '%s'", to);
+        return error_scratch(err, ERROR_IO, "create '%s'", to);
     while (at < st.st_size) {
         ssize_t n = sendfile(out, in, &at, (size_t)(st.st_size - at));
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", to);
+            return error_scratch(err, ERROR_IO, "write '%s'", to);
         if (n == 0)
             return error_set(err, ERROR_OBJECT, "job object '%s' shrank while it was copied",
                              from);
@@ -69,7 +69,7 @@ static char *fetch_object(const Mr__JobOpen *open, struct error *err)
     uint8_t digest[32];
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     else if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
         if (memcmp(digest, object->sha256.data, sizeof digest))
             error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted",

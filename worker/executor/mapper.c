@@ -39,6 +39,7 @@ struct map_task {
     uint32_t round;
     uint64_t flushed; /* bytes of input whose pairs are written */
     uint64_t emitted, combined_in, combined_out, spilled;
+    ProtobufCBinaryData content; /* of the run, once it is finished */
 };
 
 static size_t container_bytes(const struct thread *thread)
@@ -331,6 +332,21 @@ static int run_rounds(struct map_task *map, struct error *err)
     return first_failure(map, err);
 }
 
+/* What stands in the run, for who accepts it; caller frees. */
+static ProtobufCBinaryData content_of(struct map_task *map)
+{
+    uint32_t count = map->host->open->parts;
+    cleanup_free struct content *parts = memory_new(count * sizeof *parts);
+    ProtobufCBinaryData bytes;
+
+    for (int i = 0; i < map->n; i++)
+        if (map->executor->threads[i].pairs)
+            pairs_note(map->executor->threads[i].pairs, map->run);
+    run_content(map->run, parts);
+    bytes.data = content_encode(parts, count, &bytes.len);
+    return bytes;
+}
+
 static void report(struct map_task *map)
 {
     const struct host *host = map->host;
@@ -366,6 +382,7 @@ static void report(struct map_task *map)
     output.path = bytes_of(map->path);
     output.size = map->size;
     done.output = &output;
+    done.content = map->content;
     done.counters = counters.pointers;
     done.n_counters = counters.count;
     work_done(map->executor, &done, map->assign);
@@ -389,15 +406,18 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     result = open_run(&map, &err);
     if (!result)
         result = run_rounds(&map, &err);
-    if (result)
+    if (result) {
         run_abandon(map.run);
-    else
+    } else {
+        map.content = content_of(&map);
         result = run_finish(map.run, false, &map.size, &err);
+    }
     end_threads(&map);
     if (result)
         work_failed(executor, assign, &err, 0);
     else
         report(&map);
     chunks_done(&map.chunks);
+    free(map.content.data);
     free(map.path);
 }

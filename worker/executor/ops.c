@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -111,10 +113,10 @@ void thread_flush_text(struct thread *thread)
         return;
     if (pairs_add_many(thread->pairs, thread->assign->part,
                        (struct mr_bytes){thread->out, thread->out_used}, none,
-                       thread->out_records))
+                       thread->out_records, thread->out_digest))
         no_memory(thread);
     thread->out_used = 0;
-    thread->out_records = 0;
+    thread->out_records = thread->out_digest = 0;
 }
 
 static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
@@ -127,8 +129,9 @@ static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_byte
     if (thread->out_used && thread->out_used + need > TEXT_PIECE)
         thread_flush_text(thread);
     memory_reserve(&thread->out, &thread->out_capacity, thread->out_used + need, 1);
-    thread->out_used +=
-        format_pair(format, thread->out + thread->out_used, key, value, thread->host->value);
+    need = format_pair(format, thread->out + thread->out_used, key, value, thread->host->value);
+    thread->out_digest += XXH3_64bits(thread->out + thread->out_used, need);
+    thread->out_used += need;
     thread->out_records++;
     thread->output_records++;
 }

@@ -25,6 +25,15 @@ struct part {
     XXH3_state_t *checksum;
 };
 
+/* A full disk is not one of this worker's own: others would fill it no less. */
+static int failed(const char *path, const char *what, enum error_code code, struct error *err)
+{
+    error_errno(err, code, "%s '%s'", what, path);
+    if (err->code == ERROR_SPACE)
+        err->code = ERROR_OUTPUT_FULL;
+    return -1;
+}
+
 int part_open(const char *path, enum output_format format, enum output_codec codec,
               struct part **ret, struct error *err)
 {
@@ -34,7 +43,7 @@ int part_open(const char *path, enum output_format format, enum output_codec cod
     unlink(path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
-        return error_errno(err, ERROR_OUTPUT, "create '%s'", path);
+        return failed(path, "create", ERROR_OUTPUT, err);
     part = memory_zeroed(1, sizeof *part);
     part->path = memory_text(path);
     part->fd = fd;
@@ -58,7 +67,7 @@ static int write_out(struct part *part, struct mr_bytes bytes, struct error *err
         ssize_t n = write(part->fd, at, left);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", part->path);
+            return failed(part->path, "write", ERROR_IO, err);
         if (n > 0) {
             at += n;
             left -= (size_t)n;
@@ -141,7 +150,7 @@ int part_finish(struct part *part, bool sync, struct part_result *ret, struct er
     }
     part->fd = -1;
     if ((sync && fsync(fd)) || close(fd)) {
-        error_errno(err, ERROR_IO, "close '%s'", part->path);
+        failed(part->path, "close", ERROR_IO, err);
         part_abandon(part);
         return -1;
     }

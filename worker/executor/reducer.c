@@ -253,6 +253,8 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
+    if (result && reduce.sources.count && (err.code == ERROR_DAMAGE || err.code == ERROR_IO))
+        gather_blame(&reduce.sources, &reduce.lost_map, &err);
     reduce.unsynced = !result && is_synced_later(thread, open);
     if (result)
         part_abandon(thread->part);

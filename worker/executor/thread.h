@@ -63,7 +63,7 @@ struct thread {
     struct partitioner partitioner;
     char *out; /* SINK_TEXT: output of the chunk, not yet handed over */
     size_t out_used, out_capacity;
-    uint64_t out_records;
+    uint64_t out_records, out_digest;
     int64_t counters[LIMIT_COUNTERS];
     uint64_t input_records, input_bytes;
     uint64_t output_records;  /* not of folds, whose tables count */
