@@ -90,7 +90,11 @@ void run_enter(struct run_writer *writer, const struct run_segment *segment)
     pthread_mutex_lock(&writer->lock);
     memory_reserve(&writer->segments, &writer->capacity, writer->count + 1,
                    sizeof *writer->segments);
-    writer->segments[writer->count++] = *segment;
+    writer->segments[writer->count] = *segment;
+    /* Behind nothing, the place before may yet be given back. */
+    if (!segment->size)
+        writer->segments[writer->count].offset = sizeof(struct run_header);
+    writer->count++;
     pthread_mutex_unlock(&writer->lock);
 }
 
