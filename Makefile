@@ -38,6 +38,7 @@ JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
+SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
@@ -49,7 +50,7 @@ COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 
-.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -121,6 +122,13 @@ everything: all $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
 
+SEEDS ?= 20000
+sim:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory sim-built
+sim-built: $(SIMULATIONS)
+	@MARRAM_SIM_SEEDS=$(SEEDS) tests/run.sh $(BUILD) $(SIMULATIONS)
+
 chaos:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory chaos-built
@@ -173,6 +181,7 @@ help:
 	@echo 'make                 build programs and jobs (BUILD=release|debug|asan|tsan, V=1 shows commands)'
 	@echo 'make demo            count the words of English text (INPUT=DIR: of anything)'
 	@echo 'make test            every test that a plain machine can run'
+	@echo 'make sim             the scheduler in SEEDS=20000 simulated clusters'
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'
