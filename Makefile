@@ -42,6 +42,8 @@ SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+# Elasticity in its long forms, and what grows over many jobs.
+LONGER   := $(addprefix tests/cluster/,test_drain.sh test_restart.sh chaos/endurance.sh)
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
 SCALE    := $(OUT)/tests/sim/scale_sched
 AGENT    := $(call objects,worker/agent)
@@ -133,7 +135,7 @@ chaos:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory chaos-built
 chaos-built: everything
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS)
+	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS) $(LONGER)
 
 check:
 	@scripts/install-deps.sh all
@@ -143,7 +145,8 @@ check:
 soak:
 	@scripts/install-deps.sh test
 	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS)) tests/cluster/chaos/random.sh
+	@MARRAM_FULL=1 ENDURANCE_JOBS=1000 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS) $(LONGER)) \
+	    tests/cluster/chaos/random.sh
 
 bench:
 	@scripts/install-deps.sh test

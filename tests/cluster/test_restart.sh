@@ -207,6 +207,33 @@ failures_are_remembered() {
     cluster_down
 }
 
+# left_through_a_restart COMMAND...: tells w1 to leave; the coordinator dies while w1 still works. The worker itself remembers:
+# it joins the next one to hand over what it has, and leaves.
+left_through_a_restart() {
+    splits=16
+    sample
+    cluster_up 2
+    waiting -p map_ms=400
+    await_begun map 6
+    "$@" >/dev/null
+    await_condition "\"\$marram\" workers | grep -q 'w1 .*draining'" 'it is not draining'
+    coordinator_dies
+    ! grep -q 'worker drained' coordinator.log || die 'it had left already'
+    mv coordinator.log before.log
+    coordinator_returns
+    wait "${worker_pid[w1]}" || die "w1 ended with status $?: $(tail -3 w1.log)"
+    unset "worker_pid[w1]"
+    grep -q 'worker drained .*name=w1' coordinator.log || die "it left too early: $(cat coordinator.log w1.log)"
+    grep -q 'run taken' w2.log || die "nothing was handed over: $(cat w2.log)"
+    client_is_content
+    expect_executions 1
+    expect_counter drain_reruns 0
+    cluster_down
+}
+drained_through_a_restart() { left_through_a_restart "$marram" drain w1 --detach; }
+ended_through_a_restart() { left_through_a_restart terminate w1; }
+terminate() { kill "${worker_pid[$1]}"; }
+
 # A coordinator that is stopped in order is started again in the same way.
 stopped_in_order() {
     sample
@@ -288,6 +315,8 @@ claim "one submission outlives many kills, seed $seed" killed_again_and_again
 claim 'killed between a submission and its acknowledgement: one job' killed_around_submission
 claim 'finished jobs are remembered' finished_jobs_are_remembered
 claim 'failed attempts are remembered' failures_are_remembered
+claim 'killed while a worker drains: it leaves all the same, and nothing is made again' drained_through_a_restart
+claim 'so it is when the worker was told by a signal' ended_through_a_restart
 claim 'stopped in order, it goes on as well' stopped_in_order
 claim 'a client says once that it waits, and gives up in the end' client_gives_up
 claim 'a journal that cannot be written ends the coordinator, and nothing that was promised is lost' journal_cannot_be_written
