@@ -182,8 +182,7 @@ static void the_priority_of_a_job_that_ended_is_remembered(void **state)
     peer_say(client, FRAME_CANCEL, &cancel.base);
     frame_free(peer_hears(client, FRAME_REPLY));
     for (int life = 0; life < 3; life++) {
-        Mr__Jobs *jobs =
-            peer_asks(client, MR__QUESTION__ONE_JOB, cancel.job, FRAME_JOBS);
+        Mr__Jobs *jobs = peer_asks(client, MR__QUESTION__ONE_JOB, cancel.job, FRAME_JOBS);
 
         assert_int_equal(jobs->n_jobs, 1);
         assert_int_equal(jobs->jobs[0]->priority, 8);

@@ -86,10 +86,9 @@ static void deliver(void *context, struct pull_part *part, const struct error *e
 
     pthread_mutex_lock(&fetch->lock);
     for (size_t i = 0; i < fetch->command_count; i++)
-        dropped =
-            dropped || (is_drop(&fetch->commands[i]) &&
-                        pull_covers(&fetch->commands[i].drop, part->wanted->job,
-                                    part->wanted->part, part->ahead));
+        dropped = dropped || (is_drop(&fetch->commands[i]) &&
+                              pull_covers(&fetch->commands[i].drop, part->wanted->job,
+                                          part->wanted->part, part->ahead));
     if (!dropped)
         put_result(fetch, part, error, lost_map);
     else if (!error)

@@ -40,9 +40,9 @@ killed_in_shuffle() {
     expect_wanted out
     "$marram" job "$job" --json >json
     (($(counter map_reruns) > 0)) || die 'no map ran again'
-    "$marram" logs "$job" >logs
-    grep -q 'the coordinator has given its worker up' logs || die "nobody stopped waiting: $(cat logs)"
-    ! grep -q 'does not answer' logs || die "somebody waited for the silence: $(cat logs)"
+    "$marram" logs "$job" >said
+    grep -q 'the coordinator has given its worker up' said || die "nobody stopped waiting: $(cat said)"
+    ! grep -q 'does not answer' said || die "somebody waited for the silence: $(cat said)"
     cluster_down
 }
 
