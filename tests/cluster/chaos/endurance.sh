@@ -65,7 +65,7 @@ strike() {
 # begin I: job I of four, of a kind that chance chooses.
 begin() {
     local kind=$((RANDOM % 8)) i=$1
-    rm -rf "out.$i"
+    rm -rf "out.$i" "id.$i"
     case $kind in
     0) kinds[i]=crashed ;;
     1) kinds[i]=cancelled ;;
@@ -78,14 +78,17 @@ begin() {
     esac
     clients[i]=$!
 }
+# cancel I: if it is to be. Until then it holds all workers, so that none of the others may be waited for before.
+cancel() {
+    local id
+    [[ ${kinds[$1]} == cancelled ]] || return 0
+    await_condition "test -s id.$1" 'it was not accepted'
+    id=$(cat "id.$1")
+    "$marram" cancel "$id" || die "$id was not cancelled"
+}
 # end I: as it deserves.
 end() {
-    local i=$1 status=0 wanted=1 id
-    if [[ ${kinds[i]} == cancelled ]]; then
-        await_condition "test -s id.$i" 'it was not accepted'
-        id=$(cat "id.$i")
-        "$marram" cancel "$id" || die "$id was not cancelled"
-    fi
+    local i=$1 status=0 wanted=1
     [[ ${kinds[i]} == right ]] && wanted=0
     wait "${clients[i]}" || status=$?
     ((status == wanted)) || die "job of kind ${kinds[i]}: status $status: $(cat "said.$i")"
@@ -133,6 +136,7 @@ thousand_jobs() {
     while ((done < jobs_wanted)); do
         for i in 0 1 2 3; do begin $i; done
         strike
+        for i in 0 1 2 3; do cancel $i; done
         for i in 0 1 2 3; do end $i; done
         done=$((done + 4))
         ((done % step || done * 5 < jobs_wanted)) || look $done
