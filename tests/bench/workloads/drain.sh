@@ -29,7 +29,7 @@ others_are_mapped() {
 }
 drain_job_is_right() { "$marram" wait "$job" 2>/dev/null && drain_job && tera_is_sorted && (($(drain_counter map_reruns) == 0)); }
 drain_bench_down() {
-    kill "${pids[@]}" 2>/dev/null
+    kill -KILL "${pids[@]}" 2>/dev/null
     wait "${pids[@]}" 2>/dev/null
     rm -rf "$drain_folder" "$other_system"
     unset MARRAM_COORDINATOR
