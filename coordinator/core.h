@@ -149,6 +149,9 @@ void announce_output(struct coordinator *coordinator, struct job *job,
 
 /* Tells those that were told all outputs which of them have moved since. */
 void announce_moved(struct coordinator *coordinator, struct job *job);
+/* Workers that served their outputs at these endpoints are lost: whoever may wait for some is
+ * told. The scheduler must not have heard of it yet. */
+void announce_gone(struct coordinator *coordinator, ProtobufCBinaryData *endpoints, size_t n);
 
 /* drain.c */
 /* A client's DRAIN: asks a worker to leave, or how far it is. */

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "coordinator/staging.h"
 #include "store/tree.h"
 
 enum { REMOVE_TRIES = 5 };
@@ -53,7 +54,7 @@ int output_open(struct output *output, const char *target, const char *job, bool
 
     while (length > 1 && target[length - 1] == '/')
         length--;
-    *output = (struct output){.overwrite = overwrite, .sync = sync, .suffix = ""};
+    *output = (struct output){.overwrite = overwrite, .sync = sync, .suffix = "", .owned = -1};
     output->target = memory_format("%.*s", (int)length, target);
     if (target[0] != '/')
         return error_set(err, ERROR_OUTPUT, "output '%s' is not an absolute path", target);
@@ -100,6 +101,7 @@ int output_stage(struct output *output, struct error *err)
     /* Made by a life that ended before its plan was on disk. */
     if (output->again)
         tree_remove(output->staging, &ignored);
+    staging_sweep(output->staging);
     if (tree_make(parent, &output->made, err) ||
         (mkdir(output->staging, 0777) &&
          error_errno(err, ERROR_OUTPUT, "make folder '%s'", output->staging))) {
@@ -107,6 +109,8 @@ int output_stage(struct output *output, struct error *err)
         return error_wrap(err, "output '%s'", output->target);
     }
     output->folder = stat(output->staging, &st) ? 0 : st.st_ino;
+    if (output->fleeting)
+        output->owned = staging_claim(output->staging);
     output->staged = true;
     return 0;
 }
@@ -370,6 +374,8 @@ int output_commit(struct output *output, const struct output_part *parts, uint32
     if (name_parts(output, parts, n, err))
         return -1;
     remove_losers(output);
+    if (output->fleeting)
+        staging_unmark(output->staging);
     if (write_manifest(output, manifest, err))
         return -1;
     if (output->sync && sync_staged(output, parts, n, err))
@@ -397,10 +403,19 @@ static void remove_staging(const struct output *output)
         ;
 }
 
+static void disown(struct output *output)
+{
+    if (!output->fleeting)
+        return;
+    memory_cleanup_close(&output->owned);
+    output->owned = -1;
+}
+
 void output_abandon(struct output *output)
 {
     if (output->staged)
         remove_staging(output);
+    disown(output);
     output->staged = false;
     if (output->made) {
         cleanup_free char *parent = parent_of(output->staging);
@@ -421,5 +436,6 @@ void output_done(struct output *output)
     free(output->target);
     free(output->staging);
     free(output->made);
+    disown(output);
     *output = (struct output){0};
 }

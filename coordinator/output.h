@@ -21,6 +21,8 @@ struct output {
     bool mounted; /* the target is a mount point: staging lies inside it */
     bool overwrite;
     bool sync;
+    bool fleeting;      /* nobody goes on with it when this process is dead */
+    int owned;          /* such a one's descriptor from staging_claim, -1: none */
     bool staged;        /* the staging folder exists */
     bool again;         /* restored: the commit may have been made already, all or some of it */
     const char *suffix; /* of the parts' names; set before the commit, "" until then */
@@ -42,7 +44,8 @@ int output_open(struct output *output, const char *target, const char *job, bool
 void output_restore(struct output *output, const char *target, const char *job,
                     const struct output *like);
 
-/* Makes parent folders and the staging folder. */
+/* Makes parent folders and the staging folder; removes those that dead processes have left of
+ * the same output. */
 int output_stage(struct output *output, struct error *err);
 
 /* Commits `n` parts. `manifest` is the text of _SUCCESS. On failure the target is as before,

@@ -142,6 +142,7 @@ static void fill_finished(struct draft *draft, const struct job *job, Mr__Finish
     draft->record.object = bytes_of(job->object);
     draft->record.time_ms = job->time_ms;
     draft->record.token = job->token;
+    draft->record.priority = job->priority + 1;
 }
 
 static uint8_t *pack(const struct draft *draft, size_t *ret_size)

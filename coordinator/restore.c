@@ -186,7 +186,7 @@ static struct job *finished_job(struct coordinator *coordinator, const Mr__Recor
     job->object = bytes_text(record->object);
     job->output.target = bytes_text(record->finished->output);
     job->admitted = true;
-    job->priority = SCHED_PRIORITY_USUAL; /* it is over: whatever it was */
+    job->priority = record->priority ? record->priority - 1 : SCHED_PRIORITY_USUAL;
     job->started_ms = since(record->time_ms);
     job->time_ms = record->time_ms;
     job->token = record->token;

@@ -115,6 +115,7 @@ static void admit(struct coordinator *coordinator, uint64_t client, struct job *
                    sizeof *coordinator->jobs);
     coordinator->jobs[coordinator->job_count++] = job;
     job->client = client;
+    job->output.fleeting = !coordinator->options.journal;
     /* Without a worker it waits as others do, and is planned for those that come. */
     if (coordinator->worker_count)
         job->check = checked_get(&coordinator->checked, job->submit->spec);

@@ -259,7 +259,12 @@ void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs)
     struct child *child = children_find(agent, outputs->job);
     struct error ignored;
 
-    if (!job) {
+    for (size_t i = 0; agent->fetch && i < outputs->n_gone; i++) {
+        cleanup_free char *endpoint = bytes_text(outputs->gone[i]);
+
+        fetch_gone(agent->fetch, endpoint);
+    }
+    if (!job || !outputs->n_outputs) {
         frame_free(&outputs->base);
         return;
     }
