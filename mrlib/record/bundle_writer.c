@@ -100,6 +100,7 @@ static void begin_audit(struct bundle_writer *writer, size_t index)
         .size = entry->size,
         .records = entry->records,
         .digest = entry->digest,
+        .raw_size = entry->raw_size,
     });
 }
 
