@@ -20,9 +20,15 @@ libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
 libpcre2-dev           build             the grep job
-zlib1g-dev             build             the teravalidate job
+zlib1g-dev             build             gzip inputs; the teravalidate job
+libzstd-dev            build             zstd inputs
+liblz4-dev             build             lz4 inputs
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
+python3                test              independent references: csv, json
+gzip                   test              compressed inputs
+zstd                   test              compressed inputs
+lz4                    test              compressed inputs
 procps                 test              looking for processes that were left behind
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own

@@ -35,6 +35,7 @@ static const struct {
     [ERROR_UNREACHABLE] = {"unreachable", POLICY_GIVE_UP, 3},
     [ERROR_UNSEEN] = {"unseen", POLICY_EXCLUDE, 1},
     [ERROR_CUT] = {"cut", POLICY_ELSEWHERE, 1},
+    [ERROR_FORMAT] = {"format", POLICY_GIVE_UP, 1},
 };
 
 /* Keeps the beginning and the end of a text that is too long: the reason stands at the end.

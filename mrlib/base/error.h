@@ -31,6 +31,7 @@ enum error_code {
     ERROR_UNREACHABLE, /* no coordinator answers */
     ERROR_UNSEEN,      /* this worker does not see a file that the coordinator sees */
     ERROR_CUT,         /* this worker does not reach another one that holds a run */
+    ERROR_FORMAT,      /* the bytes of an input are not what its name or its format says */
     ERROR_CODES
 };
 
