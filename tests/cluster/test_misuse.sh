@@ -76,7 +76,7 @@ parameters() {
     expect_refusal 2 "field='first'" "$marram" run linestats -p field=first -i in -o out
     expect_refusal 2 "'field'" "$marram" run linestats -p field -i in -o out
     expect_refusal 2 "parameter 'pattern'" "$marram" run grep -i in -o out
-    expect_refusal 2 "format 'csv'" "$marram" run wordcount --input-format csv -i in -o out
+    expect_refusal 2 "format 'tsv'" "$marram" run wordcount --input-format tsv -i in -o out
     [[ ! -e out ]]
 }
 not_a_job() {

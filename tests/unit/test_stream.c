@@ -2,18 +2,17 @@
  * or not what its name says, is found and its place told. */
 #include "tests/lib/cmocka_all.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
 #include "record/stream.h"
 #include "tests/lib/encode.h"
-#include "tests/lib/folder.h"
 
 #define WINDOW ((uint64_t)8 << 20)
 
@@ -23,27 +22,23 @@ static const enum stream_codec codecs[] = {STREAM_GZIP, STREAM_ZSTD, STREAM_LZ4}
 
 /* A file with these bytes, open. */
 struct file {
-    char *folder, *path;
+    const char *path;
     int fd;
     uint64_t size;
 };
 
 static struct file file_of(const struct encoded *bytes)
 {
-    struct file file = {.folder = folder_new(), .size = bytes->size};
+    struct file file = {"the file", memfd_create("file", MFD_CLOEXEC), bytes->size};
 
-    file.path = folder_path(file.folder, "file");
-    folder_write(file.folder, "file", bytes->bytes, bytes->size);
-    file.fd = open(file.path, O_RDONLY | O_CLOEXEC);
     assert_true(file.fd >= 0);
+    assert_int_equal(write(file.fd, bytes->bytes, bytes->size), bytes->size);
     return file;
 }
 
 static void file_done(struct file *file)
 {
     close(file->fd);
-    free(file->path);
-    folder_remove(file->folder);
 }
 
 /* Reads all in pieces of `piece` bytes; 0, or -1 with the error. */
