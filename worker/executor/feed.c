@@ -165,7 +165,7 @@ static int read_header(struct thread *thread, const struct input *input,
         text->len -= skipped;
         *begin += skipped;
     }
-    if (fields_is_of(thread->fields, extent->file))
+    if (!text->len || fields_is_of(thread->fields, extent->file))
         return 0;
     lines_init(&lines);
     lines.limit = thread->lines.limit;

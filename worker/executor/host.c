@@ -266,12 +266,12 @@ static int settle_formats(struct host *host, struct error *err)
 {
     cleanup_free char *input = input_name(host), *output = output_name(host);
 
-    if (format_parse_input(input, &host->input_format, err) ||
-        fields_check(host->input_format, host->job.fields, err))
-        return -1;
     if (host->job.fields && host->job.input != MR_RECORDS)
         return error_set(err, ERROR_OBJECT,
                          "the job sets .fields, which is for .input = MR_RECORDS");
+    if (format_parse_input(input, &host->input_format, err) ||
+        fields_check(host->input_format, host->job.fields, err))
+        return -1;
     return format_parse_output(output, &host->output_format, err);
 }
 
