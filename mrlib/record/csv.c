@@ -127,6 +127,11 @@ size_t csv_undouble(char *to, struct mr_bytes text)
     return (size_t)(out - to) + (size_t)(end - at);
 }
 
+size_t csv_mark(struct mr_bytes text)
+{
+    return text.len >= 3 && !memcmp(text.ptr, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 /* What csv_row_take finds, without the fields: behind the row's newline, or NULL if it has
  * none. */
 static const char *row_end(const char *at, const char *end, char separator)

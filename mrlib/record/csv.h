@@ -34,6 +34,9 @@ const char *csv_row_take(struct csv_row *row, const char *at, const char *end, c
  * many. */
 size_t csv_undouble(char *to, struct mr_bytes text);
 
+/* Bytes of the byte order mark that a file begins with: 3, or 0. */
+size_t csv_mark(struct mr_bytes text);
+
 /* How many bytes of a text that begins with a row are whole rows, each with its newline. */
 size_t csv_cut(struct mr_bytes text, char separator);
 

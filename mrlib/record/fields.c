@@ -11,8 +11,6 @@
 #include "record/csv.h"
 #include "record/json.h"
 
-static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark of UTF-8 */
-
 enum { BLOCK = 4 << 10, NO_COLUMN = -1, NAMES_SHOWN = 300 };
 
 /* Decoded fields lie in blocks that do not move, until the next record. */
@@ -203,7 +201,7 @@ void fields_free(struct fields *fields)
 size_t fields_preamble(struct input_format format, struct mr_bytes text,
                        struct mr_bytes *ret_first)
 {
-    size_t skipped = text.len >= 3 && !memcmp(text.ptr, mark, 3) ? 3 : 0, cut;
+    size_t skipped = csv_mark(text), cut;
     struct mr_bytes rest = {text.ptr + skipped, text.len - skipped};
     const char *end = rest.ptr + rest.len, *newline;
     struct csv_row row = {0};

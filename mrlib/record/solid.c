@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "record/csv.h"
 #include "record/fields.h"
 #include "record/limit.h"
 
@@ -92,6 +93,15 @@ static int too_long(const struct solid *solid, uint64_t limit, struct error *err
             : "");
 }
 
+/* The first row of csv begins behind the file's mark, which would hide that it is quoted. */
+static size_t cut_records(const struct solid *solid, struct mr_bytes text)
+{
+    size_t mark = !solid->begun && solid->format.kind == INPUT_CSV ? csv_mark(text) : 0, cut;
+
+    cut = format_cut(solid->format, (struct mr_bytes){text.ptr + mark, text.len - mark});
+    return cut ? mark + cut : 0;
+}
+
 /* Reads until the buffer holds a whole record, or the rest; tells where the last one ends. */
 static int read_records(struct solid *solid, struct lines *buffer, size_t most, size_t *used,
                         size_t *ret_cut, struct error *err)
@@ -102,7 +112,7 @@ static int read_records(struct solid *solid, struct lines *buffer, size_t most, 
             size = buffer->limit + 1;
         if (fill(solid, buffer, used, size, err))
             return -1;
-        *ret_cut = format_cut(solid->format, (struct mr_bytes){buffer->buffer, *used});
+        *ret_cut = cut_records(solid, (struct mr_bytes){buffer->buffer, *used});
         if (*ret_cut && !solid->ended)
             return 0;
         if (!solid->ended && *used > buffer->limit)

@@ -13,7 +13,12 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { IN_SIZE = 256 << 10, MAGIC = 4, WINDOW_LOG_MIN = 10 };
+enum {
+    IN_SIZE = 256 << 10,
+    MAGIC = 4,
+    HEADER = 18 /* of a zstd frame, at most */,
+    WINDOW_LOG_MIN = 10
+};
 
 struct stream {
     int fd;
@@ -26,6 +31,9 @@ struct stream {
     bool in_member; /* between the beginning of a member (a frame) and its end */
     bool ended;
     uint64_t members; /* that have begun */
+    uint64_t made; /* of a zstd frame, and how much it says that there is: the library looks at
+                      that only where it has the whole frame at once */
+    unsigned long long announced;
     char *in;
     size_t in_at, in_end;
     z_stream zlib;
@@ -178,7 +186,7 @@ static int begin_member(struct stream *stream, struct error *err)
     const char *name = codecs[stream->codec].name, *at;
     size_t left;
 
-    if (stream->in_end - stream->in_at < MAGIC && refill(stream, err))
+    if (stream->in_end - stream->in_at < HEADER && refill(stream, err))
         return -1;
     at = stream->in + stream->in_at;
     left = stream->in_end - stream->in_at;
@@ -190,6 +198,9 @@ static int begin_member(struct stream *stream, struct error *err)
                  begins_with(at, left, &codecs[stream->codec].magic[1]))) {
         stream->in_member = true;
         stream->members++;
+        stream->made = 0;
+        if (stream->codec == STREAM_ZSTD)
+            stream->announced = ZSTD_getFrameContentSize(at, left);
         return 0;
     }
     if (!stream->members)
@@ -266,6 +277,10 @@ static int step_zstd(struct stream *stream, char *out, size_t *size, size_t *tak
         return damaged(stream, ZSTD_getErrorName(result), err);
     }
     stream->in_member = result != 0;
+    stream->made += *size;
+    if (!stream->in_member && stream->announced != ZSTD_CONTENTSIZE_UNKNOWN &&
+        stream->announced != ZSTD_CONTENTSIZE_ERROR && stream->announced != stream->made)
+        return damaged(stream, "a frame is longer or shorter than it says", err);
     return 0;
 }
 

@@ -280,6 +280,17 @@ static void solid_files_give_each_record_once_and_whole(void **state)
     }
 }
 
+static void a_mark_does_not_hide_the_quotes_of_a_header(void **state)
+{
+    struct encoded text = {0};
+
+    (void)state;
+    put(&text, "\xef\xbb\xbf\"a\nb\",c\n1,2\n");
+    for (size_t most = 1; most < 20; most++)
+        expect_solid(&text, "csv", STREAM_GZIP, most);
+    encoded_done(&text);
+}
+
 static void expect_bad_solid(const char *text, const char *name, uint64_t limit,
                              enum error_code code, const char *words)
 {
@@ -327,6 +338,7 @@ int main(void)
         cmocka_unit_test(columns_that_a_file_lacks_are_told_with_what_it_has),
         cmocka_unit_test(find_names_what_no_record_can_have),
         cmocka_unit_test(solid_files_give_each_record_once_and_whole),
+        cmocka_unit_test(a_mark_does_not_hide_the_quotes_of_a_header),
         cmocka_unit_test(records_that_cannot_be_are_named),
     };
 

@@ -275,6 +275,18 @@ static void frames_that_are_to_be_skipped_are(void **state)
     }
 }
 
+/* The library itself looks at that only where it has room for the whole frame. */
+static void a_frame_that_is_shorter_than_it_says_is_found(void **state)
+{
+    static const char frame[] = "\x28\xb5\x2f\xfd\x20\xff\x01\0\0";
+    struct encoded all = {0};
+
+    (void)state;
+    encoded_add(&all, frame, sizeof frame - 1);
+    expect_wrong(&all, STREAM_ZSTD, "longer or shorter");
+    encoded_done(&all);
+}
+
 static void a_file_that_became_shorter_is_named(void **state)
 {
     struct encoded all = {0}, got;
@@ -318,6 +330,7 @@ int main(void)
         cmocka_unit_test(no_flipped_bit_gives_another_text),
         cmocka_unit_test(a_window_above_the_limit_is_refused_by_its_size),
         cmocka_unit_test(frames_that_are_to_be_skipped_are),
+        cmocka_unit_test(a_frame_that_is_shorter_than_it_says_is_found),
         cmocka_unit_test(a_file_that_became_shorter_is_named),
         cmocka_unit_test(names_tell_the_codec),
     };
