@@ -99,7 +99,7 @@ struct made {
 
 static void add(struct made *text, const char *bytes, size_t size)
 {
-    memory_reserve(&text->bytes, &text->capacity, text->size + size, 1);
+    memory_reserve(&text->bytes, &text->capacity, text->size + size + 1, 1);
     memcpy(text->bytes + text->size, bytes, size);
     text->size += size;
 }
