@@ -110,7 +110,7 @@ static void map(struct mr_task *t, struct mr_bytes b) { (void)t; (void)b; }
 static size_t group(struct mr_task *t, struct mr_bytes b) { (void)t; return b.len; }
 const struct mr_job mr_job = {MR_HEADER, .name = "newer", .map = map, .EXTRA};
 END
-    for extra in group=group flags=2 'input=(enum mr_input)7' input=MR_RECORDS key=MR_I64; do
+    for extra in group=group flags=2 'input=(enum mr_input)7' key=MR_I64; do
         gcc -shared -fPIC -I"$root/mrlib/include" "-DEXTRA=$extra" -o job.so job.c
         expect_status 2 "$marram" run ./job.so -i in -o out
         grep -q "${extra%%=*}" stderr || die "not named: $extra: $(cat stderr)"
