@@ -21,8 +21,11 @@ void submission_options(struct submission *s, bool cluster, struct option_table 
          LIMIT_PARTS, .unset = "one per 64 MiB of input"},
         {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
          &s->params},
-        {"input-format", 0, OPTION_TEXT, "NAME", "lines or fixed:N, records of N bytes",
-         &s->input_format, .unset = "the job's own", .choices = "lines|fixed:"},
+        {"input-format", 0, OPTION_TEXT, "NAME",
+         "lines, fixed:N (records of N bytes), keyval, csv or jsonl; plain:NAME does not "
+         "decompress",
+         &s->input_format, .unset = "the job's own",
+         .choices = "lines|fixed:|keyval|csv|jsonl"},
         {"output-format", 0, OPTION_TEXT, "NAME",
          "text (key TAB value NEWLINE) or raw (their bytes), alone or with :gzip or :zstd",
          &s->output_format, .unset = "the job's own",

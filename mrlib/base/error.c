@@ -38,6 +38,7 @@ static const struct {
     [ERROR_DISK] = {"disk", POLICY_NO_ROOM, 1},
     [ERROR_OUTPUT_FULL] = {"output_full", POLICY_GIVE_UP, 1},
     [ERROR_UNSTEADY] = {"unsteady", POLICY_GIVE_UP, 1},
+    [ERROR_FORMAT] = {"format", POLICY_GIVE_UP, 1},
 };
 
 /* Keeps the beginning and the end of a text that is too long: the reason stands at the end.

@@ -34,6 +34,7 @@ enum error_code {
     ERROR_UNSTEADY,    /* a map that ran again emitted other pairs than those that were used */
     ERROR_DISK,        /* the scratch disk of a worker fails */
     ERROR_OUTPUT_FULL, /* the disk on which the output is written is full */
+    ERROR_FORMAT,      /* the bytes of an input are not what its name or its format says */
     ERROR_CODES
 };
 

@@ -17,9 +17,9 @@
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "worker/executor/budget.h"
-#include "worker/executor/chunks.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/feed.h"
+#include "worker/executor/supply.h"
 #include "worker/executor/work.h"
 
 struct map_task {
@@ -28,8 +28,7 @@ struct map_task {
     const Mr__Assign *assign;
     int n;           /* threads */
     uint64_t memory; /* bytes for this attempt */
-    struct chunks chunks;
-    atomic_size_t next;  /* chunk */
+    struct supply supply;
     atomic_size_t bytes; /* in all containers */
     size_t limit;        /* of them */
     atomic_bool failed;
@@ -49,18 +48,19 @@ static size_t container_bytes(const struct thread *thread)
 }
 
 static void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
-                      size_t i)
+                      const struct supply_chunk *chunk)
 {
-    const struct chunk *chunk = &map->chunks.items[i];
-    const struct piece *piece = &map->chunks.pieces[chunk->first];
+    Mr__Extent *const *extents = map->assign->extents;
+    const struct piece *piece = chunk->pieces;
     size_t before = container_bytes(thread);
 
     if (thread->pairs)
-        pairs_chunk(thread->pairs, i);
+        pairs_chunk(thread->pairs, chunk->number);
+    if (!piece && !stops_look(&map->executor->stops, thread))
+        feed_text(thread, input, extents, chunk->extent, chunk->text, chunk->offset);
     for (uint32_t k = 0; k < chunk->count && !thread->failed; k++, piece++)
         if (!stops_look(&map->executor->stops, thread))
-            feed_map(thread, input, map->assign->extents, piece->extent, piece->offset,
-                     piece->length);
+            feed_map(thread, input, extents, piece->extent, piece->offset, piece->length);
     if (thread->failed)
         return;
     if (thread->sink == SINK_TEXT)
@@ -74,13 +74,15 @@ static void map_chunks(struct map_task *map, struct thread *thread)
     struct input input = {.fd = -1};
 
     while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < map->limit)) {
-        size_t i = atomic_fetch_add(&map->next, 1);
+        struct supply_chunk chunk;
+        int taken = supply_take(&map->supply, thread, &chunk);
 
-        if (i >= map->chunks.count)
+        if (!taken)
             break;
-        thread_set_up(thread);
+        if (taken > 0)
+            thread_set_up(thread);
         if (!thread->failed)
-            map_chunk(map, thread, &input, i);
+            map_chunk(map, thread, &input, &chunk);
         if (thread->failed)
             atomic_store(&map->failed, true);
     }
@@ -241,8 +243,8 @@ static void begin_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
+        thread_take_records(thread);
         load_space_free(&thread->space);
-        thread->lines.limit = host->record_limit;
         thread->sink = sink_of(host);
         if (!host->fold.lanes)
             thread->pairs =
@@ -261,6 +263,7 @@ static void end_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_tear_down(thread);
+        thread_drop_records(thread);
         if (thread->table)
             aggregate_clear(thread->table);
         pairs_free(thread->pairs);
@@ -291,7 +294,7 @@ static void finish_states(struct map_task *map)
         return;
     if (job->finish) {
         if (into->pairs)
-            pairs_chunk(into->pairs, map->chunks.count);
+            pairs_chunk(into->pairs, map->supply.number);
         thread_phase(into, SLOT_FINISH);
         job->finish(&into->task);
         thread_flush_text(into);
@@ -323,9 +326,9 @@ static int run_rounds(struct map_task *map, struct error *err)
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
             return -1;
-        if (atomic_load(&map->next) < map->chunks.count && flush_round(map, false, err))
+        if (supply_has_more(&map->supply) && flush_round(map, false, err))
             return -1;
-    } while (atomic_load(&map->next) < map->chunks.count);
+    } while (supply_has_more(&map->supply));
     finish_states(map);
     if (first_failure(map, err) || flush_round(map, true, err))
         return -1;
@@ -401,7 +404,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     struct error err;
     int result;
 
-    chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
+    supply_init(&map.supply, map.host, assign, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
     if (!result)
@@ -417,7 +420,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         work_failed(executor, assign, &err, 0);
     else
         report(&map);
-    chunks_done(&map.chunks);
+    supply_done(&map.supply);
     free(map.content.data);
     free(map.path);
 }
