@@ -14,12 +14,12 @@ struct submission {
     struct option_list inputs, params;
     const char *output, *name, *input_format, *output_format;
     uint64_t reducers, split_size, task_timeout;
-    uint64_t priority;
+    uint64_t priority, skip_bad_records;
     bool overwrite, sync, speculation, json;
 };
 
 /* Rows for these options; copy them in front of a verb's own. */
-enum { SUBMISSION_ROWS = 14 };
+enum { SUBMISSION_ROWS = 15 };
 void submission_rows(struct submission *submission, struct option_row rows[SUBMISSION_ROWS]);
 void submission_done(struct submission *submission);
 

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/skips.h"
 #include "wire/bytes.h"
 
 enum { TASKS_SHOWN = 1000 };
@@ -95,7 +96,14 @@ static void answer_job(struct coordinator *coordinator, uint64_t client, const s
     if (job->result) {
         info.counters = job->result->counters;
         info.n_counters = job->result->n_counters;
+        info.skipped = job->result->skipped;
+        info.n_skipped = job->result->n_skipped;
+        info.skipped_count = job->result->skipped_count;
+        info.replay = job->result->replay;
     } else {
+        info.skipped = job->skips;
+        info.n_skipped = skips_shown(job);
+        info.skipped_count = (uint32_t)job->skip_count;
         describe_tasks(coordinator, job, described, &info);
     }
     answer.jobs = &pointer;

@@ -1,5 +1,6 @@
 /* What the scheduler decides, done: messages to workers and clients, plans, commits. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -8,8 +9,10 @@
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/record.h"
+#include "coordinator/skips.h"
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
+#include "wire/frame.h"
 
 /* So few small parts are synced together with the manifest, in one wait instead of two. */
 enum { SYNCED_HERE_MAX = 8 };
@@ -78,6 +81,7 @@ static void assign(struct coordinator *coordinator, struct job *job,
     const struct extent *read = extents_of(job, &action->attempt, &n);
     cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
     cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
+    struct skips_told told;
 
     slow_began(job, action);
     carry_open(coordinator, job, action->worker);
@@ -100,7 +104,9 @@ static void assign(struct coordinator *coordinator, struct job *job,
         announce_all(coordinator, job, action->worker);
         message.maps = job->map_count;
     }
+    skips_tell(coordinator->sched, job, &action->attempt, &message, &told);
     core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
+    skips_told_done(&told);
 }
 
 static void admit(struct coordinator *coordinator, struct job *job)
@@ -233,7 +239,7 @@ void carry_progress(struct coordinator *coordinator, struct job *job)
 
 /* The words for why a job ended as it did. */
 static void explain(const struct job *job, const struct sched_action *action,
-                    Mr__Finished *message, Mr__Error *error)
+                    Mr__Finished *message, Mr__Error *error, char **ret_overflow)
 {
     const struct job_failure *failure =
         action->cause.attempt ? job_cause(job, &action->cause) : NULL;
@@ -243,7 +249,8 @@ static void explain(const struct job *job, const struct sched_action *action,
         return;
     error->code = action->code;
     if (failure) {
-        text = failure->error.text;
+        text =
+            skips_overflowed(job, failure, ret_overflow) ? *ret_overflow : failure->error.text;
         message->log_tail = bytes_of(failure->log_tail);
     } else if (job->broken.code) {
         text = job->broken.text;
@@ -252,19 +259,6 @@ static void explain(const struct job *job, const struct sched_action *action,
     }
     error->text = bytes_of(text);
     message->error = error;
-}
-
-/* A copy of the message that borrows nothing. */
-static Mr__Finished *copy(const Mr__Finished *message)
-{
-    size_t size = mr__finished__get_packed_size(message);
-    Mr__Finished *result;
-    cleanup_free uint8_t *packed = memory_new(size + 1);
-
-    mr__finished__pack(message, packed);
-    result = mr__finished__unpack(NULL, size, packed);
-    check(result);
-    return result;
 }
 
 /* How the job ends: known now, told once it is on disk. */
@@ -278,6 +272,7 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     Mr__Error error = MR__ERROR__INIT;
     cleanup_free Mr__Counter *counters = NULL;
     cleanup_free Mr__Counter **pointers = NULL;
+    char *overflow = NULL;
     struct tally tally;
 
     tally_job(&tally, job, &progress);
@@ -298,8 +293,12 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     message.parts = job->part_count;
     message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
     message.output = bytes_of(job->output.target);
-    explain(job, action, &message, &error);
-    job->ending = copy(&message);
+    message.skipped = job->skips;
+    message.n_skipped = skips_shown(job);
+    message.skipped_count = (uint32_t)job->skip_count;
+    explain(job, action, &message, &error, &overflow);
+    job->ending = (Mr__Finished *)frame_copy(&message.base);
+    free(overflow);
     tally_done(&tally);
 }
 
@@ -371,6 +370,8 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
             prepare_end(coordinator, job, action);
         if (job && action->record == SCHED_RECORD_COMMITTING)
             job->committing = true;
+        if (job && action->record == SCHED_RECORD_SKIPPED)
+            skips_note(job, &action->attempt);
         record_persist(coordinator, action);
         return;
     }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "coordinator/skips.h"
 #include "coordinator/tally.h"
 #include "flow/sample.h"
 #include "flow/sort.h"
@@ -160,6 +161,13 @@ void job_shrink(struct job *job)
     job->shrunk = true;
 }
 
+static void failure_done(struct job_failure *failure)
+{
+    free(failure->log_tail);
+    if (failure->culprit)
+        frame_free(&failure->culprit->base);
+}
+
 void job_free(struct job *job)
 {
     if (!job)
@@ -171,8 +179,9 @@ void job_free(struct job *job)
     if (job->ending)
         frame_free(&job->ending->base);
     for (size_t i = 0; i < job->failure_count; i++)
-        free(job->failures[i].log_tail);
+        failure_done(&job->failures[i]);
     free(job->failures);
+    skips_done(job);
     free(job->title);
     free(job->object);
     free(job);
@@ -389,7 +398,7 @@ static struct job_failure *new_failure(struct job *job, const char *worker,
                        sizeof *job->failures);
         job->failure_count++;
     } else {
-        free(job->failures[FAILURES_KEPT - 1].log_tail);
+        failure_done(&job->failures[FAILURES_KEPT - 1]);
     }
     failure = &job->failures[job->failure_count - 1];
     *failure = (struct job_failure){.log_tail = tail_of(log_tail)};
@@ -411,6 +420,7 @@ struct job_failure *job_failed(struct job *job, const struct sched_attempt *atte
     if (code == ERROR_UNSEEN || code == ERROR_NONE)
         code = ERROR_INTERNAL;
     failure->attempt = *attempt;
+    failure->culprit = skips_culprit(job, attempt, failed);
     snprintf(failure->task, sizeof failure->task, "%s-%" PRIu32,
              (unsigned)attempt->kind < SCHED_KINDS ? kinds[attempt->kind] : "?", attempt->task);
     error_set(&failure->error, code, "%.*s", (int)failed->error->text.len,

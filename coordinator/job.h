@@ -18,7 +18,8 @@ struct job_failure {
     char task[24]; /* "map-3", for people */
     char worker[65];
     struct error error;
-    bool charged; /* it cost the task an attempt */
+    bool charged;         /* it cost the task an attempt */
+    Mr__Culprit *culprit; /* owned; what it failed on; NULL: that is not certain */
     char *log_tail;
 };
 
@@ -84,6 +85,8 @@ struct job {
     size_t claim_count, claim_capacity;
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
+    Mr__Skipped **skips; /* owned; in the order in which they were found */
+    size_t skip_count, skip_capacity;
     struct error lost;   /* restored: why its inputs are not there any more */
     struct error broken; /* why planning or committing failed */
     struct error unseen; /* what the last worker did not see that was left out for it */

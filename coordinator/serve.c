@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/record.h"
+#include "coordinator/skips.h"
 #include "wire/bytes.h"
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
@@ -106,6 +107,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (coordinator->options.patient)
         job_judge_sight(job, &event.attempt, failure);
     event.code = failure->error.code;
+    event.culprit = skips_identity(failure->culprit);
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));

@@ -25,7 +25,7 @@ enum slot_phase {
     SLOT_LOAD, /* dlopen and constructors */
 };
 
-enum { SLOT_TEXT = 256, SLOT_TRACE = 2048 };
+enum { SLOT_TEXT = 256, SLOT_TRACE = 3072, SLOT_DIGEST = 16 };
 
 struct slot {
     _Atomic uint32_t phase; /* enum slot_phase */
@@ -41,10 +41,12 @@ struct slot {
     _Atomic uint32_t
         fault; /* the signal that this thread raised; SLOT_EXITED if it called exit() */
     _Atomic uint32_t key_length;
-    char key[SLOT_TEXT];    /* in reduce and combine: the key's first bytes */
-    char status[SLOT_TEXT]; /* what the job said last with mr_status */
-    char trace[SLOT_TRACE]; /* backtrace, a line a frame, terminated; written by the fault
-                               handler */
+    _Atomic uint32_t group_length; /* of the key: what makes its group */
+    char key[SLOT_TEXT];           /* in reduce and combine: the key's first bytes */
+    uint8_t digest[SLOT_DIGEST]; /* of what makes the group, where that is longer than `key` */
+    char status[SLOT_TEXT];      /* what the job said last with mr_status */
+    char trace[SLOT_TRACE];      /* backtrace, a line a frame, terminated; written by the fault
+                                    handler */
 } __attribute__((aligned(64)));
 
 enum { SLOT_EXITED = 0x1000 };
@@ -69,6 +71,6 @@ struct slots {
     struct slot slot[LIMIT_THREADS];
 };
 
-enum { SLOTS_VERSION = 1 };
+enum { SLOTS_VERSION = 2 };
 
 #endif

@@ -96,13 +96,18 @@ static void describe_end(const struct child *child, const struct slot *slot, int
                   WEXITSTATUS(status));
 }
 
+/* `threads` of them may have done it: the place of one is no better than that of another. */
 static void accuse(const struct child *child, const struct slot *slot, int status,
-                   struct verdict *verdict)
+                   size_t threads, struct verdict *verdict)
 {
     char place[1024];
     size_t used;
 
-    blame_place(child, slot, place, sizeof place);
+    if (threads > 1)
+        snprintf(place, sizeof place, "%s, or on another of %zu threads",
+                 in_user_code(slot) ? phases[slot->phase] : phases[SLOT_HOST], threads);
+    else
+        blame_place(child, slot, place, sizeof place);
     describe_end(child, slot, status, &verdict->error);
     used = strlen(verdict->error.text);
     snprintf(verdict->error.text + used, sizeof verdict->error.text - used, " %s", place);
@@ -124,30 +129,62 @@ static const struct slot *culprit(const struct child *child)
     return NULL;
 }
 
+/* The path of the slot's file, as the task has it. */
+static ProtobufCBinaryData path_in(const Mr__Assign *task, uint32_t file)
+{
+    for (size_t i = 0; i < task->n_extents; i++)
+        if (task->extents[i]->file == file)
+            return task->extents[i]->path;
+    return (ProtobufCBinaryData){0};
+}
+
+static void name_culprit(const Mr__Assign *task, const struct slot *slot, int status,
+                         struct verdict *verdict)
+{
+    struct culprit *culprit = &verdict->culprit;
+
+    verdict->certain = culprit_of(slot, (enum slot_phase)slot->phase, culprit);
+    if (!verdict->certain)
+        return;
+    if (!slot->fault && WIFSIGNALED(status))
+        culprit->message.signal = (uint32_t)WTERMSIG(status);
+    if (slot->phase == SLOT_MAP)
+        culprit->message.path = path_in(task, slot->file);
+}
+
+/* The first thread of the task that may be the cause, or NULL. */
+static const struct slot *suspect(const struct child *child, const Mr__Assign *task,
+                                  const struct slot *cause, bool user)
+{
+    for (int i = 0; i < LIMIT_THREADS; i++) {
+        const struct slot *slot = &child->slots->slot[i];
+
+        if (works_on(slot, task) && (cause ? slot == cause : !user || in_user_code(slot)))
+            return slot;
+    }
+    return NULL;
+}
+
 void blame(const struct child *child, int status, struct verdict *verdicts)
 {
     const struct slot *cause = culprit(child);
-    size_t suspects = 0;
-    bool user = false;
+    size_t suspects = 0, threads = 0;
 
     for (int i = 0; i < LIMIT_THREADS; i++)
-        user = user ||
-               (in_user_code(&child->slots->slot[i]) && task_of(child, &child->slots->slot[i]));
+        threads +=
+            in_user_code(&child->slots->slot[i]) && task_of(child, &child->slots->slot[i]);
     for (size_t k = 0; k < child->held_count; k++) {
+        const struct slot *slot = suspect(child, child->held[k], cause, threads > 0);
+
         verdicts[k] = (struct verdict){0};
         error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");
-        for (int i = 0; i < LIMIT_THREADS; i++) {
-            const struct slot *slot = &child->slots->slot[i];
-
-            if (!works_on(slot, child->held[k]))
-                continue;
-            if (cause ? slot != cause : user && !in_user_code(slot))
-                continue;
-            accuse(child, slot, status, &verdicts[k]);
-            verdicts[k].suspect = true;
-            suspects++;
-            break;
-        }
+        if (!slot)
+            continue;
+        accuse(child, slot, status, cause ? 1 : threads, &verdicts[k]);
+        if (cause || threads == 1)
+            name_culprit(child->held[k], slot, status, &verdicts[k]);
+        verdicts[k].suspect = true;
+        suspects++;
     }
     for (size_t k = 0; k < child->held_count; k++)
         if (verdicts[k].suspect && (cause || suspects == 1)) {

@@ -70,6 +70,8 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
     failed.suspect = verdict->suspect;
     failed.error = &error;
     failed.lost_map = verdict->lost_map;
+    if (verdict->certain)
+        failed.culprit = (Mr__Culprit *)(uintptr_t)&verdict->culprit.message;
     if (log)
         failed.log_tail = bytes_of(log);
     agent_tell(agent, FRAME_TASK_FAILED, &failed.base);
@@ -79,7 +81,9 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
 static void child_failed_task(struct agent *agent, struct child *child,
                               const Mr__TaskFailed *failed)
 {
-    struct verdict verdict = {.blamed = failed->blamed, .lost_map = failed->lost_map};
+    struct verdict verdict = {.blamed = failed->blamed,
+                              .certain = failed->culprit != NULL,
+                              .lost_map = failed->lost_map};
     const Mr__Error *error = failed->error;
     Mr__Assign task = MR__ASSIGN__INIT;
     cleanup_free char *log = NULL;
@@ -88,6 +92,8 @@ static void child_failed_task(struct agent *agent, struct child *child,
     task.kind = failed->kind;
     task.task = failed->task;
     task.attempt = failed->attempt;
+    if (failed->culprit)
+        verdict.culprit.message = *failed->culprit;
     if (error && error->code && error->code < ERROR_CODES)
         error_set(&verdict.error, (enum error_code)error->code, "%.*s", (int)error->text.len,
                   (const char *)error->text.data);

@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "base/slab.h"
 #include "wire/bytes.h"
+#include "wire/culprit.h"
 #include "wire/frame.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/work.h"
@@ -54,22 +55,36 @@ void work_send(struct executor *executor, enum frame_type type, const ProtobufCM
         _exit(1);
 }
 
-void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
-                 uint32_t lost_map)
+/* The record, block or key that a thread failed on; NULL: none is known. */
+static Mr__Culprit *culprit_in(const Mr__Assign *assign, const struct thread *failed,
+                               struct culprit *ret)
 {
-    Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
+    if (!failed || !culprit_of(failed->slot, failed->failed_in, ret))
+        return NULL;
+    for (size_t i = 0; failed->failed_in == SLOT_MAP && i < assign->n_extents; i++)
+        if (assign->extents[i]->file == ret->message.file)
+            ret->message.path = assign->extents[i]->path;
+    return &ret->message;
+}
+
+void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
+                 const struct thread *failed, uint32_t lost_map)
+{
+    Mr__TaskFailed report = MR__TASK_FAILED__INIT;
     Mr__Error message = MR__ERROR__INIT;
+    struct culprit culprit;
 
     message.code = error->code;
     message.text = bytes_of(error->text);
-    failed.job = assign->job;
-    failed.kind = assign->kind;
-    failed.task = assign->task;
-    failed.attempt = assign->attempt;
-    failed.error = &message;
-    failed.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT;
-    failed.lost_map = lost_map;
-    work_send(executor, FRAME_TASK_FAILED, &failed.base);
+    report.job = assign->job;
+    report.kind = assign->kind;
+    report.task = assign->task;
+    report.attempt = assign->attempt;
+    report.error = &message;
+    report.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT;
+    report.culprit = culprit_in(assign, failed, &culprit);
+    report.lost_map = lost_map;
+    work_send(executor, FRAME_TASK_FAILED, &report.base);
 }
 
 void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign)
@@ -167,13 +182,13 @@ static void work(struct executor *executor)
         if (!executor->threads)
             make_threads(executor);
         if (work_load(executor, task, &err)) {
-            work_failed(executor, task, &err, 0);
+            work_failed(executor, task, &err, NULL, 0);
         } else if (task->kind == MR__TASK_KIND__REDUCE) {
             run_reduces(executor, task);
             continue;
         } else if (task->kind == MR__TASK_KIND__MAP) {
             if (check_ranges(&executor->host, &err))
-                work_failed(executor, task, &err, 0);
+                work_failed(executor, task, &err, NULL, 0);
             else
                 map_run(executor, task);
         } else if (task->kind == MR__TASK_KIND__SAMPLE) {

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
+#include "wire/culprit.h"
 #include "worker/executor/budget.h"
 #include "worker/executor/chunks.h"
 #include "worker/executor/fault.h"
@@ -28,6 +29,7 @@ struct map_task {
     const Mr__Assign *assign;
     int n;           /* threads */
     uint64_t memory; /* bytes for this attempt */
+    struct skips skips;
     struct chunks chunks;
     atomic_size_t next;  /* chunk */
     atomic_size_t bytes; /* in all containers */
@@ -91,26 +93,42 @@ static void map_chunks(struct map_task *map, struct thread *thread)
 /* ---- Rounds
  * -------------------------------------------------------------------------------------- */
 
+/* A key that combine is not called for keeps its values. */
+static int pass_on(struct pairs_group *group, struct error *err)
+{
+    struct mr_bytes value;
+
+    while (pairs_group_next(group, &value))
+        if (pairs_group_emit(group, value, err))
+            return -1;
+    return 0;
+}
+
 static int combine_one(void *context, int index, struct mr_bytes key, struct pairs_group *group,
                        struct error *err)
 {
     struct map_task *map = context;
     struct thread *thread = &map->executor->threads[index];
     struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
-    struct slot *slot = thread->slot;
+    struct mr_bytes prefix = key;
+    bool dropped;
 
     thread->sink = SINK_COMBINE;
     thread->values = &values;
     thread_set_up(thread);
-    slot->key_length = (uint32_t)key.len;
-    memcpy(slot->key, key.ptr, key.len < SLOT_TEXT ? key.len : SLOT_TEXT);
+    culprit_show_key(thread->slot, key.ptr, key.len, key.len);
     thread_phase(thread, SLOT_COMBINE);
-    map->host->job.combine(&thread->task, key, &values);
+    /* What is wrong with its group is said as if of the key. */
+    if (map->host->job.group && !thread_group(thread, key, &prefix))
+        culprit_show_key(thread->slot, key.ptr, key.len, prefix.len);
+    dropped = skips_key(&map->skips, prefix.ptr, prefix.len);
+    if (!dropped && !thread->failed)
+        map->host->job.combine(&thread->task, key, &values);
     slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
     thread->values = NULL;
     if (!thread->failed)
-        return 0;
+        return dropped ? pass_on(group, err) : 0;
     *err = thread->error;
     return -1;
 }
@@ -238,6 +256,7 @@ static void begin_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
+        thread->skips = &map->skips;
         load_space_free(&thread->space);
         thread->lines.limit = host->record_limit;
         thread->sink = sink_of(host);
@@ -298,14 +317,23 @@ static void finish_states(struct map_task *map)
         atomic_store(&map->failed, true);
 }
 
-static int first_failure(const struct map_task *map, struct error *err)
+/* The thread that tells why the attempt failed; NULL: none did. */
+static const struct thread *failed_thread(const struct map_task *map)
 {
     for (int i = 0; i < map->n; i++)
-        if (map->executor->threads[i].failed) {
-            *err = map->executor->threads[i].error;
-            return -1;
-        }
-    return 0;
+        if (map->executor->threads[i].failed)
+            return &map->executor->threads[i];
+    return NULL;
+}
+
+static int first_failure(const struct map_task *map, struct error *err)
+{
+    const struct thread *thread = failed_thread(map);
+
+    if (!thread)
+        return 0;
+    *err = thread->error;
+    return -1;
 }
 
 static int run_rounds(struct map_task *map, struct error *err)
@@ -335,9 +363,10 @@ static void report(struct map_task *map)
     struct counter_list counters = {.count = 0};
     Mr__MapOutput output = MR__MAP_OUTPUT__INIT;
     Mr__TaskDone done = MR__TASK_DONE__INIT;
-    uint64_t records = 0, bytes = 0, emitted = 0;
+    uint64_t records = 0, bytes = 0, emitted = 0, skipped = 0;
 
     for (int i = 0; i < map->n; i++) {
+        skipped += map->executor->threads[i].skipped;
         records += map->executor->threads[i].input_records;
         bytes += map->executor->threads[i].input_bytes;
         emitted += map->executor->threads[i].output_records;
@@ -348,6 +377,7 @@ static void report(struct map_task *map)
     if (host->fold.lanes)
         emitted = map->combined_in;
     counter_add(&counters, "map_output_records", (int64_t)emitted);
+    counter_add(&counters, "skipped_records", (int64_t)skipped);
     counter_add(&counters, "combine_input_records", (int64_t)map->combined_in);
     counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);
     counter_add(&counters, "spilled_bytes", (int64_t)map->spilled);
@@ -382,6 +412,7 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     struct error err;
     int result;
 
+    skips_open(&map.skips, assign);
     chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
@@ -393,9 +424,10 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         result = run_finish(map.run, false, &map.size, &err);
     end_threads(&map);
     if (result)
-        work_failed(executor, assign, &err, 0);
+        work_failed(executor, assign, &err, failed_thread(&map), 0);
     else
         report(&map);
     chunks_done(&map.chunks);
+    skips_done(&map.skips);
     free(map.path);
 }

@@ -53,9 +53,10 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
 void work_send(struct executor *executor, enum frame_type type,
                const ProtobufCMessage *message);
 
-/* Reports. */
+/* Reports. `failed`: the thread whose place in input or keys the error is about; NULL: none.
+ */
 void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
-                 uint32_t lost_map);
+                 const struct thread *failed, uint32_t lost_map);
 void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign);
 
 /* A counter list for a report: a fixed number of built-in counters, and the job's own. */
