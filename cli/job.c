@@ -35,6 +35,9 @@ static void print_head(const Mr__JobInfo *job)
     print_line("reason", job->reason);
     if (job->error)
         print_line("error", job->error->text);
+    if (job->replay.len)
+        printf("  %-10s marram replay %s %s\n", "replay", id,
+               show_bytes(job->replay, text, sizeof text));
     print_line("output", job->output);
     if (job->maps)
         printf("  %-10s %u of %u done\n", "maps", job->maps_done, job->maps);
@@ -62,6 +65,7 @@ static void print_text(const Mr__JobInfo *job)
     for (size_t i = 0; i < job->n_counters; i++)
         printf("%s  %-28s %" PRId64 "\n", i ? "" : "\ncounters:\n",
                show_bytes(job->counters[i]->name, name, sizeof name), job->counters[i]->value);
+    show_skipped(stdout, job->skipped, job->n_skipped, job->skipped_count);
 }
 
 static int print(const ProtobufCMessage *answer, bool json)
@@ -89,7 +93,10 @@ int verb_job(int argc, char **argv)
         .notes = "--json prints one object: what 'marram jobs --json' has for each job, and "
                  "counters (once\n"
                  "it ended) and tasks, those that run now, each with kind, task, attempt, "
-                 "worker, ticks.\n\n"
+                 "worker, ticks; skipped (records and keys that were left out, at most 1000 of "
+                 "them), "
+                 "skipped_count,\n"
+                 "replay (the task that it failed in, for 'marram replay', or null).\n\n"
                  "Exit status: 0, whatever the job's state; 1 there is no such job.",
         .wanted = FRAME_JOBS,
         .prepare = prepare,

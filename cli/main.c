@@ -18,6 +18,7 @@ static const struct {
     {"wait", verb_wait, "wait for a job that was submitted before"},
     {"cancel", verb_cancel, "end a job"},
     {"logs", verb_logs, "print what a job printed last"},
+    {"replay", verb_replay, "run one task of a job again, by hand: for debuggers"},
     {"workers", verb_workers, "list the workers of a cluster"},
     {"drain", verb_drain, "let a worker leave without losing its work"},
     {"cluster", verb_cluster, "start, look at and stop a cluster of processes here"},

@@ -145,6 +145,7 @@ int verb_submit(int argc, char **argv)
 
     if (!status) {
         report_init(&all.report, all.submission.json);
+        all.report.replays = true;
         all.report.reasons = true;
         if (prepare(&all, &message, &object, &err)) {
             status = report_error(&all.report, "submit", &err);

@@ -11,6 +11,7 @@ int verb_job(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_cancel(int argc, char **argv);
 int verb_logs(int argc, char **argv);
+int verb_replay(int argc, char **argv);
 int verb_drain(int argc, char **argv);
 int verb_workers(int argc, char **argv);
 int verb_cluster(int argc, char **argv);

@@ -58,6 +58,7 @@ int verb_wait(int argc, char **argv)
 
     if (!status) {
         report_init(&report, json);
+        report.replays = true;
         report.reasons = true;
         /* Whatever ended a job that was accepted is the job's end, not a wrong command line. */
         report.planned = true;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/skips.h"
+#include "coordinator/told.h"
 #include "wire/bytes.h"
 
 enum { TASKS_SHOWN = 1000 };
@@ -247,6 +248,8 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
         answer_wait(coordinator, client, job);
     } else if (query->question == MR__QUESTION__JOB_LOGS) {
         answer_logs(coordinator, client, job, query);
+    } else if (query->question == MR__QUESTION__REPLAY_TASK) {
+        told_replay(coordinator, client, job, query);
     } else {
         error_set(&err, ERROR_USAGE, "the coordinator does not know this question (%d)",
                   (int)query->question);

@@ -11,102 +11,37 @@
 #include "coordinator/record.h"
 #include "coordinator/skips.h"
 #include "coordinator/tally.h"
+#include "coordinator/told.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 
-/* So few small parts are synced together with the manifest, in one wait instead of two. */
-enum { SYNCED_HERE_MAX = 8 };
 /* Of a cluster: splits are cut for so many at least. */
 enum { WORKERS_EXPECTED = 4 };
 
 void carry_open(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
-    Mr__JobSpec spec = *job->submit->spec;
-    Mr__JobOpen open = MR__JOB_OPEN__INIT;
+    struct told_job told;
 
     if (!job_note_worker(&job->workers, &job->worker_count, &job->worker_capacity, worker))
         return;
-    /* The inputs are the coordinator's business: tasks name their own files. */
-    spec.n_inputs = 0;
-    spec.inputs = NULL;
-    open.job = job->id;
-    open.spec = &spec;
-    open.parts = job->plan.parts;
-    open.staging = bytes_of(job->output.staging);
-    if (job->sample)
-        open.ranges = job->sample->ranges;
-    if (spec.sync && job->plan.parts <= SYNCED_HERE_MAX)
-        open.syncs_on = bytes_of(coordinator->kernel);
-    core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
-}
-
-static void describe_extent(const struct job *job, const struct extent *extent,
-                            Mr__Extent *message)
-{
-    const struct input_file *file = &job->plan.files.items[extent->file];
-
-    mr__extent__init(message);
-    message->file = extent->file;
-    message->path = bytes_of(file->path);
-    message->offset = extent->offset;
-    message->length = extent->length;
-    message->file_size = file->size;
-    message->file_mtime_ns = file->mtime_ns;
-}
-
-/* What the attempt reads. */
-static const struct extent *extents_of(const struct job *job,
-                                       const struct sched_attempt *attempt, size_t *ret_count)
-{
-    const struct split *split;
-
-    if (attempt->kind == SCHED_SAMPLE) {
-        *ret_count = job->plan.sample_count;
-        return job->plan.sample;
-    }
-    if (attempt->kind != SCHED_MAP) {
-        *ret_count = 0;
-        return NULL;
-    }
-    split = &job->plan.splits[attempt->task];
-    *ret_count = split->count;
-    return &job->plan.extents[split->first];
+    told_job(coordinator, job, &told);
+    core_send(coordinator, worker, FRAME_JOB_OPEN, &told.message.base);
 }
 
 static void assign(struct coordinator *coordinator, struct job *job,
                    const struct sched_action *action)
 {
-    Mr__Assign message = MR__ASSIGN__INIT;
-    size_t n;
-    const struct extent *read = extents_of(job, &action->attempt, &n);
-    cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
-    cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
-    struct skips_told told;
+    struct told_task told;
 
     slow_began(job, action);
     carry_open(coordinator, job, action->worker);
-    message.job = job->id;
-    message.kind = (Mr__TaskKind)action->attempt.kind;
-    message.task = action->attempt.task;
-    message.attempt = action->attempt.attempt;
-    message.alone = action->alone;
-    message.single = action->single;
-    for (size_t i = 0; i < n; i++) {
-        describe_extent(job, &read[i], &extents[i]);
-        pointers[i] = &extents[i];
-    }
-    message.extents = pointers;
-    message.n_extents = n;
-    if (action->attempt.kind == SCHED_MAP) {
-        message.part = job->plan.splits[action->attempt.task].part;
-        message.input_size = job->plan.bytes;
-    } else if (action->attempt.kind == SCHED_REDUCE) {
+    if (action->attempt.kind == SCHED_REDUCE)
         announce_all(coordinator, job, action->worker);
-        message.maps = job->map_count;
-    }
-    skips_tell(coordinator->sched, job, &action->attempt, &message, &told);
-    core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
-    skips_told_done(&told);
+    told_task(coordinator, job, &action->attempt, &told);
+    told.message.alone = action->alone;
+    told.message.single = action->single;
+    core_send(coordinator, action->worker, FRAME_ASSIGN, &told.message.base);
+    told_task_done(&told);
 }
 
 static void admit(struct coordinator *coordinator, struct job *job)
@@ -252,6 +187,8 @@ static void explain(const struct job *job, const struct sched_action *action,
         text =
             skips_overflowed(job, failure, ret_overflow) ? *ret_overflow : failure->error.text;
         message->log_tail = bytes_of(failure->log_tail);
+        if (job->plan.splits && error_policy(action->code) == POLICY_BLAME)
+            message->replay = bytes_of(failure->task);
     } else if (job->broken.code) {
         text = job->broken.text;
     } else if (action->state == SCHED_CANCELLED) {

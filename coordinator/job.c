@@ -112,9 +112,8 @@ static void free_messages(Mr__TaskDone **messages, size_t n)
     free(messages);
 }
 
-void job_shrink(struct job *job)
+void job_forget_plan(struct job *job)
 {
-    output_abandon(&job->output);
     plan_done(&job->plan);
     job->plan = (struct plan){.parts = job->plan.parts};
     if (job->submit)
@@ -125,6 +124,14 @@ void job_shrink(struct job *job)
     if (job->sample)
         frame_free(&job->sample->base);
     job->check = job->sample = NULL;
+    skips_done(job);
+}
+
+void job_shrink(struct job *job)
+{
+    output_abandon(&job->output);
+    if (job->state != SCHED_FAILED || !job->plan.splits)
+        job_forget_plan(job);
     free_messages(job->maps, job->map_count);
     free_messages(job->parts, job->part_count);
     job->maps = job->parts = NULL;
@@ -173,6 +180,7 @@ void job_free(struct job *job)
     if (!job)
         return;
     job_shrink(job);
+    job_forget_plan(job);
     output_done(&job->output);
     if (job->result)
         frame_free(&job->result->base);
@@ -181,7 +189,6 @@ void job_free(struct job *job)
     for (size_t i = 0; i < job->failure_count; i++)
         failure_done(&job->failures[i]);
     free(job->failures);
-    skips_done(job);
     free(job->title);
     free(job->object);
     free(job);

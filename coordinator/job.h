@@ -123,8 +123,11 @@ int job_expand(struct job *job, struct error *err);
 struct job *job_restore(uint64_t id, Mr__Submit *submit, bool mounted);
 /* Takes NULL. */
 void job_free(struct job *job);
-/* Frees all but what can still be asked about once it is finished. */
+/* Frees all but what can still be asked about once it is finished: of one that failed its plan,
+ * too. */
 void job_shrink(struct job *job);
+/* Frees the plan. */
+void job_forget_plan(struct job *job);
 
 /* Room for the messages of its tasks; the plan has been made. */
 void job_make_room(struct job *job);

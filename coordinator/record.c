@@ -106,8 +106,9 @@ static void fill_planned(struct draft *draft, const struct job *job)
     draft->record.n_sample = 3 * plan->sample_count;
     draft->record.splits = draft->splits;
     draft->record.n_splits = 3 * plan->split_count;
-    draft->record.folder = job->output.folder;
-    if (job->output.made)
+    /* Once it has ended nobody is to look at folders again: they are others' by now. */
+    draft->record.folder = job->result ? 0 : job->output.folder;
+    if (job->output.made && !job->result)
         draft->record.made = bytes_of(job->output.made);
     draft->record.check = job->check;
 }
@@ -328,7 +329,7 @@ static void add_running(const struct coordinator *coordinator, struct journal_sn
     draft.record.lives = job->lives;
     draft.record.map_reruns = sched_progress(coordinator->sched, job->id).map_reruns;
     add(to, &draft);
-    if (job->maps) {
+    if (job->maps || (job->result && job->plan.splits)) {
         fill_planned(&draft, job);
         add(to, &draft);
     }
@@ -344,7 +345,7 @@ static void add_running(const struct coordinator *coordinator, struct journal_sn
     add_accepted(to, job, &job->sample, 1);
     add_accepted(to, job, job->maps, job->map_count);
     add_accepted(to, job, job->parts, job->part_count);
-    if (job->committing) {
+    if (job->committing && !job->result) {
         begin(&draft, SCHED_RECORD_COMMITTING, job->id);
         add(to, &draft);
     }
@@ -358,10 +359,10 @@ static void write_all(void *context, struct journal_snapshot *to)
     for (size_t i = 0; i < coordinator->job_count; i++) {
         const struct job *job = coordinator->jobs[i];
 
-        if (!job->result) {
+        if (!job->result || job->plan.splits)
             add_running(coordinator, to, job);
+        if (!job->result)
             continue;
-        }
         fill_finished(&draft, job, job->result);
         add(to, &draft);
     }

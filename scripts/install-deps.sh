@@ -19,11 +19,13 @@ libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
+libdw-dev              build             names in backtraces
 libpcre2-dev           build             the grep job
 zlib1g-dev             build             the teravalidate job
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
 procps                 test              looking for processes that were left behind
+gdb                    test              replaying a task in a debugger
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own
 clang-14               check             thread sanitizer, fuzzing

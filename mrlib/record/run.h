@@ -106,6 +106,8 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
  * come in several pieces only if no other segment of this run is appended in between. */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
+/* From now on segments of other parts are taken and thrown away. */
+void run_keep_only(struct run_writer *writer, uint32_t part);
 /* Bytes written so far, places kept included. */
 uint64_t run_written(const struct run_writer *writer);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On

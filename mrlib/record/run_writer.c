@@ -21,6 +21,8 @@ struct run_writer {
     char *path;
     int fd;
     struct run_shape shape;
+    bool keeps_only; /* the segments of `kept` */
+    uint32_t kept;
     _Atomic uint64_t offset; /* what lies before it is written, or has its writer */
     pthread_mutex_t lock;    /* of the index: */
     struct run_segment *segments;
@@ -86,6 +88,17 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
     return 0;
 }
 
+void run_keep_only(struct run_writer *writer, uint32_t part)
+{
+    writer->keeps_only = true;
+    writer->kept = part;
+}
+
+static bool is_left_out(const struct run_writer *writer, uint32_t part)
+{
+    return writer->keeps_only && part != writer->kept;
+}
+
 static uint64_t take_place(struct run_writer *writer, uint64_t size)
 {
     return atomic_fetch_add(&writer->offset, size);
@@ -121,6 +134,8 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
      * append cuts short. */
     uint64_t blocks = 4 * (payload / LIMIT_BLOCK) + 8;
 
+    if (is_left_out(writer, part))
+        return;
     open_segment(writer, builder, round, part, flags | writer->shape.flags);
     builder->room = payload + blocks * sizeof(struct run_block);
     builder->segment.offset = take_place(writer, builder->room);
@@ -149,6 +164,10 @@ int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
     struct run_segment *segment = &builder->segment;
     int result;
 
+    if (is_left_out(writer, part)) {
+        run_builder_empty(builder);
+        return 0;
+    }
     if (!builder->open)
         open_segment(writer, builder, round, part, writer->shape.flags);
     check(segment->round == round && segment->part == part);
@@ -227,6 +246,8 @@ int run_append_ranges(struct run_writer *writer, uint32_t round, uint32_t part,
     uint64_t at;
 
     check(part < writer->shape.parts);
+    if (is_left_out(writer, part))
+        return 0;
     for (size_t i = 0; i < count; i += cut_block(ranges + i, count - i, &header))
         segment.size += sizeof header;
     for (size_t i = 0; i < count; i++) {

@@ -1,10 +1,21 @@
 #include "wire/culprit.h"
 
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "wire/bytes.h"
+
+static const char *const phases[] = {
+    [SLOT_IDLE] = "waiting",         [SLOT_HOST] = "in Marram's own code",
+    [SLOT_SETUP] = "in setup",       [SLOT_MAP] = "in map",
+    [SLOT_COMBINE] = "in combine",   [SLOT_MERGE] = "in merge",
+    [SLOT_FINISH] = "in finish",     [SLOT_REDUCE] = "in reduce",
+    [SLOT_TEARDOWN] = "in teardown", [SLOT_LOAD] = "while the job object was loaded",
+};
 
 void culprit_digest(const void *key, size_t length, uint8_t ret_digest[SLOT_DIGEST])
 {
@@ -60,4 +71,45 @@ bool culprit_of(const struct slot *slot, enum slot_phase phase, struct culprit *
     ret->message.length = slot->length;
     ret->message.block = !slot->single;
     return true;
+}
+
+const char *culprit_phase(uint32_t phase)
+{
+    return phase < sizeof phases / sizeof *phases ? phases[phase] : "?";
+}
+
+/* The key as text: printable bytes as they are, others as \xHH. */
+static void print_key(const struct slot *slot, char *text, size_t size)
+{
+    uint32_t length = slot->key_length, shown = length < SLOT_TEXT ? length : SLOT_TEXT;
+    size_t used = 0;
+    uint32_t i;
+
+    /* A byte takes up to four, and so do the dots behind the last. */
+    for (i = 0; i < shown && used + 8 < size; i++) {
+        unsigned char c = (unsigned char)slot->key[i];
+
+        used += (size_t)snprintf(text + used, size - used, isprint(c) ? "%c" : "\\x%02x", c);
+    }
+    if (length > i)
+        snprintf(text + used, size - used, "...");
+}
+
+void culprit_place(const struct slot *slot, ProtobufCBinaryData path, char *text, size_t size)
+{
+    const char *phase = culprit_phase(slot->phase);
+    char key[2 * SLOT_TEXT] = "";
+
+    print_key(slot, key, sizeof key);
+    if (slot->phase == SLOT_MAP && path.data && slot->single)
+        snprintf(text, size, "%s, record at '%.*s' offset %" PRIu64, phase, (int)path.len,
+                 (const char *)path.data, (uint64_t)slot->offset);
+    else if (slot->phase == SLOT_MAP && path.data)
+        snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 " of %" PRIu64 " bytes",
+                 phase, (int)path.len, (const char *)path.data, (uint64_t)slot->offset,
+                 (uint64_t)slot->length);
+    else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
+        snprintf(text, size, "%s, key '%s'", phase, key);
+    else
+        snprintf(text, size, "%s", phase);
 }

@@ -23,6 +23,13 @@ struct culprit {
  * caller's to add. False where that names neither record nor key: *ret is untouched. */
 bool culprit_of(const struct slot *slot, enum slot_phase phase, struct culprit *ret);
 
+/* What a thread does in a phase: "in map". */
+const char *culprit_phase(uint32_t phase);
+
+/* Where a slot's thread is: "in map, record at '/data/x' offset 17"; written to text. `path` of
+ * the slot's file; without data: not known. Safe in a signal handler. */
+void culprit_place(const struct slot *slot, ProtobufCBinaryData path, char *text, size_t size);
+
 /* Says in the slot which key its thread works on, and how much of it makes its group. */
 void culprit_show_key(struct slot *slot, const char *key, size_t length, size_t group);
 

@@ -1,5 +1,6 @@
 /* Counts words, with a combiner, and fails on each that begins with "BAD": in map, combine or
- * reduce, in a way that is chosen. With `marks` it notes each time in a file of that name. */
+ * reduce, in a way that is chosen. With `marks` it notes each time in a file of that name; with
+ * `hold` it waits in reduce until that file is there. */
 #include <fcntl.h>
 #include <mr/job.h>
 #include <mr/text.h>
@@ -13,10 +14,11 @@
 #endif
 
 struct params {
-    const char *map, *combine, *reduce, *marks;
+    const char *map, *combine, *reduce, *marks, *hold;
 };
 
-static volatile int zero;
+static volatile int zero, nowhere;
+static int *volatile null;
 
 static void raise_bus(void)
 {
@@ -27,40 +29,38 @@ static void raise_bus(void)
 /* In the frame of a function with a name, which the backtrace is to show. */
 __attribute__((noinline)) static void write_to_nowhere(void)
 {
-    *(volatile int *)8 = 1;
+    *null = 1;
 }
 
-__attribute__((noinline)) static int deep(volatile char *above)
+/* Deeper than any stack, in a way that is not to be turned into a loop. */
+__attribute__((noinline)) static int deep(int depth)
 {
     volatile char frame[4096];
 
-    frame[0] = *above;
-    return deep(frame) + frame[0];
+    frame[0] = (char)depth;
+    nowhere = depth < 1 << 30 ? deep(depth + 1) + frame[0] : 0;
+    return nowhere;
 }
 
 static void misbehave(struct mr_task *task, const char *how)
 {
     const struct params *params = mr_params(task);
     int marks = *params->marks ? open(params->marks, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
-    char one = 1;
 
     if (marks >= 0 && write(marks, "x", 1) == 1)
         close(marks);
     if (!strcmp(how, "segv"))
         write_to_nowhere();
     else if (!strcmp(how, "overflow"))
-        deep(&one);
+        deep(0);
     else if (!strcmp(how, "fpe"))
-        zero = 1 / zero;
+        zero = 1000 / zero;
     else if (!strcmp(how, "bus"))
         raise_bus();
     else if (!strcmp(how, "kill"))
         kill(getpid(), SIGKILL), pause();
     else if (!strcmp(how, "abort"))
         abort();
-    else if (!strcmp(how, "loop"))
-        for (;;)
-            pause();
     else if (!strcmp(how, "fail"))
         mr_fail(task, "it is bad");
 }
@@ -104,6 +104,8 @@ static void reduce(struct mr_task *task, struct mr_bytes word, struct mr_values 
 {
     const struct params *params = mr_params(task);
 
+    while (*params->hold && access(params->hold, F_OK))
+        usleep(1000);
     add_up(task, word, counts, params->reduce);
 }
 
@@ -118,6 +120,7 @@ const struct mr_job mr_job = {
             MR_PARAM(struct params, combine, "", "how to fail in combine"),
             MR_PARAM(struct params, reduce, "", "how to fail in reduce"),
             MR_PARAM(struct params, marks, "", "a file that gets a byte for each failure"),
+            MR_PARAM(struct params, hold, "", "a file that reduce waits for"),
             {0},
         },
     .input = INPUT,

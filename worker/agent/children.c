@@ -9,7 +9,11 @@
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
 #include "worker/agent/revoked.h"
+#include "worker/agent/symbols.h"
 #include "worker/agent/watch.h"
+
+/* Of one job. */
+enum { TRACES_NAMED = 8 };
 
 struct child *children_find(const struct agent *agent, uint64_t job)
 {
@@ -216,16 +220,33 @@ static bool listen_to(struct agent *agent, struct child *child)
     return result == 2;
 }
 
+/* With the names that the job object has for its frames; of the first few alone, for it takes
+ * time in which others wait. Caller frees. */
+static char *named_trace(struct agent *agent, const struct child *child, const char *trace)
+{
+    struct known_job *job = jobs_find(agent, child->job);
+    const Mr__JobSpec *spec = job ? job->open->spec : NULL;
+    cleanup_free char *name = NULL;
+
+    if (!*trace || !job || !job->object || !spec->n_blobs || job->named >= TRACES_NAMED)
+        return memory_text(trace);
+    job->named++;
+    name = bytes_text(spec->blobs[0]->name);
+    return symbols_name(agent->options.program, trace, job->object, name);
+}
+
 /* The executor's last words: its output, and the backtrace of the thread that is to blame. */
-static char *last_words(const struct child *child)
+static char *last_words(struct agent *agent, const struct child *child)
 {
     cleanup_free char *log = tail_text(&child->tail);
-    const char *trace = "";
+    cleanup_free char *trace = NULL;
+    cleanup_free char *named = NULL;
 
-    for (int i = 0; i < LIMIT_THREADS && !*trace; i++)
+    for (int i = 0; i < LIMIT_THREADS && !trace; i++)
         if (child->slots->slot[i].fault)
-            trace = child->slots->slot[i].trace;
-    return memory_format("%s%s%.*s", log, *trace ? "backtrace:\n" : "", SLOT_TRACE - 1, trace);
+            trace = memory_format("%.*s", SLOT_TRACE - 1, child->slots->slot[i].trace);
+    named = named_trace(agent, child, trace ? trace : "");
+    return memory_format("%s%s%s", log, *named ? "backtrace:\n" : "", named);
 }
 
 /* An executor is dead or to be killed: what it said before counts, what it holds is judged. */
@@ -240,7 +261,7 @@ void children_bury(struct agent *agent, struct child *child)
     listen_to(agent, child);
     tail_drain(&child->tail, child->output);
     verdicts = memory_new((child->held_count + 1) * sizeof *verdicts);
-    log = last_words(child);
+    log = last_words(agent, child);
     blame(child, status, verdicts);
     for (size_t i = 0; i < child->held_count; i++)
         children_report(agent, child->held[i], &verdicts[i],

@@ -24,6 +24,7 @@
 #include "wire/culprit.h"
 #include "wire/frame.h"
 #include "worker/executor/fault.h"
+#include "worker/executor/replay.h"
 #include "worker/executor/work.h"
 
 enum { CHANNEL_FD = 3, SLOTS_FD = 4 };
@@ -51,7 +52,9 @@ void work_send(struct executor *executor, enum frame_type type, const ProtobufCM
 {
     struct error err;
 
-    if (channel_send(&executor->channel, type, message, &err))
+    if (executor->replay)
+        replay_report(executor, type, message);
+    else if (channel_send(&executor->channel, type, message, &err))
         _exit(1);
 }
 
@@ -96,7 +99,7 @@ void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *
     work_send(executor, FRAME_TASK_DONE, &done->base);
 }
 
-static void make_threads(struct executor *executor)
+void work_make_threads(struct executor *executor)
 {
     uint32_t wanted = executor->host.open->threads;
 
@@ -180,7 +183,7 @@ static void work(struct executor *executor)
         struct error err;
 
         if (!executor->threads)
-            make_threads(executor);
+            work_make_threads(executor);
         if (work_load(executor, task, &err)) {
             work_failed(executor, task, &err, NULL, 0);
         } else if (task->kind == MR__TASK_KIND__REDUCE) {
@@ -212,7 +215,7 @@ static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
            !memcmp(output->endpoint, message->endpoint.data, message->endpoint.len);
 }
 
-static void keep_output(struct executor *executor, const Mr__MapOutput *message)
+void work_keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
     struct map_output *output;
     struct run_file *run = NULL;
@@ -247,7 +250,7 @@ static void keep_outputs(struct executor *executor, const Mr__MapOutputs *messag
 {
     pthread_mutex_lock(&executor->lock);
     for (size_t i = 0; i < message->n_outputs; i++)
-        keep_output(executor, message->outputs[i]);
+        work_keep_output(executor, message->outputs[i]);
     pthread_mutex_unlock(&executor->lock);
 }
 
@@ -338,13 +341,16 @@ static void restrain(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct executor executor;
     pthread_t listener;
 
+    if (argc == 3 && !strcmp(argv[1], "--replay"))
+        replay_main(&executor, argv[2]);
     if (!was_started_by_agent()) {
-        fputs("marram-executor is started by a worker, not by hand\n", stderr);
+        fputs("marram-executor is started by a worker or by 'marram replay', not by hand\n",
+              stderr);
         return 2;
     }
     restrain();

@@ -227,7 +227,11 @@ static int open_run(struct map_task *map, struct error *err)
                               (const char *)open->scratch.data, map->assign->task,
                               map->assign->attempt);
     unlink(map->path);
-    return run_create(map->path, &shape, &map->run, err);
+    if (run_create(map->path, &shape, &map->run, err))
+        return -1;
+    if (map->executor->keeps_part)
+        run_keep_only(map->run, map->executor->only_part);
+    return 0;
 }
 
 static enum sink sink_of(const struct host *host)
