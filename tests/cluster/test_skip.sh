@@ -25,7 +25,7 @@ one_in_many() {
     spoiled "$lines" "$lines" $((lines * 2 / 3)) >in
     offset=$(grep -ab BAD in | cut -d: -f1)
     for where in map combine reduce; do
-        reference in $where >reference
+        reference in $where >expected
         for job in bad bad_blocks; do
             rm -rf out
             expect_status 1 "$marram" run "$testjobs/$job.so" -i in -o out -r 4 -p $where=segv --json
@@ -37,7 +37,7 @@ one_in_many() {
             [[ $where == map ]] && read=$((lines - 1))
             expect_counter map_input_records $read
             sorted_output out >got
-            expect_same reference got
+            expect_same expected got
             # One failure is enough to find it; in blocks of records two.
             failures=1
             [[ $where == map && $job == bad_blocks ]] && failures=2
@@ -54,7 +54,7 @@ always_the_same() {
     spoiled 30000 1500 700 >in
     for where in map combine reduce; do
         rm -f want
-        reference in $where >reference
+        reference in $where >expected
         for job in bad bad_blocks; do
             for shape in '--split-size 20K --workers 1 --threads 3' '--split-size 90K --workers 3 --threads 1' '--workers 2 --threads 2'; do
                 rm -rf out
@@ -65,7 +65,7 @@ always_the_same() {
                 [[ -f want ]] || cp got want
                 expect_same want got
                 sorted_output out >got
-                expect_same reference got
+                expect_same expected got
             done
         done
         (($(grep -c '"offset"\|"key"' out/_SUCCESS) == 20)) || die "the manifest lists others: $(cat out/_SUCCESS)"
@@ -77,11 +77,11 @@ mr_fail_counts() {
     local where
     spoiled 3000 1000 700 >in
     for where in map combine reduce; do
-        reference in $where >reference
+        reference in $where >expected
         run "$testjobs/bad.so" -i in -o out --overwrite -p $where=fail --skip-bad-records 3 --json >json
         expect_counter skipped_records 3
         sorted_output out >got
-        expect_same reference got
+        expect_same expected got
     done
 }
 
@@ -103,11 +103,11 @@ many() {
     local n=$((full ? 1000 : 60)) where
     spoiled $((n * 100)) 100 70 >in
     for where in map combine reduce; do
-        reference in $where >reference
+        reference in $where >expected
         run "$testjobs/bad.so" -i in -o out --overwrite -r 3 -p $where=segv --skip-bad-records "$n" --json >json
         expect_counter skipped_records "$n"
         sorted_output out >got
-        expect_same reference got
+        expect_same expected got
         [[ -z $full ]] || echo "$n bad ones in $where: $(sed -n 's/^ *"seconds": //p' json) s"
     done
 }
@@ -117,6 +117,7 @@ outlives_the_coordinator() {
     spoiled 4000 1000 700 >in
     cluster_up 1
     detach "$testjobs/bad.so" -i in -o out --split-size 4K -p map=kill -p marks="$PWD/marks" --skip-bad-records 4 -p hold="$PWD/go"
+    # shellcheck disable=SC2016 # it is evaluated later
     await_condition '[[ -f marks ]] && "$marram" job $job --json >json && (($(counter skipped_count) == 4))' 'nothing is skipped'
     kill -KILL "$coordinator_pid"
     wait "$coordinator_pid" 2>/dev/null || true
@@ -127,9 +128,9 @@ outlives_the_coordinator() {
     "$marram" wait "$job" --json >json 2>stderr || die "$(cat stderr)"
     expect_counter skipped_records 4
     (($(wc -c <marks) == $(cat before))) || die 'what was known had to be found again'
-    reference in map >reference
+    reference in map >expected
     sorted_output out >got
-    expect_same reference got
+    expect_same expected got
     "$marram" job "$job" --json >json
     expect_counter skipped_count 4
     cluster_down

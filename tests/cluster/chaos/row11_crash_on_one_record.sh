@@ -10,7 +10,7 @@ one_bad() {
     offset=$(wc -c <in)
     echo 'a BAD one' >>in
     awk 'BEGIN { for (i = 0; i < 5000; i++) print "word" i % 77, "more filler" }' >>in
-    grep -v BAD in | awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print w "\t" n[w] }' | sort >reference
+    grep -v BAD in | awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print w "\t" n[w] }' | sort >expected
 }
 
 # signal_of WAY: as the kernel numbers it
@@ -22,9 +22,9 @@ signal_of() {
 
 # What any attempt said of a record was said of the bad one.
 expect_no_false_blame() {
-    "$marram" logs "$1" >logs
-    ! grep 'record at' logs | grep -vF "record at '$PWD/in' offset $offset" || die 'a record is blamed for another'
-    ! grep 'key ' logs | grep -v "key 'BAD'" || die 'a key is blamed for another'
+    "$marram" logs "$1" >said
+    ! grep 'record at' said | grep -vF "record at '$PWD/in' offset $offset" || die 'a record is blamed for another'
+    ! grep 'key ' said | grep -v "key 'BAD'" || die 'a key is blamed for another'
 }
 
 # fails JOB WAY WORDS PARAMETERS...
@@ -66,7 +66,7 @@ in_map() {
             fails $job "$way" "record at '$PWD/in' offset $offset" -p map="$way"
             skips $job -p map="$way"
             sorted_output out >got
-            expect_same reference got
+            expect_same expected got
             expect_counter map_input_records 12000
         done
     done
@@ -76,14 +76,14 @@ in_map() {
 in_reduce() {
     local way
     one_bad
-    awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) if (w != "BAD") print w "\t" n[w] }' in | sort >reference
+    awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) if (w != "BAD") print w "\t" n[w] }' in | sort >expected
     cluster_up 2 --threads 2
     for way in "${ways[@]}"; do
         for phase in combine reduce; do
             fails bad "$way" "in $phase, key 'BAD'" -p $phase="$way"
             skips bad -p $phase="$way"
             sorted_output out >got
-            expect_same reference got
+            expect_same expected got
             expect_counter map_input_records 12001
         done
     done
