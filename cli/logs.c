@@ -54,7 +54,8 @@ static void print_entry(const Mr__LogEntry *entry)
                entry->error ? show_bytes(entry->error->text, error, sizeof error) : "failed");
     else
         printf("--- last output on %s ---\n", worker);
-    fwrite(entry->text.data, 1, entry->text.len, stdout);
+    if (entry->text.len)
+        fwrite(entry->text.data, 1, entry->text.len, stdout);
     if (entry->text.len && entry->text.data[entry->text.len - 1] != '\n')
         putchar('\n');
 }

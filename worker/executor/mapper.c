@@ -342,12 +342,8 @@ static int first_failure(const struct map_task *map, struct error *err)
 
 static int run_rounds(struct map_task *map, struct error *err)
 {
-    /* Who dies without a word leaves nothing but what its threads were doing: a record is
-     * blamed with certainty where one thread does all. */
-    int n = map->assign->single ? 1 : map->n;
-
     do {
-#pragma omp parallel num_threads(n)
+#pragma omp parallel num_threads(map->n)
         map_chunks(map, &map->executor->threads[omp_get_thread_num()]);
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
@@ -409,7 +405,9 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         .executor = executor,
         .host = &executor->host,
         .assign = assign,
-        .n = executor->thread_count,
+        /* Who dies without a word leaves nothing but what its threads were doing: a record or
+         * key is blamed with certainty where one thread does all. */
+        .n = assign->single ? 1 : executor->thread_count,
         .memory = executor->memory,
         .run_id = work_run_id(assign->job, assign->task, assign->attempt),
     };
