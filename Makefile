@@ -21,7 +21,7 @@ OPT_check   := -O3 -g -Werror
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers
 CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
-PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih
+PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih zlib liblz4 libzstd
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
@@ -38,9 +38,12 @@ JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
+SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+# Elasticity in its long forms, and what grows over many jobs.
+LONGER   := $(addprefix tests/cluster/,test_drain.sh test_restart.sh chaos/endurance.sh)
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
 SCALE    := $(OUT)/tests/sim/scale_sched
 AGENT    := $(call objects,worker/agent)
@@ -50,7 +53,7 @@ CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 SHARE    := $(OUT)/share/.made
 
-.PHONY: all man everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -128,11 +131,18 @@ everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
 
+SEEDS ?= 20000
+sim:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory sim-built
+sim-built: $(SIMULATIONS)
+	@MARRAM_SIM_SEEDS=$(SEEDS) tests/run.sh $(BUILD) $(SIMULATIONS)
+
 chaos:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory chaos-built
 chaos-built: everything
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS)
+	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS) $(LONGER)
 
 check:
 	@scripts/install-deps.sh all
@@ -142,7 +152,8 @@ check:
 soak:
 	@scripts/install-deps.sh test
 	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS)) tests/cluster/chaos/random.sh
+	@MARRAM_FULL=1 ENDURANCE_JOBS=1000 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS) $(LONGER)) \
+	    tests/cluster/chaos/random.sh
 
 bench:
 	@scripts/install-deps.sh test
@@ -185,6 +196,7 @@ help:
 	@echo 'make                 build programs and jobs (BUILD=release|debug|asan|tsan, V=1 shows commands)'
 	@echo 'make demo            count the words of English text (INPUT=DIR: of anything)'
 	@echo 'make test            every test that a plain machine can run'
+	@echo 'make sim             the scheduler in SEEDS=20000 simulated clusters'
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'

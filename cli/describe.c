@@ -114,7 +114,8 @@ static json_t *json_bytes(ProtobufCBinaryData bytes)
 
 static void print_json(const Mr__Description *d)
 {
-    json_t *root = json_object(), *params = json_array(), *counters = json_array();
+    json_t *root = json_object(), *params = json_array(), *counters = json_array(),
+           *fields = json_array();
 
     for (size_t i = 0; i < d->n_params; i++) {
         const Mr__ParamInfo *info = d->params[i];
@@ -130,6 +131,8 @@ static void print_json(const Mr__Description *d)
     }
     for (size_t i = 0; i < d->n_counters; i++)
         json_array_append_new(counters, json_bytes(d->counters[i]));
+    for (size_t i = 0; i < d->n_fields; i++)
+        json_array_append_new(fields, json_bytes(d->fields[i]));
     json_object_set_new(root, "name", json_bytes(d->name));
     json_object_set_new(root, "about", json_bytes(d->about));
     json_object_set_new(root, "abi", json_integer(d->abi_version));
@@ -137,6 +140,7 @@ static void print_json(const Mr__Description *d)
     json_object_set_new(root, "counters", counters);
     json_object_set_new(root, "input", json_bytes(d->input));
     json_object_set_new(root, "input_format", json_bytes(d->input_format));
+    json_object_set_new(root, "fields", fields);
     json_object_set_new(root, "output_format", json_bytes(d->output_format));
     json_object_set_new(root, "fold", json_bytes(d->fold));
     json_object_set_new(root, "map_only", json_boolean(d->map_only));
@@ -157,6 +161,9 @@ static void print_text(const Mr__Description *d)
 {
     printf("%.*s: %.*s\n\n", SHOW(d->name), SHOW(d->about));
     printf("  takes    %.*s (format %.*s)\n", SHOW(d->input), SHOW(d->input_format));
+    for (size_t i = 0; i < d->n_fields; i++)
+        printf("%s%.*s%s", i ? ", " : "  reads    ", SHOW(d->fields[i]),
+               i + 1 < d->n_fields ? "" : "\n");
     printf("  makes    %.*s\n", SHOW(d->output_format));
     printf("  runs     map%s%s%s%s%s\n", d->has_partition ? ", partition" : "",
            d->has_combine ? ", combine" : "", d->has_group ? ", group" : "",

@@ -38,6 +38,7 @@ static void print_head(const Mr__JobInfo *job)
     if (job->error)
         print_line("error", job->error->text);
     print_line("output", job->output);
+    print_line("unread", job->unread);
     if (job->maps)
         printf("  %-10s %u of %u done\n", "maps", job->maps_done, job->maps);
     if (job->reduces)

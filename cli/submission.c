@@ -21,11 +21,17 @@ void submission_options(struct submission *s, bool cluster, struct option_table 
          LIMIT_PARTS, .unset = "one per 64 MiB of input"},
         {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
          &s->params},
-        {"input-format", 0, OPTION_TEXT, "NAME", "lines or fixed:N, records of N bytes",
-         &s->input_format, .unset = "the job's own", .choices = "lines|fixed:"},
+        {"input-format", 0, OPTION_TEXT, "NAME",
+         "lines, fixed:N (records of N bytes), keyval, csv or jsonl; plain:NAME does not "
+         "decompress",
+         &s->input_format, .unset = "the job's own",
+         .choices = "lines|fixed:|keyval|csv|jsonl"},
         {"output-format", 0, OPTION_TEXT, "NAME",
-         "text (key TAB value NEWLINE) or raw (their bytes)", &s->output_format,
-         .unset = "the job's own", .choices = "text|raw"},
+         "text (key TAB value NEWLINE) or raw (their bytes), alone or with :gzip or :zstd",
+         &s->output_format, .unset = "the job's own",
+         .choices = "text|text:gzip|text:zstd|raw|raw:gzip|raw:zstd"},
+        {"compress", 0, OPTION_CHOICE, "NAME", "runs between map and reduce", &s->compress,
+         .choices = "auto|none|lz4|zstd|zlib"},
         {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task", &s->split_size, 1,
          .unset = "adaptive"},
         {"overwrite", 0, OPTION_FLAG, NULL, "replace an output folder that is not empty",
@@ -46,6 +52,7 @@ void submission_options(struct submission *s, bool cluster, struct option_table 
 
     s->sync = s->speculation = cluster;
     s->priority = 5;
+    s->compress = "auto";
     s->task_timeout = LIMIT_SILENCE_S;
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
@@ -158,6 +165,7 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->name = copy_text(submission->name);
     spec->input_format = copy_text(submission->input_format);
     spec->output_format = copy_text(submission->output_format);
+    spec->compress = copy_text(submission->compress);
     spec->reducers = (uint32_t)submission->reducers;
     spec->split_size = submission->split_size;
     spec->task_timeout = (uint32_t)submission->task_timeout;

@@ -12,7 +12,7 @@
 struct submission {
     const struct option_list *words; /* JOB; whoever parses sets it */
     struct option_list inputs, params;
-    const char *output, *name, *input_format, *output_format;
+    const char *output, *name, *input_format, *output_format, *compress;
     uint64_t reducers, split_size, task_timeout;
     uint64_t priority;
     bool overwrite, sync, speculation, json;

@@ -107,6 +107,7 @@ static int work(struct setup *setup, struct error *err)
         .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
         .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
         .direct_reads = setup->direct_reads,
+        .far = !daemon_is_local(setup->listen),
         .keep_spare = true,
     };
     struct agent *agent;

@@ -17,15 +17,18 @@ enum {
     LIMIT_ENDPOINT = 256,      /* length of an address that peers connect to */
     LIMIT_LOG_TAIL = 8192,     /* of an executor's last output that is kept for its error */
     LIMIT_FIXED = 1 << 20,     /* bytes of a record of the input format fixed:N */
+    LIMIT_FIELDS = 1024,       /* fields that a job reads by name */
     LIMIT_CHUNK = 1 << 20,     /* input bytes that a thread takes at a time ... */
     LIMIT_PIECE = 256 << 10,   /* ... and of these, read at a time: they stay in its cache */
     LIMIT_BLOCK = 256 << 10,   /* raw bytes of a run's block, but for a single larger record */
+    LIMIT_PACKED = 16 << 20,   /* raw bytes of a block that may be compressed */
 };
 
 #define LIMIT_OBJECT  ((uint64_t)256 << 20) /* a job object */
 #define LIMIT_RECORD  ((uint64_t)1 << 30) /* an input record, a key, a value: record/limit.h */
 #define LIMIT_SPLIT   ((uint64_t)256 << 20) /* largest adaptive split */
 #define LIMIT_RANGE   ((uint64_t)1 << 44)   /* numbers of a range: input */
+#define LIMIT_WINDOW  ((uint64_t)128 << 20) /* of a zstd frame: record/limit.h */
 #define LIMIT_MESSAGE ((uint64_t)1 << 20)   /* a control message */
 
 #endif

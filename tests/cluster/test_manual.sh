@@ -105,7 +105,7 @@ completion_of_values() {
     complete_words "$marram" run --sync =
     offers_only 'on off'
     complete_words "$marram" submit --output-format r
-    offers_only raw
+    offers_only 'raw raw:gzip raw:zstd'
     complete_words "$marram-coordinator" --log-level ''
     offers_only 'error warning info detail'
     mkdir folder
