@@ -54,6 +54,7 @@ all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
+$(OUT)/marram-executor: override LDLIBS += -lseccomp
 $(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)
 $(UNIT): override LDLIBS += -lcmocka
 # A disk that fails, at any call.

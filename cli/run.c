@@ -8,6 +8,7 @@
 #include "base/resources.h"
 #include "cli/private.h"
 #include "cli/report.h"
+#include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/submission.h"
 #include "cli/submitting.h"
@@ -18,6 +19,7 @@ enum { OWN_ROWS = 3, INTERRUPTED = 130 };
 
 struct run {
     struct submission submission;
+    struct sandbox_options sandbox;
     uint64_t workers, threads, memory;
     struct private_cluster *cluster;
     struct client *client;
@@ -46,7 +48,7 @@ static void own_rows(struct run *run, struct option_row rows[OWN_ROWS])
 
 static int parse(struct run *run, int argc, char **argv)
 {
-    struct option_row rows[SUBMISSION_ROWS + OWN_ROWS];
+    struct option_row rows[SUBMISSION_ROWS + OWN_ROWS + SANDBOX_ROWS];
     struct option_table table = {
         .usage = "marram run JOB -i URI... -o URI [options]",
         .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the "
@@ -58,11 +60,12 @@ static int parse(struct run *run, int argc, char **argv)
                  "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"
                  "Example: marram run wordcount -i /usr/share/common-licenses -o /tmp/words",
         .rows = rows,
-        .count = SUBMISSION_ROWS + OWN_ROWS,
+        .count = SUBMISSION_ROWS + OWN_ROWS + SANDBOX_ROWS,
     };
 
     submission_rows(&run->submission, rows);
     own_rows(run, rows + SUBMISSION_ROWS);
+    sandbox_rows(&run->sandbox, rows + SUBMISSION_ROWS + OWN_ROWS);
     return options_parse(&table, argc, argv, &run->submission.words);
 }
 
@@ -141,7 +144,8 @@ static int start(struct run *run, struct error *err)
     Mr__Submit *message;
     int result;
 
-    if (!object || submission_message(&run->submission, &message, err))
+    if (!object || sandbox_export(&run->sandbox, err) ||
+        submission_message(&run->submission, &message, err))
         return -1;
     run->output = memory_format("%.*s", (int)message->spec->output.len,
                                 (const char *)message->spec->output.data);
@@ -159,7 +163,10 @@ int verb_run(int argc, char **argv)
 {
     struct run run = {.signals = -1, .submission.priority = 5};
     struct error err = {0};
-    int status = parse(&run, argc, argv);
+    int status;
+
+    sandbox_init(&run.sandbox);
+    status = parse(&run, argc, argv);
 
     if (!status) {
         fill_defaults(&run);

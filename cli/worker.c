@@ -9,6 +9,7 @@
 #include "base/resources.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
+#include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
@@ -19,6 +20,7 @@ enum { OWN_ROWS = 8 };
 
 struct setup {
     struct daemon_options daemon;
+    struct sandbox_options sandbox;
     const char *coordinator, *listen, *name_option, *scratch_option;
     uint64_t threads, memory, drain_timeout;
     bool direct_reads;
@@ -30,7 +32,7 @@ struct setup {
 
 static int parse(struct setup *setup, struct option_list *words, int argc, char **argv)
 {
-    struct option_row rows[OWN_ROWS + DAEMON_ROWS] = {
+    struct option_row rows[OWN_ROWS + SANDBOX_ROWS + DAEMON_ROWS] = {
         visit_row(&setup->coordinator),
         {"listen", 0, OPTION_TEXT, "ENDPOINT",
          "where other workers fetch from it (tcp://127.0.0.1:0)", &setup->listen},
@@ -58,9 +60,10 @@ static int parse(struct setup *setup, struct option_list *words, int argc, char 
         "which the other\n"
         "machines reach it, and --insecure.\n\n"
         "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 refused.",
-        rows, OWN_ROWS + DAEMON_ROWS};
+        rows, OWN_ROWS + SANDBOX_ROWS + DAEMON_ROWS};
 
-    daemon_rows(&setup->daemon, rows + OWN_ROWS);
+    sandbox_rows(&setup->sandbox, rows + OWN_ROWS);
+    daemon_rows(&setup->daemon, rows + OWN_ROWS + SANDBOX_ROWS);
     return options_parse(&table, argc, argv, words);
 }
 
@@ -98,7 +101,8 @@ static int prepare(struct setup *setup, struct error *err)
     cleanup_free char *base =
         setup->scratch_option ? locate_absolute(setup->scratch_option) : NULL;
 
-    if (check_listen(setup, err) || choose_name(setup, err))
+    if (check_listen(setup, err) || choose_name(setup, err) ||
+        sandbox_export(&setup->sandbox, err))
         return -1;
     setup->program = locate_executor(err);
     if (!setup->program || daemon_start(&setup->daemon, &setup->stop, err) ||
@@ -149,7 +153,10 @@ int verb_worker(int argc, char **argv)
                           .stop = -1};
     struct option_list words = {0};
     struct error err;
-    int status = parse(&setup, &words, argc, argv);
+    int status;
+
+    sandbox_init(&setup.sandbox);
+    status = parse(&setup, &words, argc, argv);
 
     if (!status) {
         if (visit_no_words(&words, &err) || work(&setup, &err)) {

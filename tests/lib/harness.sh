@@ -45,7 +45,8 @@ claim() {
     (
         set -e
         cd "$work"
-        export TMPDIR=$work/tmp
+        # Jobs of tests leave marks in the folder of the claim.
+        export TMPDIR=$work/tmp MARRAM_JOB_WRITES=$work
         "$body"
     ) >"$base/log" 2>&1
     status=$?

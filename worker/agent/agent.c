@@ -145,6 +145,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
         return -1;
     }
     strays_adopt();
+    cgroup_find("/proc/self", &agent->groups);
     if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
@@ -183,6 +184,7 @@ void agent_close(struct agent *agent)
     fetch_close(agent->fetch);
     take_close(agent->take);
     blobs_close(agent->blobs);
+    cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);
 }
