@@ -56,12 +56,16 @@ static bool hear(struct child *child, enum frame_type *ret_type, ProtobufCMessag
                  struct error *err)
 {
     struct pollfd ready = {child->channel.fd, POLLIN, 0};
+    int result;
 
-    while (poll(&ready, 1, PATIENCE_MS) == 1 &&
-           channel_receive(&child->channel, true, ret_type, ret, err) == 1) {
-        if (*ret_type != FRAME_CONFINED)
+    /* Several may have come at once. */
+    while ((result = channel_receive(&child->channel, false, ret_type, ret, err)) > 0) {
+        if (result == 1 && *ret_type != FRAME_CONFINED)
             return true;
-        frame_free(*ret);
+        if (result == 1)
+            frame_free(*ret);
+        else if (poll(&ready, 1, PATIENCE_MS) != 1)
+            break;
     }
     return false;
 }

@@ -4,6 +4,7 @@
 source "$(dirname "$0")/../lib/harness.sh"
 # shellcheck source=tests/lib/cluster.sh
 source "$root/tests/lib/cluster.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 # Kilobytes that a process and its children hold, shared pages counted in parts; and how many of them hold 8 MiB.
 held_by() {
