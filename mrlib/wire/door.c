@@ -10,10 +10,10 @@
 
 union control {
     struct cmsghdr header; /* aligns */
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(DOOR_FILES * sizeof(int))];
 };
 
-static int receive_answer(int fd)
+static int receive_answer(int fd, int ret_files[DOOR_FILES])
 {
     union control control;
     int32_t error = EPROTO;
@@ -23,8 +23,8 @@ static int receive_answer(int fd)
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     const struct cmsghdr *header;
+    size_t size = 0;
     ssize_t n;
-    int file = 0;
 
     do {
         n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
@@ -35,15 +35,15 @@ static int receive_answer(int fd)
         return -1;
     header = CMSG_FIRSTHDR(&message);
     if (header && header->cmsg_type == SCM_RIGHTS)
-        memcpy(&file, CMSG_DATA(header), sizeof file);
-    if (error) {
-        errno = error;
-        return -1;
-    }
-    return file;
+        size = header->cmsg_len - CMSG_LEN(0);
+    if (size)
+        memcpy(ret_files, CMSG_DATA(header), size);
+    errno = error;
+    return error ? -1 : (int)(size / sizeof(int));
 }
 
-int door_ask(int fd, enum door_kind kind, uint32_t hint, const char *path)
+int door_ask(int fd, enum door_kind kind, uint32_t hint, const char *path,
+             int ret_files[DOOR_FILES])
 {
     struct door_request request = {.kind = (uint32_t)kind, .hint = hint};
     size_t length = strlen(path);
@@ -57,7 +57,7 @@ int door_ask(int fd, enum door_kind kind, uint32_t hint, const char *path)
     do {
         n = send(fd, &request, offsetof(struct door_request, path) + length + 1, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -1 : receive_answer(fd);
+    return n < 0 ? -1 : receive_answer(fd, ret_files);
 }
 
 int door_hear(int fd, struct door_request *ret)
@@ -72,7 +72,7 @@ int door_hear(int fd, struct door_request *ret)
     return 1;
 }
 
-void door_answer(int fd, int file, int error)
+void door_answer(int fd, const int *files, size_t count, int error)
 {
     union control control = {{0}};
     int32_t word = error;
@@ -80,15 +80,15 @@ void door_answer(int fd, int file, int error)
     struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1};
     struct cmsghdr *header;
 
-    if (!error && file >= 0) {
+    if (!error && count) {
         message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
+        message.msg_controllen = CMSG_SPACE(count * sizeof *files);
         header = CMSG_FIRSTHDR(&message);
-        check(header);
+        check(header && count <= DOOR_FILES);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof file);
-        memcpy(CMSG_DATA(header), &file, sizeof file);
+        header->cmsg_len = CMSG_LEN(count * sizeof *files);
+        memcpy(CMSG_DATA(header), files, count * sizeof *files);
     }
     while (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
         ;

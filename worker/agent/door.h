@@ -11,9 +11,9 @@
 struct known_job;
 
 /* Opens what the request asks for, if `child`, the executor of `job` (NULL: of none), may have
- * it: a descriptor, -2 if there is nothing to hand over, -1 with errno. */
+ * it: how many descriptors to hand over, which the caller owns, or -1 with errno. */
 int door_open(const struct child *child, const struct known_job *job,
-              const struct door_request *request);
+              const struct door_request *request, int ret_files[DOOR_FILES]);
 
 /* Answers what the executor has asked for; false when it speaks nonsense. */
 bool door_serve(const struct child *child, const struct known_job *job);

@@ -5,16 +5,19 @@
 
 #include <stdint.h>
 
-#include "wire/door.h"
+#include "wire/mr.pb-c.h"
 
 /* Without this call, or with fd -1, there is nobody to ask. */
 void door_init(int fd);
 
-/* A descriptor that the caller owns, or -1 with errno. */
-int door_read(enum door_kind kind, uint32_t hint, const char *path);
-
-/* Makes a part file anew, and opens it to write: a descriptor, or -1 with errno. */
+/* Each returns a descriptor that the caller owns, or -1 with errno: the file of extent number
+ * `index`, whose path is `path`; ... */
+int door_input(Mr__Extent *const *extents, uint32_t index, const char *path);
+/* ... the run of a map task; ... */
+int door_run(uint32_t map, const char *path);
+/* ... a part, made anew, to write. */
 int door_create(const char *path);
+
 void door_remove(const char *path);
 
 #endif

@@ -97,7 +97,7 @@ static void use_ahead(const struct executor *executor, const Mr__Assign *assign,
 /* By its path. */
 static int open_run(struct map_output *output, uint32_t map, struct error *err)
 {
-    int fd = door_read(DOOR_RUN, map, output->path);
+    int fd = door_run(map, output->path);
 
     if (fd < 0)
         return error_errno(err, ERROR_IO, "open '%s'", output->path);

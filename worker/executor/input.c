@@ -28,7 +28,7 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
     input->path = bytes_text(extent->path);
     if (expand_is_range(input->path))
         return 0;
-    input->fd = door_read(DOOR_INPUT, index, input->path);
+    input->fd = door_input(extents, index, input->path);
     if (input->fd < 0 && errno == ESTALE)
         return changed(input, err);
     if (input->fd < 0 || fstat(input->fd, &st))
