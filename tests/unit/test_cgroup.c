@@ -123,6 +123,24 @@ static void the_second_version_is_divided_when_we_are_alone(void **state)
     tear_down(&tree, &base);
 }
 
+/* Another agent of the process was here first. */
+static void a_group_that_was_divided_is_used_as_it_is(void **state)
+{
+    cleanup_free char *ours = NULL;
+    struct cgroup_base base;
+    struct tree tree;
+
+    (void)state;
+    set_up_second(&tree, "memory pids\n", "memory pids\n", "");
+    make_folder(&tree, "mount/ours/marram-agent");
+    folder_text(tree.folder, "proc/cgroup", "0::/ours/marram-agent\n");
+    cgroup_find(tree.proc, &base);
+    ours = folder_path(tree.folder, "mount/ours");
+    assert_int_equal(base.version, 2);
+    assert_string_equal(base.memory, ours);
+    tear_down(&tree, &base);
+}
+
 static void expect_none(const char *controllers, const char *divided, const char *processes,
                         const char *why)
 {
@@ -198,6 +216,7 @@ int main(void)
         cmocka_unit_test(the_first_version_is_found_by_controller),
         cmocka_unit_test(a_mount_that_shows_a_part_is_understood),
         cmocka_unit_test(the_second_version_is_divided_when_we_are_alone),
+        cmocka_unit_test(a_group_that_was_divided_is_used_as_it_is),
         cmocka_unit_test(what_is_not_ours_is_left_alone_and_told),
         cmocka_unit_test(groups_have_limits_and_are_removed),
     };

@@ -171,13 +171,25 @@ static int divide(const char *folder, char *why, size_t size)
     return 0;
 }
 
+/* Another agent of this process may have moved it below already. */
+static void step_up(char *folder)
+{
+    size_t length = strlen(folder), n = strlen(supervisor);
+
+    if (length > n && folder[length - n - 1] == '/' && !strcmp(folder + length - n, supervisor))
+        folder[length - n - 1] = '\0';
+}
+
 static void find_second(const char *proc, struct cgroup_base *base)
 {
     char *folder = own_folder(proc, NULL);
 
     if (!folder) {
         snprintf(base->why, sizeof base->why, "no control groups are mounted");
-    } else if (!divide(folder, base->why, sizeof base->why)) {
+        return;
+    }
+    step_up(folder);
+    if (!divide(folder, base->why, sizeof base->why)) {
         base->version = 2;
         base->memory = memory_text(folder);
         base->pids = memory_text(folder);
