@@ -54,7 +54,7 @@ on_a_cluster() {
 bomb_on_a_cluster() {
     can_hold_a_bomb || skip 'root without control groups: nothing holds a bomb here'
     sample
-    cluster_up 1
+    cluster_up 1 --memory 4G # hundreds of processes, each with what a sanitizer takes
     rm -rf marked out
     submit "$testjobs/greedy.so" -i in -o out -p way=breed
     [[ $(cat marked) == EAGAIN ]] || die "the bomb did not meet its bound: $(cat marked)"
