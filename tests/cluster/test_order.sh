@@ -93,7 +93,7 @@ long_prefixes() {
 }
 # No record begins in most of the pieces.
 long_lines() {
-    uniform 60 | awk 'BEGIN { x = sprintf("%200000s", ""); gsub(" ", "x", x) } { print $1 x }' >in
+    uniform 60 | awk 'BEGIN { for (x = "x"; length(x) < 200000;) x = x x } { print $1 x }' >in
     run "$order" -i in -o out -r 4 --workers 1
     expect_sorted out in
     expect_balance out
