@@ -200,7 +200,10 @@ static void try_elsewhere(struct mr_task *task, const char *line, struct attempt
     if (!pid)
         _exit(strcmp(try(attempt->what, attempt->with), "done") != 0);
     waitpid(pid, &status, 0);
-    tell(task, "child", line, WEXITSTATUS(status) ? "refused" : "done");
+    tell(task, "child", line,
+         !WIFEXITED(status)    ? "died"
+         : WEXITSTATUS(status) ? "refused"
+                               : "done");
 }
 
 static void map(struct mr_task *task, struct mr_bytes input)

@@ -326,6 +326,8 @@ static void await_job(struct executor *executor, struct confinement *confinement
             _exit(0);
         receive(executor, type, message);
     }
+    /* OpenMP's runtime begins, but no thread of it: that of LLVM wants a file in /dev/shm. */
+    (void)omp_get_max_threads();
     confine_job(confinement, executor->host.open);
     report(executor, confinement);
 }
