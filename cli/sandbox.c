@@ -7,27 +7,19 @@
 #include "base/memory.h"
 #include "cli/locate.h"
 
-void sandbox_init(struct sandbox_options *options)
+void sandbox_options(struct sandbox_options *options, struct option_table *table)
 {
-    const char *sandbox = getenv("MARRAM_SANDBOX");
-
-    *options = (struct sandbox_options){.on = !sandbox || strcmp(sandbox, "off") != 0,
-                                        .reads = getenv("MARRAM_JOB_READS"),
-                                        .writes = getenv("MARRAM_JOB_WRITES")};
-}
-
-void sandbox_rows(struct sandbox_options *options, struct option_row rows[SANDBOX_ROWS])
-{
-    const struct option_row table[SANDBOX_ROWS] = {
+    const struct option_row rows[] = {
         {"job-reads", 0, OPTION_TEXT, "PATH:PATH...", "what jobs may read beside their inputs",
-         &options->reads},
+         &options->reads, .unset = "nothing"},
         {"job-writes", 0, OPTION_TEXT, "PATH:PATH...",
-         "what jobs may write beside their output", &options->writes},
-        {"sandbox", 0, OPTION_SWITCH, "on|off", "confine what jobs open and call (on)",
+         "what jobs may write beside their output", &options->writes, .unset = "nothing"},
+        {"sandbox", 0, OPTION_SWITCH, "on|off", "confine what jobs open and call",
          &options->on},
     };
 
-    memcpy(rows, table, sizeof table);
+    *options = (struct sandbox_options){.on = true};
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 /* A list with all paths absolute; NULL with an error. Caller frees. */

@@ -41,7 +41,7 @@ void lease_refused(struct agent *agent, const Mr__Refused *message)
               error ? (const char *)error->text.data : "");
 }
 
-static uint64_t free_scratch(const struct agent *agent)
+uint64_t lease_scratch_free(const struct agent *agent)
 {
     struct statvfs st;
 
@@ -92,7 +92,7 @@ static void beat(struct agent *agent, int64_t now_ms)
         return;
     agent->beaten_ms = now_ms;
     heartbeat.sent_ms = (uint64_t)now_ms;
-    heartbeat.scratch_free = free_scratch(agent);
+    heartbeat.scratch_free = lease_scratch_free(agent);
     fences_describe(&agent->fences, &confinement);
     if (agent->fences.known)
         heartbeat.confinement = &confinement;
@@ -117,6 +117,7 @@ void lease_hello(struct agent *agent)
     }
     hello.memory = agent->options.memory;
     hello.draining = agent->draining;
+    hello.scratch = bytes_of(agent->options.scratch);
     agent->hello_ms = clock_ms();
     agent_tell(agent, FRAME_HELLO, &hello.base);
 }

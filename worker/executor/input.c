@@ -24,8 +24,7 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
     if (input->fd >= 0 && input->extent == index)
         return 0;
     input_close(input);
-    input->extent = index;
-    input->path = bytes_text(extent->path);
+    input_name(input, extents, index);
     if (expand_is_range(input->path))
         return 0;
     input->fd = door_input(extents, index, input->path);
@@ -37,6 +36,15 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
         (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
         return changed(input, err);
     return 0;
+}
+
+void input_name(struct input *input, Mr__Extent *const *extents, uint32_t index)
+{
+    if (input->path && input->extent == index)
+        return;
+    input_close(input);
+    input->extent = index;
+    input->path = bytes_text(extents[index]->path);
 }
 
 void input_close(struct input *input)
