@@ -32,7 +32,7 @@ LIBS_teravalidate := -lz
 objects = $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find $(1) -name '*.c')))
 LIB      := $(OUT)/libmr.a
 WIRE     := $(OUT)/wire/mr.pb-c.c
-PROGRAMS := $(OUT)/marram $(OUT)/marram-executor
+PROGRAMS := $(OUT)/marram $(OUT)/marram-executor $(OUT)/marram-symbols
 NAMES    := $(OUT)/marram-coordinator $(OUT)/marram-worker
 JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
@@ -59,6 +59,8 @@ all: $(PROGRAMS) $(NAMES) $(JOBS)
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
 $(OUT)/marram-executor: override LDLIBS += -lseccomp
+$(OUT)/marram-symbols: $(OUT)/worker/symbols/main.o
+$(OUT)/marram-symbols: override LDLIBS := -ldw
 $(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)
 $(UNIT): override LDLIBS += -lcmocka
 # A disk that fails, at any call.
@@ -181,7 +183,7 @@ install: all man
 	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
 	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
 	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
-	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
+	install -m 755 $(OUT)/marram-executor $(OUT)/marram-symbols $(DESTDIR)$(PREFIX)/libexec/marram/
 	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
 	install -m 644 mrlib/include/mr/*.h $(DESTDIR)$(PREFIX)/include/mr/
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 man/man5 bash-completion/completions)

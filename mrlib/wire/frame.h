@@ -66,6 +66,7 @@ enum frame_type {
     FRAME_TAKE = 39,
     FRAME_TOOK = 40,
     FRAME_CONFINED = 60,
+    FRAME_REPLAY = 65,
     FRAME_TYPES
 };
 
@@ -87,5 +88,8 @@ struct frame_stamp frame_get_stamp(const uint8_t *frame);
 int frame_unpack(const uint8_t *frame, size_t size, enum frame_type *ret_type,
                  ProtobufCMessage **ret_message, struct error *err);
 void frame_free(ProtobufCMessage *message);
+
+/* A copy of a message of our own that borrows nothing; frame_free. */
+ProtobufCMessage *frame_copy(const ProtobufCMessage *message);
 
 #endif
