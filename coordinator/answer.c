@@ -190,8 +190,10 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->data_endpoint = member->hello->data_endpoint;
     info->heard = (double)(now_ms - member->heard_ms) / 1000;
     info->age = (double)(now_ms - member->joined_ms) / 1000;
-    if (member->heartbeat)
-        info->scratch_free = member->heartbeat->scratch_free;
+    if (!member->heartbeat)
+        return;
+    info->scratch_free = member->heartbeat->scratch_free;
+    info->confinement = member->heartbeat->confinement;
 }
 
 /* `place` is that of a probe; -1: nobody asks what they see. */

@@ -146,6 +146,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
         return -1;
     }
     strays_adopt();
+    cgroup_find("/proc/self", &agent->groups);
     if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
@@ -185,6 +186,7 @@ void agent_close(struct agent *agent)
     take_close(agent->take);
     sight_close(agent->sight);
     blobs_close(agent->blobs);
+    cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);
 }

@@ -15,6 +15,7 @@
 #include "worker/agent/ahead.h"
 #include "worker/agent/blame.h"
 #include "worker/agent/child.h"
+#include "worker/agent/fences.h"
 #include "worker/agent/fetch.h"
 #include "worker/agent/share.h"
 #include "worker/agent/take.h"
@@ -22,7 +23,7 @@
 enum {
     CHILDREN_MAX = 64,
     WATCH_MS = 100,
-    EVENTS_A_CHILD = 3,
+    EVENTS_A_CHILD = 4,
     PROGRESS_MAX = 512,
     GOODBYE_MS = 1000
 };
@@ -72,6 +73,8 @@ struct agent {
     int64_t hello_ms;     /* when HELLO was said */
     int64_t beaten_ms;    /* when the last heartbeat was sent */
     int64_t confirmed_ms; /* when the last one was sent that was answered */
+    struct cgroup_base groups;
+    struct fences fences;
     struct child *children[CHILDREN_MAX];
     int child_count;
     int64_t bound_ms; /* when an executor was given a job last */

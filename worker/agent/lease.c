@@ -88,12 +88,16 @@ static void beat(struct agent *agent, int64_t now_ms)
 {
     Mr__Heartbeat heartbeat = MR__HEARTBEAT__INIT;
     Mr__TaskProgress progress[PROGRESS_MAX], *pointers[PROGRESS_MAX];
+    Mr__Confinement confinement;
 
     if (!agent->welcome || now_ms - agent->beaten_ms < agent->heartbeat_ms)
         return;
     agent->beaten_ms = now_ms;
     heartbeat.sent_ms = (uint64_t)now_ms;
     heartbeat.scratch_free = lease_scratch_free(agent);
+    fences_describe(&agent->fences, &confinement);
+    if (agent->fences.known)
+        heartbeat.confinement = &confinement;
     heartbeat.n_tasks = fill_progress(agent, progress, PROGRESS_MAX);
     heartbeat.tasks = pointers;
     for (size_t i = 0; i < heartbeat.n_tasks; i++)
