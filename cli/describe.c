@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/describe.h"
 #include "cli/locate.h"
 #include "cli/verbs.h"
 #include "store/object.h"
@@ -96,7 +97,7 @@ static int await(struct child *child, Mr__TaskDone **ret, struct error *err)
     return -1;
 }
 
-static int describe(const char *path, Mr__TaskDone **ret, struct error *err)
+int describe_object(const char *path, Mr__TaskDone **ret, struct error *err)
 {
     const char *base = getenv("TMPDIR");
     cleanup_free char *scratch =
@@ -217,7 +218,7 @@ static int run(void *into, const struct option_list *words)
     if (words->count != 1)
         return usage_error("describe", "name one job (see 'marram describe --help')");
     path = locate_job(words->items[0], &err);
-    if (!path || describe(path, &done, &err))
+    if (!path || describe_object(path, &done, &err))
         return usage_error("describe", "%s", err.text);
     if (*json)
         print_json(done->description);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "store/tree.h"
 #include "worker/agent/core.h"
+#include "worker/agent/sight.h"
 #include "worker/agent/strays.h"
 
 void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessage *message)
@@ -183,6 +184,7 @@ void agent_close(struct agent *agent)
     share_close(agent->share);
     fetch_close(agent->fetch);
     take_close(agent->take);
+    sight_close(agent->sight);
     blobs_close(agent->blobs);
     cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);

@@ -52,6 +52,7 @@ struct known_job {
     struct ahead *ahead; /* NULL: nothing was announced yet */
 };
 
+struct sight;
 struct agent {
     struct agent_options options;
     struct link *link;
@@ -59,6 +60,7 @@ struct agent {
     struct share *share;  /* serves our runs; NULL: nobody fetches from here */
     struct fetch *fetch;  /* brings others' runs; NULL: none was wanted yet */
     uint64_t bundles;     /* numbers their files */
+    struct sight *sight;  /* of a file that the coordinator asked about; NULL: never yet */
     struct take *take;    /* takes over runs of workers that leave; NULL: none yet */
     bool welcome;         /* the coordinator knows us */
     bool lost;            /* it has given us up: begin anew */

@@ -8,6 +8,7 @@
 #include "wire/hello.h"
 #include "wire/session.h"
 #include "worker/agent/core.h"
+#include "worker/agent/sight.h"
 
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
 {
@@ -30,6 +31,7 @@ void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack)
 {
     if ((int64_t)ack->sent_ms > agent->confirmed_ms && (int64_t)ack->sent_ms <= clock_ms())
         agent->confirmed_ms = (int64_t)ack->sent_ms;
+    sight_look(&agent->sight, ack);
 }
 
 void lease_refused(struct agent *agent, const Mr__Refused *message)
@@ -100,6 +102,7 @@ static void beat(struct agent *agent, int64_t now_ms)
     heartbeat.tasks = pointers;
     for (size_t i = 0; i < heartbeat.n_tasks; i++)
         pointers[i] = &progress[i];
+    sight_tell(agent->sight, &heartbeat);
     link_send_once(agent->link, 0, FRAME_HEARTBEAT, &heartbeat.base);
 }
 
