@@ -1,4 +1,5 @@
 #include "cli/report.h"
+#include "wire/info.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,16 +47,16 @@ static void finished_json(const Mr__Finished *finished, const char *output)
 {
     json_t *root = json_object();
 
-    json_object_set_new(root, "job", show_json_id(finished->job));
-    json_object_set_new(root, "state", show_json_bytes(finished->state));
-    json_object_set_new(root, "error", show_json_error(finished->error));
-    json_object_set_new(root, "output", show_json_text(output, strlen(output)));
+    json_object_set_new(root, "job", info_id(finished->job));
+    json_object_set_new(root, "state", info_bytes(finished->state));
+    json_object_set_new(root, "error", info_error(finished->error));
+    json_object_set_new(root, "output", info_text(output, strlen(output)));
     json_object_set_new(root, "parts", json_integer(finished->parts));
     json_object_set_new(root, "map_tasks", json_integer(finished->maps));
     json_object_set_new(root, "reduce_tasks", json_integer(finished->reduces));
     json_object_set_new(root, "seconds", json_real(finished->seconds));
     json_object_set_new(root, "counters",
-                        show_json_counters(finished->counters, finished->n_counters));
+                        info_counters(finished->counters, finished->n_counters));
     show_json(root);
 }
 
@@ -125,7 +126,7 @@ int report_error(struct report *report, const char *verb, const struct error *er
         json_t *root = json_object(), *cause = json_object();
 
         json_object_set_new(cause, "code", json_string(error_name(error->code)));
-        json_object_set_new(cause, "text", show_json_text(error->text, strlen(error->text)));
+        json_object_set_new(cause, "text", info_text(error->text, strlen(error->text)));
         json_object_set_new(root, "state", json_string("refused"));
         json_object_set_new(root, "error", cause);
         json_object_set_new(root, "counters", json_object());

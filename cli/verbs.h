@@ -19,6 +19,6 @@ int verb_worker(int argc, char **argv);
 int verb_describe(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
-#define MARRAM_VERSION "0.1.0"
+#include "base/version.h"
 
 #endif

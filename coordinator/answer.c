@@ -228,6 +228,10 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
         listing_answer(coordinator, client, query->limit);
     } else if (query->question == MR__QUESTION__ALL_WORKERS) {
         answer_workers(coordinator, client);
+    } else if (query->question == MR__QUESTION__CLUSTER) {
+        public_answer(coordinator, client);
+    } else if (query->question == MR__QUESTION__EVENTS) {
+        public_listen(coordinator, client);
     } else if (!job && past_answer(coordinator, client, query)) {
         return;
     } else if (!job) {

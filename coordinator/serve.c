@@ -79,6 +79,7 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
         frame_free(&done->base);
         return;
     }
+    coordinator->totals.attempts_done++;
     job_report(job, worker, done);
     core_post(coordinator, &event);
 }
@@ -106,6 +107,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (coordinator->options.patient)
         job_judge_sight(job, &event.attempt, failure);
     event.code = failure->error.code;
+    coordinator->totals.attempts_failed++;
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
@@ -259,13 +261,15 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
     cleanup_free char *blobs = memory_format("%s/blobs", options->state);
 
     coordinator->options = *options;
+    coordinator->started_ms = clock_ms();
     resources_kernel(coordinator->kernel);
     coordinator->sched = sched_new();
     if (options->max_running)
         sched_limit(coordinator->sched, options->max_running);
     if (blobs_open(blobs, options->journal, &coordinator->blobs, err) ||
         (options->journal && restore_open(coordinator, err)) ||
-        link_listen(options->context, options->endpoint, &coordinator->link, err)) {
+        link_listen(options->context, options->endpoint, &coordinator->link, err) ||
+        (options->inside && link_listen_also(coordinator->link, options->inside, err))) {
         serve_close(coordinator);
         return -1;
     }

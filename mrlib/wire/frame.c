@@ -62,6 +62,8 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_DRAINING] = &mr__draining__descriptor,
     [FRAME_TAKE] = &mr__take__descriptor,
     [FRAME_TOOK] = &mr__took__descriptor,
+    [FRAME_CLUSTER] = &mr__cluster__descriptor,
+    [FRAME_EVENT] = &mr__event__descriptor,
 };
 
 static bool is_bare(unsigned type)

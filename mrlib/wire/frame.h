@@ -65,6 +65,8 @@ enum frame_type {
     FRAME_DRAINING = 38,
     FRAME_TAKE = 39,
     FRAME_TOOK = 40,
+    FRAME_CLUSTER = 95,
+    FRAME_EVENT = 96,
     FRAME_TYPES
 };
 
