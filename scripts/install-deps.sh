@@ -18,6 +18,7 @@ protobuf-c-compiler    build             messages
 libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
+libmicrohttpd-dev      build             HTTP
 libxxhash-dev          build             checksums
 libseccomp-dev         build             what user code may not call
 libinih-dev            build             configuration files
