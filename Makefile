@@ -1,6 +1,7 @@
 # Marram. `make help` lists the targets. Nothing is configured; everything is built under build/$(BUILD)/.
 BUILD  ?= release
 PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' cli/verbs.h)
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
@@ -49,7 +50,7 @@ COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 
-.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -71,6 +72,8 @@ $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
 $(OUT)/tests/preload/%.so: tests/preload/%.c
 	@echo "  CC    $<"; mkdir -p $(@D)
 	$(Q)gcc -std=gnu17 -O2 $(CWARN) -D_GNU_SOURCE -fvisibility=hidden -fPIC -shared -o $@ $<
+# The files that `marram new` writes are part of the program.
+$(OUT)/cli/templates.o: $(wildcard cli/templates/*.in)
 # The daemons are the same program by another name.
 $(NAMES): | $(OUT)/marram
 	@echo "  LN    $@"
@@ -158,13 +161,14 @@ fuzz:
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/marram \
-	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
-	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
-	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
-	install -m 755 $(OUT)/marram-executor $(DESTDIR)$(PREFIX)/libexec/marram/
-	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
-	install -m 644 mrlib/include/mr/*.h $(DESTDIR)$(PREFIX)/include/mr/
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh install $(OUT) $(VERSION)
+uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh uninstall $(OUT) $(VERSION)
+deb:
+	@scripts/install-deps.sh package
+	@$(MAKE) --no-print-directory BUILD=release deb-built
+deb-built: all
+	@scripts/deb.sh $(OUT) $(VERSION)
 
 clean:
 	rm -rf build
@@ -178,7 +182,8 @@ help:
 	@echo 'make chaos           every row of the fault table, with real processes'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
-	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'
+	@echo 'make install         into DESTDIR=, PREFIX=/usr/local; make uninstall takes it away'
+	@echo 'make deb             Debian packages, in build/release/deb'
 	@echo 'make clean           remove build/'
 
 .SECONDARY:
