@@ -1,7 +1,7 @@
 # Marram. `make help` lists the targets. Nothing is configured; everything is built under build/$(BUILD)/.
 BUILD  ?= release
 PREFIX ?= /usr/local
-VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' cli/verbs.h)
+VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' mrlib/base/version.h)
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
@@ -22,7 +22,7 @@ OPT_check   := -O3 -g -Werror
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers
 CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
-PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3
+PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih zlib liblz4 libzstd
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
@@ -39,9 +39,12 @@ JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
             $(OUT)/tests/golden/v1/golden.so
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/sim/test_*.c))
+SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+# Elasticity in its long forms, and what grows over many jobs.
+LONGER   := $(addprefix tests/cluster/,test_drain.sh test_restart.sh chaos/endurance.sh)
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
 SCALE    := $(OUT)/tests/sim/scale_sched
 AGENT    := $(call objects,worker/agent)
@@ -49,8 +52,9 @@ EXECUTOR := $(call objects,worker/executor)
 COORD    := $(call objects,coordinator)
 CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
+SHARE    := $(OUT)/share/.made
 
-.PHONY: all everything test test-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
+.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -62,7 +66,8 @@ $(OUT)/tests/unit/test_journal_faults: override LDLIBS += \
     $(patsubst %,-Wl$(comma)--wrap=%,pwrite fdatasync fsync rename unlinkat)
 $(OUT)/tests/bench/journal_rate: $(OUT)/tests/bench/journal_rate.o $(filter $(OUT)/coordinator/journal%,$(COORD)) $(LIB)
 $(SCALE): $(OUT)/%: $(OUT)/%.o $(COORD) $(LIB)
-$(PROGRAMS) $(UNIT) $(SCALE) $(OUT)/tests/bench/journal_rate:
+$(OUT)/manual/generate: $(call objects,manual) $(filter-out %/main.o,$(CLI)) $(COORD) $(AGENT) $(LIB)
+$(PROGRAMS) $(UNIT) $(SCALE) $(OUT)/tests/bench/journal_rate $(OUT)/manual/generate:
 	@echo "  LINK  $@"; mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
@@ -74,6 +79,11 @@ $(OUT)/tests/preload/%.so: tests/preload/%.c
 	$(Q)gcc -std=gnu17 -O2 $(CWARN) -D_GNU_SOURCE -fvisibility=hidden -fPIC -shared -o $@ $<
 # The files that `marram new` writes are part of the program.
 $(OUT)/cli/templates.o: $(wildcard cli/templates/*.in)
+# Manual pages and completion, from the tables of options.
+man: $(SHARE)
+$(SHARE): $(OUT)/manual/generate
+	@echo "  MAN   $(@D)"; rm -rf $(@D); mkdir -p $(@D)/man/man1 $(@D)/man/man5 $(@D)/bash-completion/completions
+	$(Q)$< $(@D) && touch $@
 # The daemons are the same program by another name.
 $(NAMES): | $(OUT)/marram
 	@echo "  LN    $@"
@@ -119,16 +129,23 @@ test:
 	@scripts/install-deps.sh $(if $(filter tsan,$(BUILD)),all,test)
 	@$(MAKE) --no-print-directory test-built
 PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
-everything: all $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
+everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
 	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+
+SEEDS ?= 20000
+sim:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory sim-built
+sim-built: $(SIMULATIONS)
+	@MARRAM_SIM_SEEDS=$(SEEDS) tests/run.sh $(BUILD) $(SIMULATIONS)
 
 chaos:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory chaos-built
 chaos-built: everything
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS)
+	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS) $(LONGER)
 
 check:
 	@scripts/install-deps.sh all
@@ -138,7 +155,8 @@ check:
 soak:
 	@scripts/install-deps.sh test
 	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
-	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS)) tests/cluster/chaos/random.sh
+	@MARRAM_FULL=1 ENDURANCE_JOBS=1000 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS) $(LONGER)) \
+	    tests/cluster/chaos/random.sh
 
 bench:
 	@scripts/install-deps.sh test
@@ -160,14 +178,14 @@ fuzz:
 	@$(MAKE) --no-print-directory $(FUZZERS)
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
-install: all
+install: all man
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh install $(OUT) $(VERSION)
 uninstall:
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh uninstall $(OUT) $(VERSION)
 deb:
 	@scripts/install-deps.sh package
 	@$(MAKE) --no-print-directory BUILD=release deb-built
-deb-built: all
+deb-built: all man
 	@scripts/deb.sh $(OUT) $(VERSION)
 
 clean:
@@ -177,11 +195,13 @@ help:
 	@echo 'make                 build programs and jobs (BUILD=release|debug|asan|tsan, V=1 shows commands)'
 	@echo 'make demo            count the words of English text (INPUT=DIR: of anything)'
 	@echo 'make test            every test that a plain machine can run'
+	@echo 'make sim             the scheduler in SEEDS=20000 simulated clusters'
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
+	@echo 'make man             manual pages and the completion of bash (make install has them, too)'
 	@echo 'make install         into DESTDIR=, PREFIX=/usr/local; make uninstall takes it away'
 	@echo 'make deb             Debian packages, in build/release/deb'
 	@echo 'make clean           remove build/'

@@ -15,29 +15,32 @@ static int cancel(const char *endpoint, const struct option_list *words, struct 
     return 0;
 }
 
-int verb_cancel(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    const char *coordinator = NULL;
-    const struct option_row rows[] = {visit_row(&coordinator)};
-    const struct option_table table = {
-        "marram cancel ID [options]",
-        "Cancels a job: its tasks are ended, its output does not appear. Prints nothing.",
-        "Exit status: 0 cancelled, 1 there is no such job or it had ended, 2 wrong usage, 3 "
-        "no\n"
-        "coordinator, 4 refused.",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
+    const struct option_row row = visit_row(into);
+
+    options_add(table, &row, 1);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    const char *const *coordinator = into;
     struct report report;
     struct error err;
-    int status = options_parse(&table, argc, argv, &words);
 
-    if (!status) {
-        report_init(&report, false);
-        if (cancel(visit_endpoint(coordinator), &words, &err))
-            status = report_error(&report, "cancel", &err);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    option_list_done(&words);
-    return status;
+    report_init(&report, false);
+    return cancel(*coordinator, words, &err) ? report_error(&report, "cancel", &err) : 0;
 }
+
+const struct verb verb_cancel = {
+    .name = "cancel",
+    .summary = "end a job",
+    .usage = "ID [options]",
+    .about = "Cancels a job: its tasks are ended, its output does not appear. Prints nothing.",
+    .notes = "Exit status: 0 cancelled, 1 there is no such job or it had ended, 2 wrong usage, "
+             "3 no\n"
+             "coordinator, 4 refused.",
+    .size = sizeof(const char *),
+    .options = add_options,
+    .run = run,
+};

@@ -1,14 +1,12 @@
-/* The subcommands of `marram cluster`, a file each. They get their arguments with their own
- * name ("cluster up") first and return the exit status. */
+/* What the verbs `cluster up`, `scale`, `status` and `down`, a file each, have in common. */
 #ifndef CLI_CLUSTER_H
 #define CLI_CLUSTER_H
 
 #include "cli/cluster_state.h"
+#include "cli/verb.h"
 
-int cluster_up(int argc, char **argv);
-int cluster_status(int argc, char **argv);
-int cluster_scale(int argc, char **argv);
-int cluster_down(int argc, char **argv);
+/* `marram cluster` with none of these behind it; the exit status. */
+int cluster_no_verb(int argc, char **argv);
 
 /* Starts a process of the cluster, our own program by the name in argv[0], and notes it. Call
  * it while there are no threads. */
@@ -35,7 +33,11 @@ int cluster_await_workers(struct cluster_patience *patience, const struct cluste
  * seconds. */
 void cluster_stop(const struct cluster *cluster);
 
+/* A row for the --dir of those that find a cluster. */
+#define CLUSTER_DIR "~/.local/state/marram/cluster"
+struct option_row cluster_row(const char **ret_dir);
+
 /* "marram cluster VERB: TEXT" on stderr; the exit status of the error. */
-int cluster_fail(const char *verb, const struct error *err);
+int cluster_fail(const char *verb, struct error *err);
 
 #endif

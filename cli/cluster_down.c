@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/cluster.h"
-#include "cli/options.h"
+#include "cli/verbs.h"
 #include "cli/visit.h"
 
 enum { GRACE_MS = 10000, KILL_MS = 5000 };
@@ -81,28 +81,31 @@ static int down(const char *dir)
     return status;
 }
 
-int cluster_down(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    const char *dir_option = NULL;
-    const struct option_row rows[] = {
-        {"dir", 0, OPTION_TEXT, "DIR", "the folder that was given to 'up'", &dir_option},
-    };
-    const struct option_table table = {
-        "marram cluster down [options]",
-        "Ends the cluster that 'marram cluster up' started, and removes its logs and state.",
-        "Jobs that are not finished are lost. Exit status: 0, or 1 when there is no cluster.",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
-    cleanup_free char *dir = NULL;
-    struct error err;
-    int status = options_parse(&table, argc, argv, &words);
+    const struct option_row row = cluster_row(into);
 
-    if (!status) {
-        dir = cluster_dir(dir_option);
-        status = visit_no_words(&words, &err) ? cluster_fail("cluster down", &err) : down(dir);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    option_list_done(&words);
-    return status;
+    options_add(table, &row, 1);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    const char *const *option = into;
+    cleanup_free char *dir = cluster_dir(*option);
+    struct error err;
+
+    return visit_no_words(words, &err) ? cluster_fail("cluster down", &err) : down(dir);
+}
+
+const struct verb verb_cluster_down = {
+    .name = "cluster down",
+    .summary = "end it",
+    .usage = "[options]",
+    .about = "Ends the cluster that 'marram cluster up' started, and removes its logs and "
+             "state.",
+    .notes = "Jobs that are not finished are lost.\n\n"
+             "Exit status: 0, or 1 when there is no cluster.",
+    .size = sizeof(const char *),
+    .options = add_options,
+    .run = run,
+};

@@ -13,9 +13,9 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "cli/cluster.h"
-#include "cli/options.h"
 #include "cli/show.h"
 #include "cli/signals.h"
+#include "cli/verbs.h"
 #include "cli/visit.h"
 
 enum { LOOK_MS = 200, INTERRUPTED = 130 };
@@ -208,38 +208,43 @@ static int take_number(struct scale *scale, const struct option_list *words, str
     return 0;
 }
 
-int cluster_scale(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    struct scale scale = {.cluster = {.lock = -1}, .patience = {.signals = -1}};
-    const struct option_row rows[] = {
-        {"dir", 0, OPTION_TEXT, "DIR", "the folder that was given to 'up'", &scale.dir_option},
-    };
-    const struct option_table table = {
-        "marram cluster scale N [options]",
-        "Starts workers, or lets the newest leave, until there are N. Jobs go on; what a "
-        "worker "
-        "has done is\n"
-        "handed over before it ends. Returns when all have joined, or left.",
-        "Interrupted, it leaves everything in order: workers that are to leave go on leaving.\n"
-        "Exit status: 0 there are N, 1 there is no cluster or a worker could not start, 2 "
-        "wrong "
-        "usage, 130\n"
-        "interrupted.",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
-    cleanup_free char *dir = NULL;
-    struct error err;
-    int status = options_parse(&table, argc, argv, &words);
+    struct scale *scale = into;
+    const struct option_row row = cluster_row(&scale->dir_option);
 
-    if (!status) {
-        scale.dir = dir = cluster_dir(scale.dir_option);
-        status = take_number(&scale, &words, &err) ? cluster_fail("cluster scale", &err)
-                                                   : scale_or_tell(&scale);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    cluster_close(&scale.cluster);
-    memory_cleanup_close(&scale.patience.signals);
-    option_list_done(&words);
+    options_add(table, &row, 1);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    struct scale *scale = into;
+    cleanup_free char *dir = cluster_dir(scale->dir_option);
+    struct error err;
+    int status;
+
+    scale->dir = dir;
+    scale->cluster.lock = scale->patience.signals = -1;
+    status = take_number(scale, words, &err) ? cluster_fail("cluster scale", &err)
+                                             : scale_or_tell(scale);
+    cluster_close(&scale->cluster);
+    memory_cleanup_close(&scale->patience.signals);
     return status;
 }
+
+const struct verb verb_cluster_scale = {
+    .name = "cluster scale",
+    .summary = "start more of its workers, or let some leave",
+    .usage = "N [options]",
+    .about = "Starts workers, or lets the newest leave, until there are N. Jobs go on; what a "
+             "worker has done\n"
+             "is handed over before it ends. Returns when all have joined, or left.",
+    .notes = "Interrupted, it leaves everything in order: workers that are to leave go on "
+             "leaving.\n\n"
+             "Exit status: 0 there are N, 1 there is no cluster or a worker could not start, 2 "
+             "wrong usage,\n"
+             "130 interrupted.",
+    .size = sizeof(struct scale),
+    .options = add_options,
+    .run = run,
+};

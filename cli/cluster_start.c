@@ -16,7 +16,7 @@
 #include "cli/visit.h"
 #include "wire/mr.pb-c.h"
 
-enum { LOOK_MS = 10, INTERRUPTED = 130, WORKER_ARGUMENTS = 10 };
+enum { LOOK_MS = 10, INTERRUPTED = 130, WORKER_ARGUMENTS = 12 };
 
 /* The child: our own program by another name, with stdout and stderr in its log, in a session
  * of its own. It waits for a byte first, which says that its number was noted; if we die before
@@ -81,7 +81,9 @@ int cluster_start_worker(struct cluster *cluster, uint64_t number, struct error 
                                     (char *)"--threads",
                                     threads,
                                     (char *)"--memory",
-                                    memory};
+                                    memory,
+                                    (char *)"--listen",
+                                    (char *)"tcp://127.0.0.1:0"};
 
     return cluster_start(cluster, name, argv, err);
 }

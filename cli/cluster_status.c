@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "cli/cluster.h"
-#include "cli/options.h"
 #include "cli/show.h"
+#include "cli/verbs.h"
 #include "cli/visit.h"
 
 enum { NO_COORDINATOR = 3 };
@@ -108,35 +108,43 @@ static int look(const char *dir, bool json)
     return status;
 }
 
-int cluster_status(int argc, char **argv)
-{
-    const char *dir_option = NULL;
-    bool json = false;
-    const struct option_row rows[] = {
-        {"dir", 0, OPTION_TEXT, "DIR", "the folder that was given to 'up'", &dir_option},
-        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json},
-    };
-    const struct option_table table = {
-        "marram cluster status [options]",
-        "Says what runs of the cluster that 'marram cluster up' started.",
-        "--json prints endpoint, dir, coordinator (pid; state: up, silent, dead) and workers "
-        "(each with\n"
-        "name, pid, state: idle, busy, draining, left, not joined, dead).\n\n"
-        "Exit status: 0 the coordinator answers, 1 no cluster was started, 3 it does not "
-        "answer.",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
-    cleanup_free char *dir = NULL;
-    struct error err;
-    int status = options_parse(&table, argc, argv, &words);
+struct status {
+    const char *dir;
+    bool json;
+};
 
-    if (!status) {
-        dir = cluster_dir(dir_option);
-        status = visit_no_words(&words, &err) ? cluster_fail("cluster status", &err)
-                                              : look(dir, json);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    option_list_done(&words);
-    return status;
+static void add_options(void *into, struct option_table *table)
+{
+    struct status *status = into;
+    const struct option_row rows[] = {
+        cluster_row(&status->dir),
+        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &status->json},
+    };
+
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    const struct status *status = into;
+    cleanup_free char *dir = cluster_dir(status->dir);
+    struct error err;
+
+    return visit_no_words(words, &err) ? cluster_fail("cluster status", &err)
+                                       : look(dir, status->json);
+}
+
+const struct verb verb_cluster_status = {
+    .name = "cluster status",
+    .summary = "say what of it runs",
+    .usage = "[options]",
+    .about = "Says what runs of the cluster that 'marram cluster up' started.",
+    .notes = "--json prints endpoint, dir, coordinator (pid; state: up, silent, dead) and "
+             "workers (each with\n"
+             "name, pid, state: idle, busy, draining, left, not joined, dead).\n\n"
+             "Exit status: 0 the coordinator answers, 1 no cluster was started, 3 it does not "
+             "answer.",
+    .size = sizeof(struct status),
+    .options = add_options,
+    .run = run,
+};

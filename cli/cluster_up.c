@@ -9,8 +9,8 @@
 #include "base/resources.h"
 #include "cli/cluster.h"
 #include "cli/daemon.h"
-#include "cli/options.h"
 #include "cli/signals.h"
+#include "cli/verbs.h"
 #include "cli/visit.h"
 #include "store/tree.h"
 
@@ -23,33 +23,23 @@ struct up {
     struct cluster_patience patience;
 };
 
-static int parse(struct up *up, struct option_list *words, int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
+    struct up *up = into;
     const struct option_row rows[] = {
-        {"workers", 0, OPTION_COUNT, "N", "workers (default 2)", &up->workers, 1,
-         LIMIT_WORKERS_OF_RUN},
-        {"threads", 0, OPTION_COUNT, "N",
-         "OpenMP threads of each worker (default: processors shared)", &up->threads, 1,
-         LIMIT_THREADS},
-        {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together (default: 60 %)",
-         &up->memory, (uint64_t)8 << 20},
-        {"listen", 0, OPTION_TEXT, "ENDPOINT", "default " DEFAULT_COORDINATOR "; port 0: any",
+        {"workers", 0, OPTION_COUNT, "N", "workers", &up->workers, 1, LIMIT_WORKERS_OF_RUN},
+        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads of each worker", &up->threads, 1,
+         LIMIT_THREADS, .unset = "all processors, shared"},
+        {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together", &up->memory,
+         (uint64_t)8 << 20, .unset = "60 % of what there is"},
+        {"listen", 0, OPTION_TEXT, "ENDPOINT", "where the coordinator is; port 0: any",
          &up->listen},
-        {"dir", 0, OPTION_TEXT, "DIR",
-         "logs and state (default: ~/.local/state/marram/cluster)", &up->dir_option},
+        {"dir", 0, OPTION_TEXT, "DIR", "logs and state", &up->dir_option, .unset = CLUSTER_DIR},
     };
-    const struct option_table table = {
-        "marram cluster up [options]",
-        "Starts a coordinator and workers on this machine, in the background, and returns when "
-        "all\n"
-        "workers have joined. 'marram cluster down' ends them.",
-        "With --listen tcp://127.0.0.1:0 the system chooses a port: 'marram cluster status' "
-        "says which.\n"
-        "Exit status: 0 it runs, 1 it could not start or runs already, 2 wrong usage, 4 "
-        "refused.",
-        rows, sizeof rows / sizeof *rows};
 
-    return options_parse(&table, argc, argv, words);
+    up->workers = 2;
+    up->listen = DEFAULT_COORDINATOR;
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 static int start_coordinator(struct up *up, struct error *err)
@@ -182,23 +172,31 @@ static int up_or_nothing(struct up *up)
     return up->patience.status ? up->patience.status : status;
 }
 
-int cluster_up(int argc, char **argv)
+static int run(void *into, const struct option_list *words)
 {
-    struct up up = {.listen = DEFAULT_COORDINATOR,
-                    .workers = 2,
-                    .cluster = {.lock = -1},
-                    .patience = {.signals = -1}};
-    struct option_list words = {0};
+    struct up *up = into;
     struct error err;
-    int status = parse(&up, &words, argc, argv);
+    int status;
 
-    if (!status)
-        status = visit_no_words(&words, &err) ? cluster_fail("cluster up", &err)
-                                              : up_or_nothing(&up);
-    else
-        status = status > 0 ? 0 : 2;
-    cluster_close(&up.cluster);
-    memory_cleanup_close(&up.patience.signals);
-    option_list_done(&words);
+    up->cluster.lock = up->patience.signals = -1;
+    status = visit_no_words(words, &err) ? cluster_fail("cluster up", &err) : up_or_nothing(up);
+    cluster_close(&up->cluster);
+    memory_cleanup_close(&up->patience.signals);
     return status;
 }
+
+const struct verb verb_cluster_up = {
+    .name = "cluster up",
+    .summary = "start a coordinator and workers here, in the background",
+    .usage = "[options]",
+    .about = "Starts a coordinator and workers on this machine, in the background, and returns "
+             "when all\n"
+             "workers have joined. 'marram cluster down' ends them.",
+    .notes = "With --listen tcp://127.0.0.1:0 the system chooses a port: 'marram cluster "
+             "status' says which.\n\n"
+             "Exit status: 0 it runs, 1 it could not start or runs already, 2 wrong usage, 4 "
+             "refused.",
+    .size = sizeof(struct up),
+    .options = add_options,
+    .run = run,
+};

@@ -18,7 +18,7 @@
 #include "coordinator/serve.h"
 #include "store/tree.h"
 
-enum { OWN_ROWS = 8, FILES_LEAST = 1024 };
+enum { FILES_LEAST = 1024 };
 
 struct setup {
     struct daemon_options daemon;
@@ -31,37 +31,37 @@ struct setup {
     struct coordinator *coordinator;
 };
 
-static int parse(struct setup *setup, struct option_list *words, int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    struct option_row rows[OWN_ROWS + DAEMON_ROWS] = {
-        {"listen", 0, OPTION_TEXT, "ENDPOINT", "default " DEFAULT_COORDINATOR "; port 0: any",
+    struct setup *setup = into;
+    const struct option_row rows[] = {
+        {"listen", 0, OPTION_TEXT, "ENDPOINT", "where it is to be found; port 0: any",
          &setup->listen},
-        {"state", 0, OPTION_TEXT, "DIR", "what it keeps (default: a temporary folder)",
-         &setup->state_option},
-        {"heartbeat", 0, OPTION_COUNT, "MS", "how often workers say that they live (1000)",
+        {"state", 0, OPTION_TEXT, "DIR", "what it keeps", &setup->state_option,
+         .unset = "a temporary folder"},
+        {"heartbeat", 0, OPTION_COUNT, "MS", "how often workers say that they live",
          &setup->heartbeat_ms, 10, 60000},
-        {"lease", 0, OPTION_COUNT, "SECONDS", "who says nothing for so long is lost (10)",
+        {"lease", 0, OPTION_COUNT, "SECONDS", "who says nothing for so long is lost",
          &setup->lease_s, 1, 3600},
-        {"retain", 0, OPTION_COUNT, "N", "finished jobs that it has in memory (1000)",
+        {"retain", 0, OPTION_COUNT, "N", "finished jobs that it has in memory",
          &setup->retained, 0, 100000},
-        {"max-running", 0, OPTION_COUNT, "N", "jobs that run at once; the others wait (64)",
+        {"max-running", 0, OPTION_COUNT, "N", "jobs that run at once; the others wait",
          &setup->max_running, 1, 1000},
-        {"history", 0, OPTION_COUNT, "N", "finished jobs in STATE/history.sqlite (10000)",
+        {"history", 0, OPTION_COUNT, "N", "finished jobs in STATE/history.sqlite",
          &setup->remembered, 0, 10000000},
         {"check-journal", 0, OPTION_TEXT, "DIR",
-         "only say whether the journal in this state folder is good", &setup->check},
+         "only say whether the journal in this state folder is good", &setup->check,
+         .once = true},
     };
-    const struct option_table table = {
-        "marram coordinator [options]",
-        "Runs a coordinator in the foreground until SIGINT or SIGTERM. It prints log lines on "
-        "stderr.",
-        "The endpoint that it listens on is also written to the file 'endpoint' in the state "
-        "folder.\n\n"
-        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 refused.",
-        rows, OWN_ROWS + DAEMON_ROWS};
 
-    daemon_rows(&setup->daemon, rows + OWN_ROWS);
-    return options_parse(&table, argc, argv, words);
+    setup->listen = DEFAULT_COORDINATOR;
+    setup->heartbeat_ms = DEFAULT_HEARTBEAT_MS;
+    setup->lease_s = DEFAULT_LEASE_MS / 1000;
+    setup->retained = DEFAULT_RETAINED;
+    setup->remembered = DEFAULT_REMEMBERED;
+    setup->max_running = DEFAULT_RUNNING;
+    options_add(table, rows, sizeof rows / sizeof *rows);
+    daemon_options(&setup->daemon, table);
 }
 
 static int check_options(const struct setup *setup, struct error *err)
@@ -161,37 +161,39 @@ static int serve(struct setup *setup, struct error *err)
     return result;
 }
 
-int verb_coordinator(int argc, char **argv)
+static int run(void *into, const struct option_list *words)
 {
-    struct setup setup = {.listen = DEFAULT_COORDINATOR,
-                          .heartbeat_ms = DEFAULT_HEARTBEAT_MS,
-                          .lease_s = DEFAULT_LEASE_MS / 1000,
-                          .retained = DEFAULT_RETAINED,
-                          .remembered = DEFAULT_REMEMBERED,
-                          .max_running = DEFAULT_RUNNING,
-                          .scratch = SCRATCH_CLOSED,
-                          .lock = -1,
-                          .stop = -1};
-    struct option_list words = {0};
+    struct setup *setup = into;
     struct error err;
-    int status = parse(&setup, &words, argc, argv);
+    int status = 0;
 
-    if (!status && setup.check) {
-        status = check_journal(setup.check);
-    } else if (!status) {
-        if (visit_no_words(&words, &err) || serve(&setup, &err)) {
-            fprintf(stderr, "marram coordinator: %s\n", err.text);
-            status = error_exit_status(err.code);
-        }
-        serve_close(setup.coordinator);
-        link_context_free(setup.context);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    scratch_close(&setup.scratch);
-    memory_cleanup_close(&setup.lock);
-    memory_cleanup_close(&setup.stop);
-    free(setup.state);
-    option_list_done(&words);
+    if (setup->check)
+        return check_journal(setup->check);
+    setup->scratch = SCRATCH_CLOSED;
+    setup->lock = setup->stop = -1;
+    if (visit_no_words(words, &err) || serve(setup, &err))
+        status = daemon_fail("coordinator", &err);
+    serve_close(setup->coordinator);
+    link_context_free(setup->context);
+    scratch_close(&setup->scratch);
+    memory_cleanup_close(&setup->lock);
+    memory_cleanup_close(&setup->stop);
+    free(setup->state);
     return status;
 }
+
+const struct verb verb_coordinator = {
+    .name = "coordinator",
+    .summary = "run a coordinator in the foreground",
+    .usage = "[options]",
+    .about =
+        "Runs a coordinator in the foreground until SIGINT or SIGTERM. It prints log lines "
+        "on stderr.",
+    .notes = "The endpoint that it listens on is also written to the file 'endpoint' in the "
+             "state folder.\n\n"
+             "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
+             "refused.",
+    .size = sizeof(struct setup),
+    .options = add_options,
+    .run = run,
+};

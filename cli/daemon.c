@@ -2,26 +2,29 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/signals.h"
 #include "store/tree.h"
 
-void daemon_rows(struct daemon_options *options, struct option_row rows[DAEMON_ROWS])
+void daemon_options(struct daemon_options *options, struct option_table *table)
 {
-    const struct option_row table[DAEMON_ROWS] = {
+    const struct option_row rows[] = {
         {"insecure", 0, OPTION_FLAG, NULL, "allow --listen beyond this machine, to anybody",
-         &options->insecure},
-        {"log-level", 0, OPTION_TEXT, "LEVEL", "error, warning, info (default) or detail",
-         &options->log_level},
+         &options->insecure, .once = true},
+        {"log-level", 0, OPTION_CHOICE, "LEVEL", "error, warning, info or detail",
+         &options->log_level, .choices = "error|warning|info|detail"},
         {"log-json", 0, OPTION_FLAG, NULL, "log lines as JSON objects", &options->log_json},
     };
 
-    memcpy(rows, table, sizeof table);
+    options->log_level = "info";
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 bool daemon_is_local(const char *endpoint)
@@ -81,12 +84,9 @@ unsigned long daemon_files_max(void)
 
 int daemon_start(const struct daemon_options *options, int *ret_stop, struct error *err)
 {
-    enum log_level level = LOG_INFO;
+    enum log_level level;
 
-    if (options->log_level && !log_parse(options->log_level, &level))
-        return error_set(err, ERROR_USAGE,
-                         "--log-level '%s': error, warning, info or detail is wanted",
-                         options->log_level);
+    check(log_parse(options->log_level, &level));
     /* Whoever read our log lines may have gone. */
     signal(SIGPIPE, SIG_IGN);
     raise_files();
@@ -95,6 +95,13 @@ int daemon_start(const struct daemon_options *options, int *ret_stop, struct err
         return -1;
     log_configure(level, options->log_json);
     return 0;
+}
+
+int daemon_fail(const char *verb, struct error *err)
+{
+    verb_blame(err);
+    fprintf(stderr, "marram %s: %s\n", verb, err->text);
+    return error_exit_status(err->code);
 }
 
 int daemon_scratch(const char *base, const char *prefix, struct scratch *scratch,

@@ -6,16 +6,16 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "cli/options.h"
+#include "cli/verb.h"
 #include "store/scratch.h"
 
 struct daemon_options {
     bool insecure, log_json;
-    const char *log_level; /* NULL: info */
+    const char *log_level;
 };
 
-enum { DAEMON_ROWS = 3 };
-void daemon_rows(struct daemon_options *options, struct option_row rows[DAEMON_ROWS]);
+/* Adds rows for these. */
+void daemon_options(struct daemon_options *options, struct option_table *table);
 
 /* ERROR_REFUSED when others could reach the endpoint, which only --insecure allows. */
 int daemon_check_listen(const struct daemon_options *options, const char *endpoint,
@@ -26,6 +26,9 @@ bool daemon_is_local(const char *endpoint);
 
 /* Signals, limits, log lines. *ret_stop becomes readable when it is time to end. */
 int daemon_start(const struct daemon_options *options, int *ret_stop, struct error *err);
+
+/* "marram VERB: TEXT" on stderr; the exit status of the error. */
+int daemon_fail(const char *verb, struct error *err);
 
 /* Open files that the hard limit allows. */
 unsigned long daemon_files_max(void);

@@ -10,7 +10,6 @@
 
 #include "base/memory.h"
 #include "cli/locate.h"
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/tree.h"
@@ -114,7 +113,8 @@ static json_t *json_bytes(ProtobufCBinaryData bytes)
 
 static void print_json(const Mr__Description *d)
 {
-    json_t *root = json_object(), *params = json_array(), *counters = json_array();
+    json_t *root = json_object(), *params = json_array(), *counters = json_array(),
+           *fields = json_array();
 
     for (size_t i = 0; i < d->n_params; i++) {
         const Mr__ParamInfo *info = d->params[i];
@@ -130,6 +130,8 @@ static void print_json(const Mr__Description *d)
     }
     for (size_t i = 0; i < d->n_counters; i++)
         json_array_append_new(counters, json_bytes(d->counters[i]));
+    for (size_t i = 0; i < d->n_fields; i++)
+        json_array_append_new(fields, json_bytes(d->fields[i]));
     json_object_set_new(root, "name", json_bytes(d->name));
     json_object_set_new(root, "about", json_bytes(d->about));
     json_object_set_new(root, "abi", json_integer(d->abi_version));
@@ -137,6 +139,7 @@ static void print_json(const Mr__Description *d)
     json_object_set_new(root, "counters", counters);
     json_object_set_new(root, "input", json_bytes(d->input));
     json_object_set_new(root, "input_format", json_bytes(d->input_format));
+    json_object_set_new(root, "fields", fields);
     json_object_set_new(root, "output_format", json_bytes(d->output_format));
     json_object_set_new(root, "fold", json_bytes(d->fold));
     json_object_set_new(root, "map_only", json_boolean(d->map_only));
@@ -157,6 +160,9 @@ static void print_text(const Mr__Description *d)
 {
     printf("%.*s: %.*s\n\n", SHOW(d->name), SHOW(d->about));
     printf("  takes    %.*s (format %.*s)\n", SHOW(d->input), SHOW(d->input_format));
+    for (size_t i = 0; i < d->n_fields; i++)
+        printf("%s%.*s%s", i ? ", " : "  reads    ", SHOW(d->fields[i]),
+               i + 1 < d->n_fields ? "" : "\n");
     printf("  makes    %.*s\n", SHOW(d->output_format));
     printf("  runs     map%s%s%s%s%s\n", d->has_partition ? ", partition" : "",
            d->has_combine ? ", combine" : "", d->has_group ? ", group" : "",
@@ -177,35 +183,41 @@ static void print_text(const Mr__Description *d)
         printf("%s  %.*s\n", i ? "" : "\nCounters:\n", SHOW(d->counters[i]));
 }
 
-int verb_describe(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    bool json = false;
-    struct option_row rows[] = {
-        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json, 0, 0, false}};
-    struct option_table table = {
-        "marram describe JOB [--json]",
-        "Says what a job object does: its parameters and their defaults, its counters, its "
-        "formats.\n"
-        "JOB is the path of a job object, or the name of one that ships.",
-        NULL, rows, 1};
-    struct option_list words = {0};
+    const struct option_row row = {"json", 0, OPTION_FLAG, NULL, "as one JSON object", into};
+
+    options_add(table, &row, 1);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    const bool *json = into;
     struct error err = {0};
     cleanup_free char *path = NULL;
     Mr__TaskDone *done = NULL;
-    int status = options_parse(&table, argc, argv, &words);
 
-    if (status)
-        status = status > 0 ? 0 : 2;
-    else if (words.count != 1)
-        status = usage_error("describe", "name one job (see 'marram describe --help')");
-    else if (!(path = locate_job(words.items[0], &err)) || describe(path, &done, &err))
-        status = usage_error("describe", "%s", err.text);
-    else if (json)
+    if (words->count != 1)
+        return usage_error("describe", "name one job (see 'marram describe --help')");
+    path = locate_job(words->items[0], &err);
+    if (!path || describe(path, &done, &err))
+        return usage_error("describe", "%s", err.text);
+    if (*json)
         print_json(done->description);
     else
         print_text(done->description);
-    if (done)
-        frame_free(&done->base);
-    option_list_done(&words);
-    return status;
+    frame_free(&done->base);
+    return 0;
 }
+
+const struct verb verb_describe = {
+    .name = "describe",
+    .summary = "say what a job object does: its parameters, counters, formats",
+    .usage = "JOB [options]",
+    .about = "Says what a job object does: its parameters and their defaults, its counters, "
+             "its formats.\n"
+             "JOB is the path of a job object, or the name of one that ships.",
+    .size = sizeof(bool),
+    .options = add_options,
+    .run = run,
+};

@@ -143,7 +143,7 @@ static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state
 /* The exit status. */
 static int drain_worker(struct drain *drain, const struct option_list *words)
 {
-    const char *endpoint = visit_endpoint(drain->coordinator);
+    const char *endpoint = drain->coordinator;
     struct report report;
     Mr__Draining *state;
     struct error err;
@@ -161,37 +161,46 @@ static int drain_worker(struct drain *drain, const struct option_list *words)
     return follow(drain, endpoint, state, &report);
 }
 
-int verb_drain(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    struct drain drain = {.said = ""};
+    struct drain *drain = into;
     const struct option_row rows[] = {
-        visit_row(&drain.coordinator),
+        visit_row(&drain->coordinator),
         {"timeout", 0, OPTION_COUNT, "SECONDS",
-         "then what runs there is stopped and runs elsewhere (300)", &drain.timeout, 1, 86400},
-        {"detach", 0, OPTION_FLAG, NULL, "do not wait until it has left", &drain.detach},
-        {"json", 0, OPTION_FLAG, NULL, "print the end as one JSON object", &drain.json},
+         "then what runs there is stopped and runs elsewhere", &drain->timeout, 1, 86400,
+         .unset = "300"},
+        {"detach", 0, OPTION_FLAG, NULL, "do not wait until it has left", &drain->detach,
+         .once = true},
+        {"json", 0, OPTION_FLAG, NULL, "print the end as one JSON object", &drain->json},
     };
-    const struct option_table table = {
-        "marram drain WORKER [options]",
-        "Lets a worker leave: it gets no new tasks, what runs there ends, its map outputs move "
-        "to other\n"
-        "workers, so that none is made again. WORKER is a name or number that 'marram workers' "
-        "shows.",
-        "While no other worker is there to take its outputs, or none has room, it waits and "
-        "says so.\n"
-        "SIGTERM to a worker does the same. --json prints worker, name, state (left, lost; "
-        "with "
-        "--detach\n"
-        "draining), reason, running, outputs, bytes, again (it was asked to before), "
-        "seconds.\n\n"
-        "Exit status: 0 it has left, 1 there is no such worker or it ended before all was "
-        "handed over,\n"
-        "2 wrong usage, 3 no coordinator, 4 refused, 130 interrupted (it goes on leaving).",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
-    int status = options_parse(&table, argc, argv, &words);
 
-    status = !status ? drain_worker(&drain, &words) : status > 0 ? 0 : 2;
-    option_list_done(&words);
-    return status;
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    return drain_worker(into, words);
+}
+
+const struct verb verb_drain = {
+    .name = "drain",
+    .summary = "let a worker leave without losing its work",
+    .usage = "WORKER [options]",
+    .about = "Lets a worker leave: it gets no new tasks, what runs there ends, its map outputs "
+             "move to other\n"
+             "workers, so that none is made again. WORKER is a name or number that 'marram "
+             "workers' shows.",
+    .notes = "While no other worker is there to take its outputs, or none has room, it waits "
+             "and says so.\n"
+             "SIGTERM to a worker does the same. --json prints worker, name, state (left, "
+             "lost; with --detach\n"
+             "draining), reason, running, outputs, bytes, again (it was asked to before), "
+             "seconds.\n\n"
+             "Exit status: 0 it has left, 1 there is no such worker or it ended before all was "
+             "handed over,\n"
+             "2 wrong usage, 3 no coordinator, 4 refused, 130 interrupted (it goes on "
+             "leaving).",
+    .size = sizeof(struct drain),
+    .options = add_options,
+    .run = run,
+};

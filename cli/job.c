@@ -10,8 +10,10 @@
 
 enum { LINE = 1200 };
 
-static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
+                   struct error *err)
 {
+    (void)into;
     question->question = MR__QUESTION__ONE_JOB;
     return visit_job(words, &question->job, err);
 }
@@ -36,6 +38,7 @@ static void print_head(const Mr__JobInfo *job)
     if (job->error)
         print_line("error", job->error->text);
     print_line("output", job->output);
+    print_line("unread", job->unread);
     if (job->maps)
         printf("  %-10s %u of %u done\n", "maps", job->maps_done, job->maps);
     if (job->reduces)
@@ -64,37 +67,46 @@ static void print_text(const Mr__JobInfo *job)
                show_bytes(job->counters[i]->name, name, sizeof name), job->counters[i]->value);
 }
 
-static int print(const ProtobufCMessage *answer, bool json)
+static int print(const void *into, const ProtobufCMessage *answer)
 {
+    const struct asking *asked = into;
     const Mr__Jobs *jobs = (const Mr__Jobs *)answer;
 
     if (!jobs->n_jobs) {
         fprintf(stderr, "marram job: the coordinator knows no such job\n");
         return 1;
     }
-    if (json)
+    if (asked->json)
         show_json(job_info_json(jobs->jobs[0], true));
     else
         print_text(jobs->jobs[0]);
     return 0;
 }
 
-int verb_job(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    static const struct asking what = {
-        .usage = "marram job ID [options]",
-        .about =
-            "Tells all about one job: state, progress, what runs now, its first error, its "
-            "counters.",
-        .notes = "--json prints one object: what 'marram jobs --json' has for each job, and "
-                 "counters (once\n"
-                 "it ended) and tasks, those that run now, each with kind, task, attempt, "
-                 "worker, ticks.\n\n"
-                 "Exit status: 0, whatever the job's state; 1 there is no such job.",
-        .wanted = FRAME_JOBS,
-        .prepare = prepare,
-        .print = print,
-    };
-
-    return asking(&what, argc, argv);
+    asking_options(into, table);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    static const struct question question = {"job", FRAME_JOBS, prepare, print};
+
+    return asking(&question, into, words);
+}
+
+const struct verb verb_job = {
+    .name = "job",
+    .summary = "tell all about one job",
+    .usage = "ID [options]",
+    .about = "Tells all about one job: state, progress, what runs now, its first error, its "
+             "counters.",
+    .notes = "--json prints one object: what 'marram jobs --json' has for each job, and "
+             "counters (once\n"
+             "it ended) and tasks, those that run now, each with kind, task, attempt, worker, "
+             "ticks.\n\n"
+             "Exit status: 0, whatever the job's state; 1 there is no such job.",
+    .size = sizeof(struct asking),
+    .options = add_options,
+    .run = run,
+};

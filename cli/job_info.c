@@ -51,6 +51,7 @@ json_t *job_info_json(const Mr__JobInfo *job, bool detail)
     json_object_set_new(root, "seconds", json_real(job->seconds));
     json_object_set_new(root, "error", show_json_error(job->error));
     if (detail) {
+        json_object_set_new(root, "unread", show_json_bytes(job->unread));
         json_object_set_new(root, "counters",
                             show_json_counters(job->counters, job->n_counters));
         json_object_set_new(root, "tasks", tasks_json(job->tasks, job->n_tasks));

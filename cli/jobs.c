@@ -11,12 +11,18 @@
 
 enum { LISTED = 100 };
 
-static bool list_all;
+struct jobs {
+    struct asking asking;
+    bool all;
+};
 
-static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
+                   struct error *err)
 {
+    const struct jobs *jobs = into;
+
     question->question = MR__QUESTION__ALL_JOBS;
-    question->limit = list_all ? 0 : LISTED;
+    question->limit = jobs->all ? 0 : LISTED;
     return visit_no_words(words, err);
 }
 
@@ -42,11 +48,12 @@ static void print_row(const Mr__JobInfo *job)
     printf("  %7s%s%s\n", show_time(job->age, age), *reason ? "  " : "", reason);
 }
 
-static int print(const ProtobufCMessage *answer, bool json)
+static int print(const void *into, const ProtobufCMessage *answer)
 {
+    const struct jobs *options = into;
     const Mr__Jobs *jobs = (const Mr__Jobs *)answer;
 
-    if (json) {
+    if (options->asking.json) {
         json_t *root = json_object(), *list = json_array();
 
         for (size_t i = 0; i < jobs->n_jobs; i++)
@@ -62,30 +69,42 @@ static int print(const ProtobufCMessage *answer, bool json)
         print_row(jobs->jobs[i]);
     if (jobs->left_out)
         printf("(%u older ones are left out%s)\n", jobs->left_out,
-               list_all ? "" : "; --all lists them");
+               options->all ? "" : "; --all lists them");
     return 0;
 }
 
-int verb_jobs(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    static const struct asking what = {
-        .usage = "marram jobs [options]",
-        .about = "Lists the jobs that the coordinator knows of, with how far each is, how long "
-                 "ago it was\n"
-                 "submitted, and why it waits or failed: those that have not ended, and the "
-                 "last that have,\n"
-                 "100 in all; those from before its last start are in its history.",
-        .notes = "--json prints {\"jobs\": [...], \"left_out\": N}; each job has job, name, "
-                 "object, state,\n"
-                 "reason, output, maps, maps_done, reduces, reduces_done, running, "
-                 "failed_attempts, age,\n"
-                 "seconds and error (null or code and text).",
-        .own = {"all", 0, OPTION_FLAG, NULL, "as many as fit into an answer (1 MiB)",
-                &list_all},
-        .wanted = FRAME_JOBS,
-        .prepare = prepare,
-        .print = print,
-    };
+    struct jobs *jobs = into;
+    const struct option_row row = {
+        "all", 0, OPTION_FLAG, NULL, "as many as fit into an answer (1 MiB)", &jobs->all};
 
-    return asking(&what, argc, argv);
+    asking_options(&jobs->asking, table);
+    options_add(table, &row, 1);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    static const struct question question = {"jobs", FRAME_JOBS, prepare, print};
+
+    return asking(&question, into, words);
+}
+
+const struct verb verb_jobs = {
+    .name = "jobs",
+    .summary = "list the jobs of a cluster",
+    .usage = "[options]",
+    .about = "Lists the jobs that the coordinator knows of, with how far each is, how long ago "
+             "it was\n"
+             "submitted, and why it waits or failed: those that have not ended, and the last "
+             "that have,\n"
+             "100 in all; those from before its last start are in its history.",
+    .notes = "--json prints {\"jobs\": [...], \"left_out\": N}; each job has job, name, "
+             "object, state,\n"
+             "reason, output, maps, maps_done, reduces, reduces_done, running, "
+             "failed_attempts, age,\n"
+             "seconds and error (null or code and text).",
+    .size = sizeof(struct jobs),
+    .options = add_options,
+    .run = run,
+};

@@ -8,7 +8,10 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
-static const char *task_text;
+struct logs {
+    struct asking asking;
+    const char *task;
+};
 
 /* "map-3", "reduce-7". */
 static int parse_task(const char *text, Mr__Query *question, struct error *err)
@@ -30,12 +33,15 @@ static int parse_task(const char *text, Mr__Query *question, struct error *err)
     return 0;
 }
 
-static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
+                   struct error *err)
 {
+    const struct logs *logs = into;
+
     question->question = MR__QUESTION__JOB_LOGS;
     if (visit_job(words, &question->job, err))
         return -1;
-    return task_text ? parse_task(task_text, question, err) : 0;
+    return logs->task ? parse_task(logs->task, question, err) : 0;
 }
 
 static int print_json(const Mr__Logs *logs)
@@ -78,33 +84,48 @@ static void print_entry(const Mr__LogEntry *entry)
         putchar('\n');
 }
 
-static int print(const ProtobufCMessage *answer, bool json)
+static int print(const void *into, const ProtobufCMessage *answer)
 {
+    const struct logs *options = into;
     const Mr__Logs *logs = (const Mr__Logs *)answer;
 
-    if (json)
+    if (options->asking.json)
         return print_json(logs);
     for (size_t i = 0; i < logs->n_entries; i++)
         print_entry(logs->entries[i]);
     return 0;
 }
 
-int verb_logs(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    static const struct asking what = {
-        .usage = "marram logs ID [options]",
-        .about = "Prints what the job's processes printed last: with each failed attempt, and "
-                 "at the end of\n"
-                 "each worker's part in it. The last 8 KiB of each are kept.",
-        .notes = "--json prints {\"entries\": [...]}, each with task (\"map 3\", null for the "
-                 "end of a worker's\n"
-                 "part), attempt, worker, error (null or code and text) and text.\n\n"
-                 "Exit status: 0, also when nothing was printed; 1 there is no such job.",
-        .own = {"task", 0, OPTION_TEXT, "map-N|reduce-N", "of one task alone", &task_text},
-        .wanted = FRAME_LOGS,
-        .prepare = prepare,
-        .print = print,
-    };
+    struct logs *logs = into;
+    const struct option_row row = {
+        "task",      0,           OPTION_TEXT, "map-N|reduce-N", "of one task alone",
+        &logs->task, .once = true};
 
-    return asking(&what, argc, argv);
+    asking_options(&logs->asking, table);
+    options_add(table, &row, 1);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    static const struct question question = {"logs", FRAME_LOGS, prepare, print};
+
+    return asking(&question, into, words);
+}
+
+const struct verb verb_logs = {
+    .name = "logs",
+    .summary = "print what a job printed last",
+    .usage = "ID [options]",
+    .about = "Prints what the job's processes printed last: with each failed attempt, and at "
+             "the end of\n"
+             "each worker's part in it. The last 8 KiB of each are kept.",
+    .notes = "--json prints {\"entries\": [...]}, each with task (\"map 3\", null for the end "
+             "of a worker's\n"
+             "part), attempt, worker, error (null or code and text) and text.\n\n"
+             "Exit status: 0, also when nothing was printed; 1 there is no such job.",
+    .size = sizeof(struct logs),
+    .options = add_options,
+    .run = run,
+};

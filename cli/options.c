@@ -1,7 +1,7 @@
 #include "cli/options.h"
 
 #include <ctype.h>
-#include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,6 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/size.h"
-
-enum { ROWS_MAX = 40, LONG_BASE = 1000, HELP_COLUMN = 28 };
 
 void option_list_add(struct option_list *list, const char *item)
 {
@@ -37,40 +35,55 @@ int usage_error(const char *verb, const char *format, ...)
     return 2;
 }
 
-static void print_row(const struct option_row *row)
+void options_add(struct option_table *table, const struct option_row *rows, size_t n)
 {
-    char left[64];
-    int n = 0;
-
-    n += snprintf(left + n, sizeof left - (size_t)n, "  ");
-    if (row->letter)
-        n += snprintf(left + n, sizeof left - (size_t)n, "-%c, ", row->letter);
-    else
-        n += snprintf(left + n, sizeof left - (size_t)n, "    ");
-    n += snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", row->name,
-                  row->argument ? " " : "", row->argument ? row->argument : "");
-    printf("%-*s %s\n", HELP_COLUMN, left, row->help);
+    check(table->count + n <= OPTIONS_MAX);
+    memcpy(table->rows + table->count, rows, n * sizeof *rows);
+    table->count += n;
 }
 
-static void print_help(const struct option_table *table)
+const struct option_row *options_find(const struct option_table *table, const char *name)
 {
-    printf("Usage: %s\n\n%s\n\nOptions:\n", table->usage, table->about);
     for (size_t i = 0; i < table->count; i++)
-        print_row(&table->rows[i]);
-    printf("%-*s %s\n", HELP_COLUMN, "  -h, --help", "show this");
-    if (table->notes)
-        printf("\n%s\n", table->notes);
+        if (!strcmp(table->rows[i].name, name))
+            return &table->rows[i];
+    return NULL;
 }
 
-/* Stores one option's argument; false when it is not of its kind. */
-static bool store(const struct option_row *row, const char *text)
+bool option_choice(const char **at, const char **ret, size_t *ret_n)
 {
-    uint64_t *number = row->value;
+    if (!*at || !**at)
+        return false;
+    *ret = *at;
+    *ret_n = strcspn(*at, "|");
+    *at += *ret_n + ((*at)[*ret_n] == '|');
+    return true;
+}
+
+static bool is_choice(const char *choices, const char *text)
+{
+    const char *choice;
+    size_t n;
+
+    while (option_choice(&choices, &choice, &n))
+        if (strlen(text) == n && !memcmp(text, choice, n))
+            return true;
+    return false;
+}
+
+static bool store_switch(bool *value, const char *text)
+{
+    if (!is_choice("on|off", text))
+        return false;
+    *value = !strcmp(text, "on");
+    return true;
+}
+
+bool option_store(const struct option_row *row, const char *text)
+{
+    uint64_t number;
 
     switch (row->kind) {
-    case OPTION_FLAG:
-        *(bool *)row->value = true;
-        return true;
     case OPTION_TEXT:
         *(const char **)row->value = text;
         return true;
@@ -78,116 +91,116 @@ static bool store(const struct option_row *row, const char *text)
         option_list_add(row->value, text);
         return true;
     case OPTION_SIZE:
-        return !size_parse(text, number) && *number >= row->min &&
-               (!row->max || *number <= row->max);
+        if (size_parse(text, &number) || number < row->min || (row->max && number > row->max))
+            return false;
+        *(uint64_t *)row->value = number;
+        return true;
     case OPTION_COUNT:
-        return !size_parse_count(text, row->min, row->max, number);
+        return !size_parse_count(text, row->min, row->max, row->value);
+    case OPTION_FLAG:
     case OPTION_SWITCH:
-        *(bool *)row->value = !strcmp(text, "on");
-        return !strcmp(text, "on") || !strcmp(text, "off");
+        return store_switch(row->value, text);
+    case OPTION_CHOICE:
+        if (!is_choice(row->choices, text))
+            return false;
+        *(const char **)row->value = text;
+        return true;
     }
     return false;
 }
 
-static int wrong_argument(const char *verb, const struct option_row *row, const char *text)
+/* "error, warning, info or detail" */
+static void list_choices(const char *choices, char *buffer, size_t size)
 {
-    char least[32], most[32];
+    const char *choice;
+    size_t length, n = 0;
 
-    if (row->kind == OPTION_COUNT)
-        usage_error(verb, "--%s '%s': a number from %llu to %llu is wanted", row->name, text,
-                    (unsigned long long)row->min, (unsigned long long)row->max);
-    else if (row->kind == OPTION_SIZE && row->max)
-        usage_error(verb, "--%s '%s': a size from %s to %s is wanted, such as 64M", row->name,
-                    text, size_format(row->min, least, sizeof least),
-                    size_format(row->max, most, sizeof most));
-    else if (row->kind == OPTION_SIZE)
-        usage_error(verb, "--%s '%s': a size of at least %s is wanted, such as 512M", row->name,
-                    text, size_format(row->min, least, sizeof least));
-    else
-        usage_error(verb, "--%s '%s': on or off is wanted", row->name, text);
-    return -1;
+    *buffer = '\0';
+    while (n < size && option_choice(&choices, &choice, &length))
+        n += (size_t)snprintf(buffer + n, size - n, "%s%.*s",
+                              !n         ? ""
+                              : *choices ? ", "
+                                         : " or ",
+                              (int)length, choice);
 }
 
-/* getopt's two tables from ours. The leading '-' makes words come in order, as option 1; ':'
- * silences it. */
-static void make_tables(const struct option_table *table, struct option *longs, char *letters)
+const char *option_wanted(const struct option_row *row, char buffer[OPTION_WANTED])
 {
-    size_t n = 0;
+    char least[32], most[32], choices[OPTION_WANTED - 16];
 
-    letters[n++] = '-';
-    letters[n++] = ':';
-    letters[n++] = 'h';
-    for (size_t i = 0; i < table->count; i++) {
-        const struct option_row *row = &table->rows[i];
-        int argument = row->kind != OPTION_FLAG;
-
-        longs[i] = (struct option){row->name, argument, NULL, LONG_BASE + (int)i};
-        if (row->letter) {
-            letters[n++] = row->letter;
-            if (argument)
-                letters[n++] = ':';
-        }
+    switch (row->kind) {
+    case OPTION_COUNT:
+        snprintf(buffer, OPTION_WANTED, "a number from %" PRIu64 " to %" PRIu64 " is wanted",
+                 row->min, row->max);
+        break;
+    case OPTION_SIZE:
+        size_format(row->min, least, sizeof least);
+        size_format(row->max, most, sizeof most);
+        if (row->max)
+            snprintf(buffer, OPTION_WANTED, "a size from %s to %s is wanted, such as 64M",
+                     least, most);
+        else
+            snprintf(buffer, OPTION_WANTED, "a size of at least %s is wanted, such as 512M",
+                     least);
+        break;
+    default:
+        list_choices(row->kind == OPTION_CHOICE ? row->choices : "on|off", choices,
+                     sizeof choices);
+        snprintf(buffer, OPTION_WANTED, "%s is wanted", choices);
     }
-    letters[n] = '\0';
-    longs[table->count] = (struct option){"help", 0, NULL, 'h'};
-    longs[table->count + 1] = (struct option){0};
+    return buffer;
 }
 
-static const struct option_row *find_row(const struct option_table *table, int code)
+/* As short as it goes without losing a byte. */
+static char *size_text(uint64_t bytes)
 {
-    if (code >= LONG_BASE)
-        return &table->rows[code - LONG_BASE];
-    for (size_t i = 0; i < table->count; i++)
-        if (table->rows[i].letter && table->rows[i].letter == code)
-            return &table->rows[i];
+    static const char units[] = {'K', 'M', 'G'};
+    int unit = -1;
+
+    while (unit < 2 && bytes && !(bytes & 1023)) {
+        bytes >>= 10;
+        unit++;
+    }
+    return unit < 0 ? memory_format("%" PRIu64, bytes)
+                    : memory_format("%" PRIu64 "%c", bytes, units[unit]);
+}
+
+char *option_text(const struct option_row *row)
+{
+    const char *text;
+    uint64_t number;
+
+    switch (row->kind) {
+    case OPTION_TEXT:
+    case OPTION_CHOICE:
+        text = *(const char **)row->value;
+        return text ? memory_text(text) : NULL;
+    case OPTION_SIZE:
+    case OPTION_COUNT:
+        number = *(const uint64_t *)row->value;
+        if (!number && (row->min || row->unset))
+            return NULL;
+        return row->kind == OPTION_SIZE ? size_text(number) : memory_format("%" PRIu64, number);
+    case OPTION_FLAG:
+    case OPTION_SWITCH:
+        return memory_text(*(const bool *)row->value ? "on" : "off");
+    case OPTION_LIST:
+        break;
+    }
     return NULL;
 }
 
-/* `word` is where getopt stopped: it may hold several letters, of which optopt is meant. */
-static int wrong_option(const char *verb, const char *word, int code)
+bool option_settable(const struct option_row *row)
 {
-    char letter[3] = {'-', (char)optopt, '\0'};
-
-    if (strncmp(word, "--", 2) && isprint((unsigned char)optopt))
-        word = letter;
-    if (code == ':')
-        usage_error(verb, "%s: an argument is missing (see 'marram %s --help')", word, verb);
-    else if (!strncmp(word, "--", 2) && optopt)
-        usage_error(verb, "%.*s takes no argument (see 'marram %s --help')",
-                    (int)strcspn(word, "="), word, verb);
-    else
-        usage_error(verb, "unknown option %s (see 'marram %s --help')", word, verb);
-    return -1;
+    return !row->once && row->kind != OPTION_LIST;
 }
 
-int options_parse(const struct option_table *table, int argc, char **argv,
-                  struct option_list *words)
+const char *option_environment(const struct option_row *row, char buffer[OPTION_ENVIRONMENT])
 {
-    struct option longs[ROWS_MAX + 2];
-    char letters[2 * ROWS_MAX + 4];
-    const struct option_row *row, *greedy = NULL;
-    int code, at = 1; /* the word being read */
+    int n = snprintf(buffer, OPTION_ENVIRONMENT, "MARRAM_");
 
-    check(table->count <= ROWS_MAX);
-    make_tables(table, longs, letters);
-    optind = 0;
-    for (; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1; at = optind) {
-        if (code == 'h') {
-            print_help(table);
-            return 1;
-        }
-        if (code == 1) {
-            option_list_add(greedy ? greedy->value : words, optarg);
-            continue;
-        }
-        row = code == '?' || code == ':' ? NULL : find_row(table, code);
-        if (!row)
-            return wrong_option(argv[0], argv[at], code);
-        if (!store(row, optarg))
-            return wrong_argument(argv[0], row, optarg);
-        greedy = row->greedy ? row : NULL;
-    }
-    for (int i = optind; i < argc; i++)
-        option_list_add(words, argv[i]);
-    return 0;
+    for (const char *c = row->name; *c && n < OPTION_ENVIRONMENT - 1; c++)
+        buffer[n++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    buffer[n] = '\0';
+    return buffer;
 }

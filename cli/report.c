@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/show.h"
+#include "cli/verb.h"
 
 void report_init(struct report *report, bool json)
 {
@@ -118,19 +119,22 @@ int report_finished(struct report *report, const Mr__Finished *finished, const c
     return error_exit_status(code);
 }
 
-int report_error(struct report *report, const char *verb, const struct error *error)
+int report_error(struct report *report, const char *verb, const struct error *cause)
 {
-    end_line(report);
-    if (report->json) {
-        json_t *root = json_object(), *cause = json_object();
+    struct error err = *cause;
 
-        json_object_set_new(cause, "code", json_string(error_name(error->code)));
-        json_object_set_new(cause, "text", show_json_text(error->text, strlen(error->text)));
+    end_line(report);
+    verb_blame(&err);
+    if (report->json) {
+        json_t *root = json_object(), *told = json_object();
+
+        json_object_set_new(told, "code", json_string(error_name(err.code)));
+        json_object_set_new(told, "text", show_json_text(err.text, strlen(err.text)));
         json_object_set_new(root, "state", json_string("refused"));
-        json_object_set_new(root, "error", cause);
+        json_object_set_new(root, "error", told);
         json_object_set_new(root, "counters", json_object());
         show_json(root);
     }
-    fprintf(stderr, "marram %s: %s\n", verb, error->text);
-    return error_exit_status(error->code);
+    fprintf(stderr, "marram %s: %s\n", verb, err.text);
+    return error_exit_status(err.code);
 }

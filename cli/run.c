@@ -14,7 +14,7 @@
 #include "cli/verbs.h"
 #include "wire/frame.h"
 
-enum { OWN_ROWS = 3, INTERRUPTED = 130 };
+enum { INTERRUPTED = 130 };
 
 struct run {
     struct submission submission;
@@ -28,50 +28,27 @@ struct run {
     char *output; /* absolute, for people */
 };
 
-static void own_rows(struct run *run, struct option_row rows[OWN_ROWS])
+static void add_options(void *into, struct option_table *table)
 {
-    const struct option_row table[OWN_ROWS] = {
-        {"workers", 0, OPTION_COUNT, "N",
-         "workers, each with an executor of its own (default 1)", &run->workers, 1,
-         LIMIT_WORKERS_OF_RUN, false},
-        {"threads", 0, OPTION_COUNT, "N",
-         "OpenMP threads of each worker (default: all processors)", &run->threads, 1,
-         LIMIT_THREADS, false},
-        {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together (default: 60 %)",
-         &run->memory, (uint64_t)8 << 20, 0, false},
+    struct run *run = into;
+    const struct option_row rows[] = {
+        {"workers", 0, OPTION_COUNT, "N", "workers, each with an executor of its own",
+         &run->workers, 1, LIMIT_WORKERS_OF_RUN},
+        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads of each worker", &run->threads, 1,
+         LIMIT_THREADS, .unset = "all processors, shared"},
+        {"memory", 0, OPTION_SIZE, "SIZE", "memory of all workers together", &run->memory,
+         (uint64_t)8 << 20, .unset = "60 % of what there is"},
     };
 
-    memcpy(rows, table, sizeof table);
-}
-
-static int parse(struct run *run, int argc, char **argv)
-{
-    struct option_row rows[SUBMISSION_ROWS + OWN_ROWS];
-    struct option_table table = {
-        .usage = "marram run JOB -i URI... -o URI [options]",
-        .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the "
-                 "path of a\n"
-                 "job object, or the name of one that ships (wordcount, grep, sort, terasort "
-                 "...).",
-        .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or "
-                 "refused before\n"
-                 "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"
-                 "Example: marram run wordcount -i /usr/share/common-licenses -o /tmp/words",
-        .rows = rows,
-        .count = SUBMISSION_ROWS + OWN_ROWS,
-    };
-
-    submission_rows(&run->submission, rows);
-    own_rows(run, rows + SUBMISSION_ROWS);
-    return options_parse(&table, argc, argv, &run->submission.words);
+    run->workers = 1;
+    submission_options(&run->submission, false, table);
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 static void fill_defaults(struct run *run)
 {
     uint64_t processors = (uint64_t)resources_threads();
 
-    if (!run->workers)
-        run->workers = 1;
     if (!run->threads)
         run->threads = processors > run->workers ? processors / run->workers : 1;
     if (!run->memory)
@@ -155,25 +132,39 @@ static int start(struct run *run, struct error *err)
     return result;
 }
 
-int verb_run(int argc, char **argv)
+static int run_job(void *into, const struct option_list *words)
 {
-    struct run run = {.signals = -1, .submission.priority = 5};
+    struct run *run = into;
     struct error err = {0};
-    int status = parse(&run, argc, argv);
+    int status;
 
-    if (!status) {
-        fill_defaults(&run);
-        report_init(&run.report, run.submission.json);
-        status = start(&run, &err);
-        status = status > 0    ? await(&run)
-                 : status == 0 ? INTERRUPTED
-                               : report_error(&run.report, "run", &err);
-        private_stop(run.cluster);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    memory_cleanup_close(&run.signals);
-    free(run.output);
-    submission_done(&run.submission);
+    run->submission.words = words;
+    run->signals = -1;
+    fill_defaults(run);
+    report_init(&run->report, run->submission.json);
+    status = start(run, &err);
+    status = status > 0    ? await(run)
+             : status == 0 ? INTERRUPTED
+                           : report_error(&run->report, "run", &err);
+    private_stop(run->cluster);
+    memory_cleanup_close(&run->signals);
+    free(run->output);
     return status;
 }
+
+const struct verb verb_run_job = {
+    .name = "run",
+    .summary = "run a job on a private cluster of this machine",
+    .usage = "JOB -i URI... -o URI [options]",
+    .about = "Runs a job on a private cluster of this machine and waits for it. JOB is the "
+             "path of a\n"
+             "job object, or the name of one that ships (wordcount, grep, sort, terasort "
+             "...).",
+    .notes = "Exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage or "
+             "refused before\n"
+             "any work, 130 interrupted. SIZE takes K, M, G (powers of 1024).\n\n"
+             "Example: marram run wordcount -i /usr/share/common-licenses -o /tmp/words",
+    .size = sizeof(struct run),
+    .options = add_options,
+    .run = run_job,
+};

@@ -10,50 +10,51 @@
 #include "store/expand.h"
 #include "store/object.h"
 
-void submission_rows(struct submission *s, struct option_row rows[SUBMISSION_ROWS])
+void submission_options(struct submission *s, bool cluster, struct option_table *table)
 {
-    const struct option_row table[SUBMISSION_ROWS] = {
+    const struct option_row rows[] = {
         {"input", 'i', OPTION_LIST, "URI...", "files, folders, globs, range:N; may be repeated",
          &s->inputs, .greedy = true},
         {"output", 'o', OPTION_TEXT, "URI", "folder for part-00000, part-00001, ...",
-         &s->output},
-        {"reducers", 'r', OPTION_COUNT, "N",
-         "parts of the output (default: one per 64 MiB of input)", &s->reducers, 1,
-         LIMIT_PARTS},
+         &s->output, .once = true},
+        {"reducers", 'r', OPTION_COUNT, "N", "parts of the output", &s->reducers, 1,
+         LIMIT_PARTS, .unset = "one per 64 MiB of input"},
         {"param", 'p', OPTION_LIST, "NAME=VALUE", "a parameter of the job; may be repeated",
          &s->params},
         {"input-format", 0, OPTION_TEXT, "NAME",
-         "lines or fixed:N, records of N bytes (default: the job's own)", &s->input_format},
+         "lines, fixed:N (records of N bytes), keyval, csv or jsonl; plain:NAME does not "
+         "decompress",
+         &s->input_format, .unset = "the job's own",
+         .choices = "lines|fixed:|keyval|csv|jsonl"},
         {"output-format", 0, OPTION_TEXT, "NAME",
-         "text (key TAB value NEWLINE) or raw (their bytes; default: the job's own)",
-         &s->output_format},
-        {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task (default: adaptive)",
-         &s->split_size, 1},
+         "text (key TAB value NEWLINE) or raw (their bytes), alone or with :gzip or :zstd",
+         &s->output_format, .unset = "the job's own",
+         .choices = "text|text:gzip|text:zstd|raw|raw:gzip|raw:zstd"},
+        {"compress", 0, OPTION_CHOICE, "NAME", "runs between map and reduce", &s->compress,
+         .choices = "auto|none|lz4|zstd|zlib"},
+        {"split-size", 0, OPTION_SIZE, "SIZE", "input of one map task", &s->split_size, 1,
+         .unset = "adaptive"},
         {"overwrite", 0, OPTION_FLAG, NULL, "replace an output folder that is not empty",
-         &s->overwrite},
+         &s->overwrite, .once = true},
         {"sync", 0, OPTION_SWITCH, "on|off", "flush the output to disk before it counts",
          &s->sync},
-        {"name", 0, OPTION_TEXT, "TEXT", "what to call the job", &s->name},
+        {"name", 0, OPTION_TEXT, "TEXT", "what to call the job", &s->name,
+         .unset = "what its object says"},
         {"priority", 0, OPTION_COUNT, "N",
-         "0 to 9 (default 5): beside other jobs, one more is twice the share", &s->priority, 0,
-         9},
+         "0 to 9: beside other jobs, one more is twice the share", &s->priority, 0, 9},
         {"speculation", 0, OPTION_SWITCH, "on|off",
          "copies of slow tasks on workers with nothing else to do", &s->speculation},
         {"task-timeout", 0, OPTION_COUNT, "SECONDS",
-         "end a task that finishes no record for so long (default 600)", &s->task_timeout, 1,
-         86400 * 7},
+         "end a task that finishes no record for so long", &s->task_timeout, 1, 86400 * 7},
         {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object",
          &s->json},
     };
 
-    memcpy(rows, table, sizeof table);
-}
-
-void submission_done(struct submission *submission)
-{
-    option_list_done(&submission->words);
-    option_list_done(&submission->inputs);
-    option_list_done(&submission->params);
+    s->sync = s->speculation = cluster;
+    s->priority = 5;
+    s->compress = "auto";
+    s->task_timeout = LIMIT_SILENCE_S;
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 static ProtobufCBinaryData copy_bytes(const void *bytes, size_t n)
@@ -126,11 +127,11 @@ static void add_paths(Mr__JobSpec *spec, const struct submission *submission)
 
 static int check_words(const struct submission *submission, struct error *err)
 {
-    if (!submission->words.count)
+    if (!submission->words->count)
         return error_set(err, ERROR_USAGE, "no job: name one, such as wordcount or ./myjob.so");
-    if (submission->words.count > 1)
+    if (submission->words->count > 1)
         return error_set(err, ERROR_USAGE, "'%s' is one word too many (inputs follow -i)",
-                         submission->words.items[1]);
+                         submission->words->items[1]);
     if (!submission->inputs.count)
         return error_set(err, ERROR_USAGE, "no input: add -i FILE, folder or glob");
     if (!submission->output || !*submission->output)
@@ -143,7 +144,7 @@ static int check_words(const struct submission *submission, struct error *err)
 
 char *submission_object(const struct submission *submission, struct error *err)
 {
-    return check_words(submission, err) ? NULL : locate_job(submission->words.items[0], err);
+    return check_words(submission, err) ? NULL : locate_job(submission->words->items[0], err);
 }
 
 int submission_message(const struct submission *submission, Mr__Submit **ret, struct error *err)
@@ -164,6 +165,7 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->name = copy_text(submission->name);
     spec->input_format = copy_text(submission->input_format);
     spec->output_format = copy_text(submission->output_format);
+    spec->compress = copy_text(submission->compress);
     spec->reducers = (uint32_t)submission->reducers;
     spec->split_size = submission->split_size;
     spec->task_timeout = (uint32_t)submission->task_timeout;

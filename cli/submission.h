@@ -10,18 +10,18 @@
 #include "wire/mr.pb-c.h"
 
 struct submission {
-    struct option_list words; /* JOB */
+    const struct option_list *words; /* JOB; whoever parses sets it */
     struct option_list inputs, params;
-    const char *output, *name, *input_format, *output_format;
+    const char *output, *name, *input_format, *output_format, *compress;
     uint64_t reducers, split_size, task_timeout;
     uint64_t priority;
     bool overwrite, sync, speculation, json;
 };
 
-/* Rows for these options; copy them in front of a verb's own. */
-enum { SUBMISSION_ROWS = 14 };
-void submission_rows(struct submission *submission, struct option_row rows[SUBMISSION_ROWS]);
-void submission_done(struct submission *submission);
+/* Adds rows for these options. A cluster outlives what its machines have not written yet, and
+ * has others to take over from slow ones: the defaults differ. */
+void submission_options(struct submission *submission, bool cluster,
+                        struct option_table *table);
 
 /* The path of the job object; the caller frees it. NULL with ERROR_USAGE when the command line
  * lacks something. */

@@ -14,7 +14,7 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
-enum { OWN_ROWS = 3, INTERRUPTED = 130 };
+enum { INTERRUPTED = 130 };
 
 struct submit {
     struct submission submission;
@@ -26,44 +26,18 @@ struct submit {
     int signals;
 };
 
-static int parse(struct submit *submit, int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    struct option_row rows[SUBMISSION_ROWS + OWN_ROWS];
-    struct option_table table = {
-        .usage = "marram submit JOB -i URI... -o URI [options]",
-        .about = "Gives a job to a cluster and waits for it. JOB is the path of a job object, "
-                 "or the name\n"
-                 "of one that ships. Inputs and output lie where the coordinator and all "
-                 "workers see them\n"
-                 "under the same paths. The job's id goes to stdout once it is accepted; from "
-                 "then on the job\n"
-                 "needs us no more.",
-        .notes =
-            "--sync and --speculation are on unless turned off. Ctrl-C detaches: the job goes "
-            "on. A second one "
-            "within two\n"
-            "seconds cancels it. A coordinator that goes away while we wait is looked for; one "
-            "that "
-            "is back\n"
-            "in time is asked again, and never has the job twice.\n\n"
-            "--json prints one object at the end: job, state (done, failed, cancelled, "
-            "detached,\n"
-            "submitted with --detach, refused), error (null or code and text), output, parts, "
-            "map_tasks,\n"
-            "reduce_tasks, seconds, counters.\n\n"
-            "Exit status: 0 done (with --detach: accepted), 1 the job failed or was cancelled, "
-            "2 wrong\n"
-            "usage, 3 no coordinator, 4 refused, 130 interrupted.",
-        .rows = rows,
-        .count = SUBMISSION_ROWS + OWN_ROWS,
+    struct submit *submit = into;
+    const struct option_row rows[] = {
+        visit_row(&submit->coordinator),
+        {"detach", 0, OPTION_FLAG, NULL, "do not wait for the job", &submit->detach,
+         .once = true},
+        visit_patience_row(&submit->patience_s),
     };
 
-    submission_rows(&submit->submission, rows);
-    rows[SUBMISSION_ROWS] = visit_row(&submit->coordinator);
-    rows[SUBMISSION_ROWS + 1] = (struct option_row){
-        "detach", 0, OPTION_FLAG, NULL, "do not wait for the job", &submit->detach};
-    rows[SUBMISSION_ROWS + 2] = visit_patience_row(&submit->patience_s);
-    return options_parse(&table, argc, argv, &submit->submission.words);
+    submission_options(&submit->submission, true, table);
+    options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
 static void say_accepted(const struct submit *submit, uint64_t job)
@@ -120,8 +94,7 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
         message->token = (uint64_t)clock_ns();
     object = submission_object(&submit->submission, err);
     submit->signals = object ? signals_open(err) : -1;
-    if (submit->signals < 0 ||
-        visit_open(&submit->visit, visit_endpoint(submit->coordinator), err)) {
+    if (submit->signals < 0 || visit_open(&submit->visit, submit->coordinator, err)) {
         free(object);
         submission_message_free(message);
         return -1;
@@ -132,32 +105,55 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
     return 0;
 }
 
-int verb_submit(int argc, char **argv)
+static int run(void *into, const struct option_list *words)
 {
-    /* A cluster outlives what its machines have not written yet. */
-    struct submit all = {.signals = -1,
-                         .submission = {.sync = true, .speculation = true, .priority = 5},
-                         .patience_s = VISIT_PATIENCE_S};
+    struct submit *all = into;
     Mr__Submit *message = NULL;
     char *object = NULL;
     struct error err = {0};
-    int status = parse(&all, argc, argv);
+    int status;
 
-    if (!status) {
-        report_init(&all.report, all.submission.json);
-        all.report.reasons = true;
-        if (prepare(&all, &message, &object, &err)) {
-            status = report_error(&all.report, "submit", &err);
-        } else {
-            status = submit(&all, message, object);
-            submission_message_free(message);
-            free(object);
-            visit_close(&all.visit);
-        }
+    all->submission.words = words;
+    all->signals = -1;
+    report_init(&all->report, all->submission.json);
+    all->report.reasons = true;
+    if (prepare(all, &message, &object, &err)) {
+        status = report_error(&all->report, "submit", &err);
     } else {
-        status = status > 0 ? 0 : 2;
+        status = submit(all, message, object);
+        submission_message_free(message);
+        free(object);
+        visit_close(&all->visit);
     }
-    memory_cleanup_close(&all.signals);
-    submission_done(&all.submission);
+    memory_cleanup_close(&all->signals);
     return status;
 }
+
+const struct verb verb_submit = {
+    .name = "submit",
+    .summary = "give a job to a cluster, and wait for it",
+    .usage = "JOB -i URI... -o URI [options]",
+    .about = "Gives a job to a cluster and waits for it. JOB is the path of a job object, or "
+             "the name\n"
+             "of one that ships. Inputs and output lie where the coordinator and all workers "
+             "see them\n"
+             "under the same paths. The job's id goes to stdout once it is accepted; from then "
+             "on the job\n"
+             "needs us no more.",
+    .notes = "Ctrl-C detaches: the job goes on. A second one within two seconds cancels it. A "
+             "coordinator\n"
+             "that goes away while we wait is looked for; one that is back in time is asked "
+             "again, and never\n"
+             "has the job twice.\n\n"
+             "--json prints one object at the end: job, state (done, failed, cancelled, "
+             "detached,\n"
+             "submitted with --detach, refused), error (null or code and text), output, parts, "
+             "map_tasks,\n"
+             "reduce_tasks, seconds, counters.\n\n"
+             "Exit status: 0 done (with --detach: accepted), 1 the job failed or was "
+             "cancelled, 2 wrong\n"
+             "usage, 3 no coordinator, 4 refused, 130 interrupted.",
+    .size = sizeof(struct submit),
+    .options = add_options,
+    .run = run,
+};

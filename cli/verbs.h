@@ -1,24 +1,22 @@
-/* The verbs of `marram`: one file each. A verb gets its arguments with its own name first, and
- * returns the exit status: 0 done, 1 the job failed or was cancelled, 2 wrong usage, 3 no
- * coordinator, 4 refused, 130 interrupted. */
+/* The verbs of `marram`: one file each, one table of all. */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
-int verb_run(int argc, char **argv);
-int verb_submit(int argc, char **argv);
-int verb_jobs(int argc, char **argv);
-int verb_job(int argc, char **argv);
-int verb_wait(int argc, char **argv);
-int verb_cancel(int argc, char **argv);
-int verb_logs(int argc, char **argv);
-int verb_drain(int argc, char **argv);
-int verb_workers(int argc, char **argv);
-int verb_cluster(int argc, char **argv);
-int verb_coordinator(int argc, char **argv);
-int verb_worker(int argc, char **argv);
-int verb_describe(int argc, char **argv);
-int verb_version(int argc, char **argv);
+#include "cli/verb.h"
 
-#define MARRAM_VERSION "0.1.0"
+extern const struct verb verb_run_job, verb_submit, verb_jobs, verb_job, verb_wait, verb_cancel,
+    verb_logs, verb_workers, verb_drain, verb_cluster_up, verb_cluster_scale,
+    verb_cluster_status, verb_cluster_down, verb_coordinator, verb_worker, verb_describe,
+    verb_config, verb_version;
+
+/* In the order of the list of verbs, NULL behind the last. */
+extern const struct verb *const verbs[];
+
+/* The verb that the words begin with ("cluster", "up", ...), and how many words its name has;
+ * NULL when there is none. */
+const struct verb *verbs_find(int count, char *const *words, int *ret_used);
+
+#include "base/version.h"
+#define MARRAM_DATE    "2026-11-28" /* of the version */
 
 #endif

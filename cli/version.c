@@ -6,29 +6,25 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "wire/link.h"
 
-int verb_version(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    bool json = false;
-    struct option_row rows[] = {
-        {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &json, 0, 0, false}};
-    struct option_table table = {
-        "marram version [--json]",
-        "Prints the versions of Marram, its job interface and its libraries.", NULL, rows, 1};
-    struct option_list words = {0};
-    struct utsname host;
-    int status = options_parse(&table, argc, argv, &words);
+    const struct option_row row = {"json", 0, OPTION_FLAG, NULL, "as one JSON object", into};
 
-    if (!status && words.count)
-        status = -usage_error("version", "'%s' is one word too many", words.items[0]);
-    option_list_done(&words);
-    if (status)
-        return status > 0 ? 0 : 2;
+    options_add(table, &row, 1);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    const bool *json = into;
+    struct utsname host;
+
+    if (words->count)
+        return usage_error("version", "'%s' is one word too many", words->items[0]);
     uname(&host);
-    if (json)
+    if (*json)
         printf("{\"marram\": \"%s\", \"job_abi\": %d, \"machine\": \"%s\", \"libc\": \"glibc "
                "%s\", "
                "\"libzmq\": \"%s\", \"protobuf-c\": \"%s\", \"jansson\": \"%s\"}\n",
@@ -40,3 +36,13 @@ int verb_version(int argc, char **argv)
                link_library(), protobuf_c_version(), JANSSON_VERSION);
     return 0;
 }
+
+const struct verb verb_version = {
+    .name = "version",
+    .summary = "print versions",
+    .usage = "[options]",
+    .about = "Prints the versions of Marram, its job interface and its libraries.",
+    .size = sizeof(bool),
+    .options = add_options,
+    .run = run,
+};

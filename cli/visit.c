@@ -3,36 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID_DIGITS = 12 };
+enum { ID_DIGITS = 12, PATIENCE_S = 60 };
 
 struct option_row visit_row(const char **ret_endpoint)
 {
-    return (struct option_row){"coordinator",
-                               0,
-                               OPTION_TEXT,
-                               "ENDPOINT",
-                               "where it is (default MARRAM_COORDINATOR, " DEFAULT_COORDINATOR
-                               ")",
-                               ret_endpoint};
+    *ret_endpoint = DEFAULT_COORDINATOR;
+    return (struct option_row){"coordinator", 0,           OPTION_TEXT, "ENDPOINT",
+                               "where it is", ret_endpoint};
 }
 
 struct option_row visit_patience_row(uint64_t *ret_seconds)
 {
+    *ret_seconds = PATIENCE_S;
     return (struct option_row){"patience",
                                0,
                                OPTION_COUNT,
                                "SECONDS",
-                               "how long to look for a coordinator that went away (60)",
+                               "how long to look for a coordinator that went away",
                                ret_seconds,
                                5,
                                86400};
-}
-
-const char *visit_endpoint(const char *option)
-{
-    const char *endpoint = option ? option : getenv("MARRAM_COORDINATOR");
-
-    return endpoint && *endpoint ? endpoint : DEFAULT_COORDINATOR;
 }
 
 int visit_open(struct visit *visit, const char *endpoint, struct error *err)
@@ -46,7 +36,9 @@ int visit_open(struct visit *visit, const char *endpoint, struct error *err)
     if (err->code == ERROR_UNREACHABLE)
         return -1;
     err->code = ERROR_USAGE;
-    return error_wrap(err, "an endpoint such as " DEFAULT_COORDINATOR " is wanted");
+    return error_wrap(err,
+                      "--coordinator %s: an endpoint such as " DEFAULT_COORDINATOR " is wanted",
+                      endpoint);
 }
 
 void visit_close(struct visit *visit)

@@ -11,16 +11,12 @@ struct visit {
     struct client *client;
 };
 
-/* A row for --coordinator. */
+/* A row for --coordinator; *ret_endpoint becomes the default. */
 struct option_row visit_row(const char **ret_endpoint);
-
-/* The endpoint to use: what the option says, or MARRAM_COORDINATOR, or the default. */
-const char *visit_endpoint(const char *option);
 
 /* An endpoint that makes no sense is ERROR_USAGE; that nobody answers shows later. */
 int visit_open(struct visit *visit, const char *endpoint, struct error *err);
-/* A row for --patience; *ret_seconds holds the default. */
-enum { VISIT_PATIENCE_S = 60 };
+/* A row for --patience; *ret_seconds becomes the default. */
 struct option_row visit_patience_row(uint64_t *ret_seconds);
 
 /* Takes one that was never opened, all zero. */

@@ -30,43 +30,54 @@ static int await(struct report *report, const char *endpoint, uint64_t job, uint
     return status;
 }
 
-int verb_wait(int argc, char **argv)
+struct wait {
+    const char *coordinator;
+    uint64_t patience_s;
+    bool json;
+};
+
+static void add_options(void *into, struct option_table *table)
 {
-    const char *coordinator = NULL;
-    uint64_t patience_s = VISIT_PATIENCE_S;
-    bool json = false;
+    struct wait *wait = into;
     const struct option_row rows[] = {
-        visit_row(&coordinator),
-        visit_patience_row(&patience_s),
-        {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object", &json},
+        visit_row(&wait->coordinator),
+        visit_patience_row(&wait->patience_s),
+        {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object",
+         &wait->json},
     };
-    const struct option_table table = {
-        "marram wait ID [options]",
-        "Waits for a job and says how it ended, as the 'submit' that it came from would have.",
-        "Ctrl-C detaches: the job goes on. A second one within two seconds cancels it. --json "
-        "prints\n"
-        "what 'marram submit --json' prints.\n\n"
-        "Exit status: 0 done, 1 the job failed or was cancelled, or there is no such job, 2 "
-        "wrong\n"
-        "usage, 3 no coordinator, 4 refused, 130 interrupted.",
-        rows, sizeof rows / sizeof *rows};
-    struct option_list words = {0};
+
+    options_add(table, rows, sizeof rows / sizeof *rows);
+}
+
+static int run(void *into, const struct option_list *words)
+{
+    const struct wait *wait = into;
     struct report report;
     struct error err;
     uint64_t job;
-    int status = options_parse(&table, argc, argv, &words);
 
-    if (!status) {
-        report_init(&report, json);
-        report.reasons = true;
-        /* Whatever ended a job that was accepted is the job's end, not a wrong command line. */
-        report.planned = true;
-        status = visit_job(&words, &job, &err)
-                     ? report_error(&report, "wait", &err)
-                     : await(&report, visit_endpoint(coordinator), job, patience_s);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    option_list_done(&words);
-    return status;
+    report_init(&report, wait->json);
+    report.reasons = true;
+    /* Whatever ended a job that was accepted is the job's end, not a wrong command line. */
+    report.planned = true;
+    return visit_job(words, &job, &err)
+               ? report_error(&report, "wait", &err)
+               : await(&report, wait->coordinator, job, wait->patience_s);
 }
+
+const struct verb verb_wait = {
+    .name = "wait",
+    .summary = "wait for a job that was submitted before",
+    .usage = "ID [options]",
+    .about = "Waits for a job and says how it ended, as the 'submit' that it came from would "
+             "have.",
+    .notes = "Ctrl-C detaches: the job goes on. A second one within two seconds cancels it. "
+             "--json prints\n"
+             "what 'marram submit --json' prints.\n\n"
+             "Exit status: 0 done, 1 the job failed or was cancelled, or there is no such job, "
+             "2 wrong\n"
+             "usage, 3 no coordinator, 4 refused, 130 interrupted.",
+    .size = sizeof(struct wait),
+    .options = add_options,
+    .run = run,
+};

@@ -15,8 +15,6 @@
 #include "wire/link.h"
 #include "worker/agent/agent.h"
 
-enum { OWN_ROWS = 8 };
-
 struct setup {
     struct daemon_options daemon;
     const char *coordinator, *listen, *name_option, *scratch_option;
@@ -28,40 +26,32 @@ struct setup {
     void *context;
 };
 
-static int parse(struct setup *setup, struct option_list *words, int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    struct option_row rows[OWN_ROWS + DAEMON_ROWS] = {
+    struct setup *setup = into;
+    const struct option_row rows[] = {
         visit_row(&setup->coordinator),
-        {"listen", 0, OPTION_TEXT, "ENDPOINT",
-         "where other workers fetch from it (tcp://127.0.0.1:0)", &setup->listen},
-        {"name", 0, OPTION_TEXT, "TEXT", "default: HOSTNAME-PID", &setup->name_option},
-        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads (default: all processors)",
-         &setup->threads, 1, LIMIT_THREADS},
-        {"memory", 0, OPTION_SIZE, "SIZE", "for all that it runs (default: 60 %)",
-         &setup->memory, (uint64_t)8 << 20},
-        {"scratch", 0, OPTION_TEXT, "DIR", "temporary files (default: TMPDIR, else /tmp)",
-         &setup->scratch_option},
+        {"listen", 0, OPTION_TEXT, "ENDPOINT", "where other workers fetch from it",
+         &setup->listen},
+        {"name", 0, OPTION_TEXT, "TEXT", "what to call it", &setup->name_option,
+         .unset = "HOSTNAME-PID"},
+        {"threads", 0, OPTION_COUNT, "N", "OpenMP threads", &setup->threads, 1, LIMIT_THREADS,
+         .unset = "all processors"},
+        {"memory", 0, OPTION_SIZE, "SIZE", "for all that it runs", &setup->memory,
+         (uint64_t)8 << 20, .unset = "60 % of what there is"},
+        {"scratch", 0, OPTION_TEXT, "DIR", "temporary files", &setup->scratch_option,
+         .unset = "TMPDIR, else /tmp"},
         {"direct-reads", 0, OPTION_SWITCH, "on|off",
-         "read what other workers made by its path where it is seen (on)",
-         &setup->direct_reads},
-        {"drain-timeout", 0, OPTION_COUNT, "SECONDS", "for what runs when it is to leave (300)",
+         "read what other workers made by its path where it is seen", &setup->direct_reads},
+        {"drain-timeout", 0, OPTION_COUNT, "SECONDS", "for what runs when it is to leave",
          &setup->drain_timeout, 1, 86400},
     };
-    const struct option_table table = {
-        "marram worker [options]",
-        "Runs a worker in the foreground until SIGINT or SIGTERM: then it takes no more tasks, "
-        "what runs\n"
-        "ends, other workers take over its map outputs, and it leaves. A second signal ends it "
-        "at once. It\n"
-        "prints log lines on stderr. While no coordinator answers it keeps trying.",
-        "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
-        "which the other\n"
-        "machines reach it, and --insecure.\n\n"
-        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 refused.",
-        rows, OWN_ROWS + DAEMON_ROWS};
 
-    daemon_rows(&setup->daemon, rows + OWN_ROWS);
-    return options_parse(&table, argc, argv, words);
+    setup->listen = "tcp://127.0.0.1:0";
+    setup->direct_reads = true;
+    setup->drain_timeout = 300;
+    options_add(table, rows, sizeof rows / sizeof *rows);
+    daemon_options(&setup->daemon, table);
 }
 
 /* Others are told this endpoint: it must lead somewhere. */
@@ -112,11 +102,12 @@ static int prepare(struct setup *setup, struct error *err)
 static int work(struct setup *setup, struct error *err)
 {
     struct agent_options options = {
-        .endpoint = visit_endpoint(setup->coordinator),
+        .endpoint = setup->coordinator,
         .listen = setup->listen,
         .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
         .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
         .direct_reads = setup->direct_reads,
+        .far = !daemon_is_local(setup->listen),
         .keep_spare = true,
     };
     struct agent *agent;
@@ -140,31 +131,40 @@ static int work(struct setup *setup, struct error *err)
     return result;
 }
 
-int verb_worker(int argc, char **argv)
+static int run(void *into, const struct option_list *words)
 {
-    struct setup setup = {.listen = "tcp://127.0.0.1:0",
-                          .direct_reads = true,
-                          .drain_timeout = 300,
-                          .scratch = SCRATCH_CLOSED,
-                          .stop = -1};
-    struct option_list words = {0};
+    struct setup *setup = into;
     struct error err;
-    int status = parse(&setup, &words, argc, argv);
+    int status = 0;
 
-    if (!status) {
-        if (visit_no_words(&words, &err) || work(&setup, &err)) {
-            fprintf(stderr, "marram worker: %s\n", err.text);
-            status = error_exit_status(err.code);
-        }
-        link_context_free(setup.context);
-    } else {
-        status = status > 0 ? 0 : 2;
-    }
-    scratch_close(&setup.scratch);
-    memory_cleanup_close(&setup.stop);
-    free(setup.name);
-    free(setup.program);
-    free(setup.folder);
-    option_list_done(&words);
+    setup->scratch = SCRATCH_CLOSED;
+    setup->stop = -1;
+    if (visit_no_words(words, &err) || work(setup, &err))
+        status = daemon_fail("worker", &err);
+    link_context_free(setup->context);
+    scratch_close(&setup->scratch);
+    memory_cleanup_close(&setup->stop);
+    free(setup->name);
+    free(setup->program);
+    free(setup->folder);
     return status;
 }
+
+const struct verb verb_worker = {
+    .name = "worker",
+    .summary = "run a worker in the foreground",
+    .usage = "[options]",
+    .about = "Runs a worker in the foreground until SIGINT or SIGTERM: then it takes no more "
+             "tasks, what runs\n"
+             "ends, other workers take over its map outputs, and it leaves. A second signal "
+             "ends it at once. It\n"
+             "prints log lines on stderr. While no coordinator answers it keeps trying.",
+    .notes = "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
+             "which the other\n"
+             "machines reach it, and --insecure.\n\n"
+             "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
+             "refused.",
+    .size = sizeof(struct setup),
+    .options = add_options,
+    .run = run,
+};

@@ -8,8 +8,10 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
-static int prepare(const struct option_list *words, Mr__Query *question, struct error *err)
+static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
+                   struct error *err)
 {
+    (void)into;
     question->question = MR__QUESTION__ALL_WORKERS;
     return visit_no_words(words, err);
 }
@@ -50,11 +52,12 @@ static int print_json(const Mr__Workers *workers)
     return 0;
 }
 
-static int print(const ProtobufCMessage *answer, bool json)
+static int print(const void *into, const ProtobufCMessage *answer)
 {
+    const struct asking *asked = into;
     const Mr__Workers *workers = (const Mr__Workers *)answer;
 
-    if (json)
+    if (asked->json)
         return print_json(workers);
     printf("%-24s  %-8s  %7s  %7s  %10s  %10s  %7s  %7s  %s\n", "NAME", "STATE", "THREADS",
            "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "ENDPOINT");
@@ -80,21 +83,29 @@ static int print(const ProtobufCMessage *answer, bool json)
     return 0;
 }
 
-int verb_workers(int argc, char **argv)
+static void add_options(void *into, struct option_table *table)
 {
-    static const struct asking what = {
-        .usage = "marram workers [options]",
-        .about = "Lists the workers that the coordinator hears of.",
-        .notes =
-            "--json prints workers (each with worker, name, state, reason, threads, memory, "
-            "pid, endpoint,\n"
-            "running, outputs, scratch_free, heard, age) and the counts lost, refused, damaged "
-            "since the\n"
-            "coordinator started. Sizes are in bytes, times in seconds.",
-        .wanted = FRAME_WORKERS,
-        .prepare = prepare,
-        .print = print,
-    };
-
-    return asking(&what, argc, argv);
+    asking_options(into, table);
 }
+
+static int run(void *into, const struct option_list *words)
+{
+    static const struct question question = {"workers", FRAME_WORKERS, prepare, print};
+
+    return asking(&question, into, words);
+}
+
+const struct verb verb_workers = {
+    .name = "workers",
+    .summary = "list the workers of a cluster",
+    .usage = "[options]",
+    .about = "Lists the workers that the coordinator hears of.",
+    .notes = "--json prints workers (each with worker, name, state, reason, threads, memory, "
+             "pid, endpoint,\n"
+             "running, outputs, scratch_free, heard, age) and the counts lost, refused, "
+             "damaged since the\n"
+             "coordinator started. Sizes are in bytes, times in seconds.",
+    .size = sizeof(struct asking),
+    .options = add_options,
+    .run = run,
+};

@@ -3,6 +3,7 @@
  * reduce. Nothing depends on the latter. */
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
 
@@ -73,6 +74,35 @@ void announce_moved(struct coordinator *coordinator, struct job *job)
         send_outputs(coordinator, job->fed[w], &outputs);
     }
     job->moved_count = 0;
+}
+
+static void tell_gone(struct coordinator *coordinator, uint64_t worker,
+                      ProtobufCBinaryData *endpoints, size_t n)
+{
+    Mr__MapOutputs message = MR__MAP_OUTPUTS__INIT;
+
+    for (size_t from = 0; from < n; from += OUTPUTS_A_MESSAGE) {
+        message.gone = endpoints + from;
+        message.n_gone = n - from < OUTPUTS_A_MESSAGE ? n - from : OUTPUTS_A_MESSAGE;
+        core_send(coordinator, worker, FRAME_MAP_OUTPUTS, &message.base);
+    }
+}
+
+void announce_gone(struct coordinator *coordinator, ProtobufCBinaryData *endpoints, size_t n)
+{
+    struct map told = {0};
+
+    for (size_t i = 0; i < coordinator->job_count && n; i++) {
+        const struct job *job = coordinator->jobs[i];
+
+        for (size_t w = 0; w < job->fed_count; w++) {
+            if (map_get(&told, job->fed[w]))
+                continue;
+            map_put(&told, job->fed[w], coordinator);
+            tell_gone(coordinator, job->fed[w], endpoints, n);
+        }
+    }
+    map_done(&told);
 }
 
 static void tell(struct coordinator *coordinator, struct job *job, uint64_t worker,

@@ -98,6 +98,7 @@ static void answer_job(struct coordinator *coordinator, uint64_t client, const s
     } else {
         describe_tasks(coordinator, job, described, &info);
     }
+    info.unread = bytes_of(job->unread.text);
     answer.jobs = &pointer;
     answer.n_jobs = 1;
     core_send(coordinator, client, FRAME_JOBS, &answer.base);
@@ -165,9 +166,14 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->worker = member->id;
     info->name = member->hello->name;
     info->running = sched_held(coordinator->sched, member->id);
-    info->state = bytes_of(drain_reason(member) ? "draining" : info->running ? "busy" : "idle");
+    info->state = bytes_of(drain_reason(member)  ? "draining"
+                           : room_reason(member) ? "full"
+                           : info->running       ? "busy"
+                                                 : "idle");
     if (drain_reason(member))
         info->reason = bytes_of(drain_reason(member));
+    else if (room_reason(member))
+        info->reason = bytes_of(room_reason(member));
     info->outputs = drain_outputs(member);
     info->threads = member->hello->threads;
     info->memory = member->hello->memory;

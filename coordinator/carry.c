@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/ledger.h"
 #include "coordinator/record.h"
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
@@ -181,6 +182,9 @@ const char *carry_reason(const struct coordinator *coordinator, const struct job
     case SCHED_WAITS_TURN:
         snprintf(text, 512, "the workers are busy with other jobs");
         break;
+    case SCHED_WAITS_ROOM:
+        room_waits(coordinator, text);
+        break;
     case SCHED_WAITS_QUEUE:
         describe_queue(coordinator, job, text);
         break;
@@ -280,6 +284,13 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     cleanup_free Mr__Counter **pointers = NULL;
     struct tally tally;
 
+    if (action->code == ERROR_UNSTEADY)
+        error_set(
+            &job->broken, ERROR_UNSTEADY,
+            "map is not deterministic: task %u, part %u: its attempt %u emitted other pairs "
+            "than one before it, which reducers have used; a map may depend on its record, "
+            "parameters and side files alone",
+            action->cause.task, action->part, action->cause.attempt);
     tally_job(&tally, job, &progress);
     counters = memory_new(tally.count * sizeof *counters);
     pointers = memory_new(tally.count * sizeof *pointers);
@@ -316,6 +327,7 @@ static void finish(struct coordinator *coordinator, struct job *job, enum sched_
     job->ending = NULL;
     job->state = state;
     past_keep(coordinator, job);
+    room_job_ended(coordinator, job->id);
     for (size_t i = 0; i < job->cancel_count; i++)
         core_send(coordinator, job->cancels[i], FRAME_REPLY, &reply.base);
     for (size_t i = 0; i < job->watcher_count; i++)
@@ -336,11 +348,7 @@ static void release(struct coordinator *coordinator, const struct sched_action *
  */
 static void map_again(struct job *job, const struct sched_attempt *attempt)
 {
-    Mr__TaskDone **place = &job->maps[attempt->task];
-
-    if (*place)
-        frame_free(&(*place)->base);
-    *place = NULL;
+    ledger_lost(job, attempt->task);
     job->maps_done = false;
     job->fed_count = 0;
 }

@@ -11,6 +11,7 @@
  *   announce.c where map outputs are
  *   holders.c  which workers say that they have one
  *   drain.c    workers that are to leave, and where their outputs go
+ *   room.c     workers whose disk is full
  *   slow.c     which attempts are slow */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
@@ -33,6 +34,7 @@ struct member {
     Mr__Hello *hello;         /* owned; its role says what it is */
     Mr__Heartbeat *heartbeat; /* the last one, owned; NULL: none yet */
     int64_t joined_ms, heard_ms;
+    struct full *full;       /* of a worker whose scratch disk is full, owned; else NULL */
     struct leaving *leaving; /* of a worker that is to leave, owned; else NULL */
     uint64_t given,
         taking; /* bytes that it was told to take over: in all; still on their way */
@@ -68,7 +70,8 @@ struct coordinator {
     struct sched_actions actions;
     struct drained *drained; /* workers that were to leave and are gone, the latest */
     size_t drained_count;
-    int64_t drain_ms; /* when outputs that have to move were looked for last; 0: look now */
+    int64_t no_room_ms; /* since when all workers are full and nothing runs; 0: it is not so */
+    int64_t drain_ms;   /* when outputs that have to move were looked for last; 0: look now */
 };
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id);
@@ -146,6 +149,9 @@ void announce_output(struct coordinator *coordinator, struct job *job,
 
 /* Tells those that were told all outputs which of them have moved since. */
 void announce_moved(struct coordinator *coordinator, struct job *job);
+/* Workers that served their outputs at these endpoints are lost: whoever may wait for some is
+ * told. The scheduler must not have heard of it yet. */
+void announce_gone(struct coordinator *coordinator, ProtobufCBinaryData *endpoints, size_t n);
 
 /* drain.c */
 /* A client's DRAIN: asks a worker to leave, or how far it is. */
@@ -186,6 +192,23 @@ void slow_heard(struct coordinator *coordinator, const Mr__Heartbeat *heartbeat)
 /* Tells the scheduler which attempts are slow. Returns in how many milliseconds to look again,
  * -1: when something has happened. */
 long slow_look(struct coordinator *coordinator);
+
+/* room.c */
+/* An attempt failed for want of room on its worker's disk, or because that fails; so much was
+ * free when what it had written was gone. */
+void room_gone_at(struct coordinator *coordinator, uint64_t worker, uint64_t job,
+                  uint64_t free_bytes, const struct error *error);
+/* The job has ended, and leaves nothing on any disk. */
+void room_job_ended(struct coordinator *coordinator, uint64_t job);
+/* The worker's heartbeat has come. */
+void room_heard(struct coordinator *coordinator, struct member *member);
+/* Why it gets nothing, for people. NULL: it is not full. */
+const char *room_reason(const struct member *member);
+/* Why a job waits when all workers are full, in words. */
+void room_waits(const struct coordinator *coordinator, char text[512]);
+/* Ends a job when there is room nowhere. Returns in how many milliseconds to look again, -1:
+ * when something has happened. */
+long room_tend(struct coordinator *coordinator);
 
 /* carry.c */
 /* Carries out one action of the scheduler; may post events. */

@@ -251,7 +251,7 @@ static bool may_take(const struct member *member)
 static bool has_room(const struct member *member, uint64_t size)
 {
     /* One that has just joined has not said yet how much it has. */
-    return member->heartbeat &&
+    return member->heartbeat && !member->full &&
            member->heartbeat->scratch_free >= member->taking + size + SPARE;
 }
 

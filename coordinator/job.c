@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "coordinator/ledger.h"
 #include "coordinator/tally.h"
 #include "flow/sample.h"
 #include "flow/sort.h"
@@ -126,9 +127,12 @@ void job_shrink(struct job *job)
     job->check = job->sample = NULL;
     free_messages(job->maps, job->map_count);
     free_messages(job->parts, job->part_count);
-    job->maps = job->parts = NULL;
-    for (size_t i = 0; i < job->reported_count; i++)
+    free_messages(job->former, job->map_count);
+    job->maps = job->parts = job->former = NULL;
+    for (size_t i = 0; i < job->reported_count; i++) {
         frame_free(&job->reported[i].done->base);
+        free(job->reported[i].changed);
+    }
     free(job->reported);
     for (size_t i = 0; i < job->claim_count; i++)
         free(job->claims[i].path);
@@ -184,6 +188,7 @@ void job_make_room(struct job *job)
     job->part_count = job->plan.parts;
     job->maps = memory_zeroed(job->map_count, sizeof *job->maps);
     job->parts = memory_zeroed(job->part_count, sizeof *job->parts);
+    job->former = memory_zeroed(job->map_count, sizeof *job->former);
 }
 
 int job_plan(struct job *job, uint32_t workers, struct error *err)
@@ -204,17 +209,29 @@ int job_plan(struct job *job, uint32_t workers, struct error *err)
     return output_stage(&job->output, err);
 }
 
+enum output_codec job_output_codec(const struct job *job)
+{
+    cleanup_free char *name = bytes_text(job->check->description->output_format);
+    enum output_format format;
+    enum output_codec codec;
+    struct error ignored;
+
+    return format_parse_output(name, &format, &codec, &ignored) ? OUTPUT_PLAIN : codec;
+}
+
 int job_commit(struct job *job, struct error *err)
 {
     cleanup_free struct output_part *parts = memory_zeroed(job->part_count, sizeof *parts);
     cleanup_free char *manifest = NULL;
 
+    ledger_recall(job);
     if (tally_balance(job, err))
         return -1;
     for (uint32_t i = 0; i < job->part_count; i++)
         parts[i] = (struct output_part){job->parts[i]->attempt, job->parts[i]->part_size,
                                         job->parts[i]->part_records,
                                         job->parts[i]->part_checksum, job->parts[i]->unsynced};
+    job->output.suffix = format_suffix(job_output_codec(job));
     manifest = tally_manifest(job);
     if (output_commit(&job->output, parts, job->part_count, manifest, err))
         return -1;
@@ -222,11 +239,11 @@ int job_commit(struct job *job, struct error *err)
     return 0;
 }
 
-void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done)
+void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done, uint32_t *changed)
 {
     memory_reserve(&job->reported, &job->reported_capacity, job->reported_count + 1,
                    sizeof *job->reported);
-    job->reported[job->reported_count++] = (struct job_answer){worker, done};
+    job->reported[job->reported_count++] = (struct job_answer){worker, done, changed};
 }
 
 static bool is_of(const Mr__TaskDone *done, const struct sched_attempt *attempt)
@@ -252,6 +269,7 @@ static Mr__TaskDone *take_reported(struct job *job, uint64_t worker,
         Mr__TaskDone *done = job->reported[i].done;
 
         if (job->reported[i].worker == worker && is_of(done, attempt)) {
+            free(job->reported[i].changed);
             job->reported[i] = job->reported[--job->reported_count];
             return done;
         }
@@ -307,6 +325,10 @@ void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *at
     if (done->output)
         set_bytes(&done->output->endpoint, endpoint);
     *place = done;
+    if (attempt->kind == SCHED_MAP && job->former[attempt->task]) {
+        frame_free(&job->former[attempt->task]->base);
+        job->former[attempt->task] = NULL;
+    }
 }
 
 void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *attempt)

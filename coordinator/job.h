@@ -10,6 +10,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/sched/sched.h"
 #include "coordinator/stragglers.h"
+#include "record/format.h"
 #include "wire/mr.pb-c.h"
 
 /* A failed attempt's own words; or, with attempt 0, what an executor printed last. */
@@ -48,6 +49,8 @@ struct job_move {
 struct job_answer {
     uint64_t worker;
     Mr__TaskDone *done;
+    uint32_t
+        *changed; /* of a map made again: parts that hold other pairs now, owned; or NULL */
 };
 
 struct job {
@@ -73,6 +76,8 @@ struct job {
                           */
     Mr__TaskDone **maps; /* accepted ones by task, owned; NULL: not yet */
     Mr__TaskDone **parts;
+    Mr__TaskDone **former; /* by map, owned: the output that was lost, until there is another */
+    bool remade;           /* a map was made again */
     uint32_t map_count, part_count;
     struct job_answer *reported; /* done, not yet accepted or refused */
     size_t reported_count, reported_capacity;
@@ -86,6 +91,7 @@ struct job {
     size_t failure_count, failure_capacity;
     struct error lost;   /* restored: why its inputs are not there any more */
     struct error broken; /* why planning or committing failed */
+    struct error unread; /* the last run of a map that could not be read */
     struct error unseen; /* what the last worker did not see that was left out for it */
     bool maps_done;      /* workers may be told where the map outputs are */
     bool committing;     /* that it may is decided */
@@ -129,11 +135,15 @@ void job_make_room(struct job *job);
 /* Cuts the splits and makes the staging folder; the CHECK task has been accepted. */
 int job_plan(struct job *job, uint32_t workers, struct error *err);
 
+/* How the parts of the output are compressed; the CHECK task has been accepted. */
+enum output_codec job_output_codec(const struct job *job);
+
 /* Checks that what the maps emitted is what the reducers received, and commits the output. */
 int job_commit(struct job *job, struct error *err);
 
-/* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over. */
-void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done);
+/* Keeps a TASK_DONE until the scheduler says what becomes of it; takes it over, and `changed`.
+ */
+void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done, uint32_t *changed);
 /* Whether these can be where the parts of the job begin: as many as it takes, in order, and
  * small enough to be told to workers. */
 bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges);

@@ -3,6 +3,7 @@
  * attempts: what it still sends is answered with FENCED by the link, and it begins anew as
  * another member. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "wire/bytes.h"
 #include "wire/hello.h"
 
 enum {
@@ -85,6 +87,9 @@ static int check_size(const Mr__Hello *hello, struct error *err)
         return error_set(err, ERROR_REFUSED,
                          "an endpoint of %zu bytes is above the limit of %d",
                          hello->data_endpoint.len, LIMIT_ENDPOINT);
+    if (hello->scratch.len >= PATH_MAX)
+        return error_set(err, ERROR_REFUSED, "a path of %zu bytes is above the limit of %d",
+                         hello->scratch.len, PATH_MAX - 1);
     return 0;
 }
 
@@ -137,6 +142,7 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
 static void free_member(struct member *member)
 {
     free(member->leaving);
+    free(member->full);
     frame_free(&member->hello->base);
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
@@ -173,11 +179,40 @@ static void remove_member(struct coordinator *coordinator, size_t index, const c
     free_member(member);
 }
 
+/* Where those served their outputs that go now. */
+struct gone {
+    ProtobufCBinaryData *endpoints;
+    size_t count, capacity;
+};
+
+static void note_gone(struct gone *gone, const struct member *member)
+{
+    const ProtobufCBinaryData *endpoint = &member->hello->data_endpoint;
+
+    if (!is_worker(member) || !endpoint->len)
+        return;
+    memory_reserve(&gone->endpoints, &gone->capacity, gone->count + 1, sizeof *gone->endpoints);
+    gone->endpoints[gone->count++] =
+        (ProtobufCBinaryData){endpoint->len, (uint8_t *)bytes_text(*endpoint)};
+}
+
+static void tell_gone(struct coordinator *coordinator, struct gone *gone)
+{
+    announce_gone(coordinator, gone->endpoints, gone->count);
+    while (gone->count)
+        free(gone->endpoints[--gone->count].data);
+    free(gone->endpoints);
+}
+
 void members_leave(struct coordinator *coordinator, uint64_t peer, const char *why)
 {
+    struct gone gone = {0};
+
     for (size_t i = 0; i < coordinator->member_count; i++)
         if (coordinator->members[i]->id == peer) {
+            note_gone(&gone, coordinator->members[i]);
             remove_member(coordinator, i, why);
+            tell_gone(coordinator, &gone);
             return;
         }
     link_forget(coordinator->link, peer);
@@ -198,6 +233,7 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);
     member->heartbeat = heartbeat;
+    room_heard(coordinator, member);
     slow_heard(coordinator, heartbeat);
 }
 
@@ -221,6 +257,7 @@ long members_expire(struct coordinator *coordinator)
 {
     int64_t lease_ms = coordinator->options.lease_ms, now_ms = clock_ms(),
             next_ms = lease_ms / 4 + 1;
+    struct gone gone = {0};
 
     if (was_away(coordinator, now_ms))
         return (long)next_ms;
@@ -228,8 +265,10 @@ long members_expire(struct coordinator *coordinator)
         if (now_ms - coordinator->members[i]->heard_ms <= lease_ms)
             continue;
         coordinator->lost += is_worker(coordinator->members[i]);
+        note_gone(&gone, coordinator->members[i]);
         remove_member(coordinator, i, "worker lost");
     }
+    tell_gone(coordinator, &gone);
     if (coordinator->member_count)
         return (long)next_ms;
     coordinator->expired_ms = 0;

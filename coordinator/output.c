@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "coordinator/staging.h"
 #include "store/tree.h"
 
 enum { REMOVE_TRIES = 5 };
@@ -24,6 +25,11 @@ static char *parent_of(const char *path)
         slash++;
     *slash = '\0';
     return parent;
+}
+
+static char *part_path(const struct output *output, const char *folder, uint32_t part)
+{
+    return memory_format("%s/part-%05u%s", folder, part, output->suffix);
 }
 
 static bool is_mount_point(const char *path, const struct stat *st)
@@ -48,7 +54,7 @@ int output_open(struct output *output, const char *target, const char *job, bool
 
     while (length > 1 && target[length - 1] == '/')
         length--;
-    *output = (struct output){.overwrite = overwrite, .sync = sync};
+    *output = (struct output){.overwrite = overwrite, .sync = sync, .suffix = "", .owned = -1};
     output->target = memory_format("%.*s", (int)length, target);
     if (target[0] != '/')
         return error_set(err, ERROR_OUTPUT, "output '%s' is not an absolute path", target);
@@ -82,6 +88,7 @@ void output_restore(struct output *output, const char *target, const char *job,
     output->again = true;
     output->target = memory_format("%.*s", (int)length, target);
     output->staging = staging_of(output, job);
+    output->suffix = "";
     output->made = like->made ? memory_text(like->made) : NULL;
 }
 
@@ -94,6 +101,7 @@ int output_stage(struct output *output, struct error *err)
     /* Made by a life that ended before its plan was on disk. */
     if (output->again)
         tree_remove(output->staging, &ignored);
+    staging_sweep(output->staging);
     if (tree_make(parent, &output->made, err) ||
         (mkdir(output->staging, 0777) &&
          error_errno(err, ERROR_OUTPUT, "make folder '%s'", output->staging))) {
@@ -101,6 +109,8 @@ int output_stage(struct output *output, struct error *err)
         return error_wrap(err, "output '%s'", output->target);
     }
     output->folder = stat(output->staging, &st) ? 0 : st.st_ino;
+    if (output->fleeting)
+        output->owned = staging_claim(output->staging);
     output->staged = true;
     return 0;
 }
@@ -109,8 +119,8 @@ int output_stage(struct output *output, struct error *err)
  * what is not in the staging folder any more has been, if anything was. */
 static bool is_moved(const struct output *output, uint32_t part)
 {
-    cleanup_free char *staged = memory_format("%s/part-%05u", output->staging, part);
-    cleanup_free char *moved = memory_format("%s/part-%05u", output->target, part);
+    cleanup_free char *staged = part_path(output, output->staging, part);
+    cleanup_free char *moved = part_path(output, output->target, part);
 
     return output->mounted && output->again && access(staged, F_OK) && !access(moved, F_OK);
 }
@@ -145,7 +155,7 @@ static int name_parts(const struct output *output, const struct output_part *par
     for (uint32_t i = 0; i < n; i++) {
         cleanup_free char *from =
             memory_format("%s/part-%05u.%u", output->staging, i, parts[i].attempt);
-        cleanup_free char *to = memory_format("%s/part-%05u", output->staging, i);
+        cleanup_free char *to = part_path(output, output->staging, i);
         struct stat st;
 
         /* After a restart the rename may have happened already. */
@@ -166,14 +176,23 @@ static int name_parts(const struct output *output, const struct output_part *par
     return 0;
 }
 
-/* Losing attempts leave part-NNNNN.A behind; nothing else in the folder has such a name. */
+/* part-NNNNN.A is an attempt's, part-NNNNN.gz is not. */
+static bool is_attempt(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return !strncmp(name, "part-", 5) && dot && dot[1] &&
+           !dot[1 + strspn(dot + 1, "0123456789")];
+}
+
+/* Losing attempts leave theirs behind; nothing else in the folder has such a name. */
 static void remove_losers(const struct output *output)
 {
     DIR *folder = opendir(output->staging);
     struct dirent *entry;
 
     while (folder && (entry = readdir(folder)))
-        if (!strncmp(entry->d_name, "part-", 5) && strchr(entry->d_name, '.'))
+        if (is_attempt(entry->d_name))
             unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder)
         closedir(folder);
@@ -213,7 +232,7 @@ static int sync_staged(const struct output *output, const struct output_part *pa
     memory_reserve(&paths, &capacity, (size_t)n + 2, sizeof *paths);
     for (uint32_t i = 0; i < n; i++)
         if (parts[i].unsynced)
-            paths[count++] = memory_format("%s/part-%05u", output->staging, i);
+            paths[count++] = part_path(output, output->staging, i);
     paths[count++] = memory_format("%s/_SUCCESS", output->staging);
     paths[count++] = memory_text(output->staging);
     if (output->made) {
@@ -241,7 +260,8 @@ static bool is_moved_part(const struct output *output, const char *name, uint32_
     char *end;
     unsigned long part = strtoul(name + 5, &end, 10);
 
-    return end > name + 5 && !*end && part < n && is_moved(output, (uint32_t)part);
+    return end > name + 5 && !strcmp(end, output->suffix) && part < n &&
+           is_moved(output, (uint32_t)part);
 }
 
 /* Into a mount point: everything old goes first, _SUCCESS before the rest; the new _SUCCESS
@@ -263,8 +283,8 @@ static int commit_mounted(const struct output *output, uint32_t n, struct error 
     if (folder)
         closedir(folder);
     for (uint32_t i = 0; i < n; i++) {
-        cleanup_free char *from = memory_format("%s/part-%05u", output->staging, i);
-        cleanup_free char *to = memory_format("%s/part-%05u", output->target, i);
+        cleanup_free char *from = part_path(output, output->staging, i);
+        cleanup_free char *to = part_path(output, output->target, i);
 
         if (!is_moved(output, i) && rename(from, to))
             return error_errno(err, ERROR_IO, "rename '%s'", from);
@@ -354,6 +374,8 @@ int output_commit(struct output *output, const struct output_part *parts, uint32
     if (name_parts(output, parts, n, err))
         return -1;
     remove_losers(output);
+    if (output->fleeting)
+        staging_unmark(output->staging);
     if (write_manifest(output, manifest, err))
         return -1;
     if (output->sync && sync_staged(output, parts, n, err))
@@ -381,10 +403,19 @@ static void remove_staging(const struct output *output)
         ;
 }
 
+static void disown(struct output *output)
+{
+    if (!output->fleeting)
+        return;
+    memory_cleanup_close(&output->owned);
+    output->owned = -1;
+}
+
 void output_abandon(struct output *output)
 {
     if (output->staged)
         remove_staging(output);
+    disown(output);
     output->staged = false;
     if (output->made) {
         cleanup_free char *parent = parent_of(output->staging);
@@ -405,5 +436,6 @@ void output_done(struct output *output)
     free(output->target);
     free(output->staging);
     free(output->made);
+    disown(output);
     *output = (struct output){0};
 }

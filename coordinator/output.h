@@ -1,9 +1,9 @@
 /* The output folder of a job: staged beside its target, committed by one rename.
  *
  * Parts are written by attempts into the staging folder as part-00003.2 (part 3, attempt 2).
- * The commit gives the accepted ones their final names, removes all others, writes `_SUCCESS`
- * and renames the folder onto its target. Where the target is a mount point the parts are
- * renamed into it one by one, and
+ * The commit gives the accepted ones their final names, part-00003 or part-00003.gz, removes
+ * all others, writes `_SUCCESS` and renames the folder onto its target. Where the target is a
+ * mount point the parts are renamed into it one by one, and
  * `_SUCCESS`, last, marks completeness. */
 #ifndef COORDINATOR_OUTPUT_H
 #define COORDINATOR_OUTPUT_H
@@ -21,9 +21,12 @@ struct output {
     bool mounted; /* the target is a mount point: staging lies inside it */
     bool overwrite;
     bool sync;
-    bool staged;     /* the staging folder exists */
-    bool again;      /* restored: the commit may have been made already, all or some of it */
-    uint64_t folder; /* inode of the staging folder, which it keeps as the output */
+    bool fleeting;      /* nobody goes on with it when this process is dead */
+    int owned;          /* such a one's descriptor from staging_claim, -1: none */
+    bool staged;        /* the staging folder exists */
+    bool again;         /* restored: the commit may have been made already, all or some of it */
+    const char *suffix; /* of the parts' names; set before the commit, "" until then */
+    uint64_t folder;    /* inode of the staging folder, which it keeps as the output */
 };
 
 struct output_part {
@@ -41,7 +44,8 @@ int output_open(struct output *output, const char *target, const char *job, bool
 void output_restore(struct output *output, const char *target, const char *job,
                     const struct output *like);
 
-/* Makes parent folders and the staging folder. */
+/* Makes parent folders and the staging folder; removes those that dead processes have left of
+ * the same output. */
 int output_stage(struct output *output, struct error *err);
 
 /* Commits `n` parts. `manifest` is the text of _SUCCESS. On failure the target is as before,

@@ -40,7 +40,7 @@ int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t
     return 0;
 }
 
-int plan_format(const struct plan *plan, const char *name, struct error *err)
+int plan_format(struct plan *plan, const char *name, struct error *err)
 {
     struct input_format format;
 
@@ -57,7 +57,15 @@ int plan_format(const struct plan *plan, const char *name, struct error *err)
         if (format_fits(format, file->path, file->size, err))
             return -1;
     }
+    plan->format = format;
     return 0;
+}
+
+static bool is_solid(const struct plan *plan, uint32_t file)
+{
+    const char *path = plan->files.items[file].path;
+
+    return !expand_is_range(path) && format_is_solid(plan->format, path);
 }
 
 static uint64_t adaptive_size(uint64_t bytes, uint32_t workers)
@@ -97,28 +105,49 @@ static void open_split(struct cutter *cutter)
     cutter->paths_left = PATHS_A_SPLIT;
 }
 
-/* Adds the file range to the open split and to as many new ones as it needs. */
-static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uint64_t length)
+static void add_extent(struct cutter *cutter, uint32_t file, uint64_t offset, uint64_t length)
 {
     struct plan *plan = cutter->plan;
     size_t path = path_size(plan, file);
 
+    memory_reserve(&plan->extents, &plan->extent_capacity, plan->extent_count + 1,
+                   sizeof *plan->extents);
+    plan->extents[plan->extent_count++] = (struct extent){file, offset, length};
+    plan->splits[plan->split_count - 1].count++;
+    cutter->left = cutter->left > length ? cutter->left - length : 0;
+    cutter->extents_left--;
+    cutter->paths_left = cutter->paths_left > path ? cutter->paths_left - path : 0;
+}
+
+static bool is_full(const struct cutter *cutter, uint32_t file)
+{
+    return !cutter->left || !cutter->extents_left ||
+           cutter->paths_left < path_size(cutter->plan, file);
+}
+
+/* Adds the file range to the open split and to as many new ones as it needs. */
+static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uint64_t length)
+{
     while (length) {
         uint64_t take;
 
-        if (!cutter->left || !cutter->extents_left || cutter->paths_left < path)
+        if (is_full(cutter, file))
             open_split(cutter);
         take = length < cutter->left ? length : cutter->left;
-        memory_reserve(&plan->extents, &plan->extent_capacity, plan->extent_count + 1,
-                       sizeof *plan->extents);
-        plan->extents[plan->extent_count++] = (struct extent){file, offset, take};
-        plan->splits[plan->split_count - 1].count++;
-        cutter->left -= take;
-        cutter->extents_left--;
-        cutter->paths_left = cutter->paths_left > path ? cutter->paths_left - path : 0;
+        add_extent(cutter, file, offset, take);
         offset += take;
         length -= take;
     }
+}
+
+/* Adds a whole file, to a split of its own if it is larger than what the open one lacks. */
+static void cut_whole(struct cutter *cutter, uint32_t file)
+{
+    uint64_t size = cutter->plan->files.items[file].size;
+
+    if (is_full(cutter, file) || (size > cutter->left && cutter->left < cutter->size))
+        open_split(cutter);
+    add_extent(cutter, file, 0, size);
 }
 
 /* floor(bytes * k / n) without overflow. */
@@ -142,6 +171,7 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
     check(plan->split_count == 0);
     for (uint32_t file = 0; file < plan->files.count; file++) {
         uint64_t offset = 0, size = plan->files.items[file].size;
+        bool solid = is_solid(plan, file);
 
         while (offset < size) {
             uint64_t length = size - offset;
@@ -151,10 +181,13 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
                     cutter.part++;
                     cutter.left = 0;
                 }
-                if (length > part_start(plan, cutter.part + 1) - position)
+                if (!solid && length > part_start(plan, cutter.part + 1) - position)
                     length = part_start(plan, cutter.part + 1) - position;
             }
-            cut_range(&cutter, file, offset, length);
+            if (solid)
+                cut_whole(&cutter, file);
+            else
+                cut_range(&cutter, file, offset, length);
             offset += length;
             position += length;
         }
@@ -194,7 +227,12 @@ static void sample_piece(struct plan *plan, uint32_t *file, uint64_t *start, uin
             continue;
         }
         take = length < size - offset ? length : size - offset;
-        if (extents && paths >= path_size(plan, *file)) {
+        if (is_solid(plan, *file) && plan->sample_count &&
+            plan->sample[plan->sample_count - 1].file == *file) {
+            plan->sample[plan->sample_count - 1].length += take;
+        } else if (extents && paths >= path_size(plan, *file)) {
+            if (is_solid(plan, *file))
+                offset = 0;
             plan->sample[plan->sample_count++] = (struct extent){*file, offset, take};
             paths -= path_size(plan, *file);
             extents--;

@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "record/format.h"
 #include "store/expand.h"
 
-/* Records that begin in [offset, offset + length) of a file. */
+/* Records that begin in [offset, offset + length) of a file: of a solid one (record/format.h)
+ * all, whatever it decompresses to. */
 struct extent {
     uint32_t file;
     uint64_t offset, length;
@@ -24,7 +26,8 @@ struct split {
 
 struct plan {
     struct input_files files;
-    uint64_t bytes; /* of all files */
+    uint64_t bytes; /* of all files, as they lie there */
+    struct input_format format;
     uint32_t parts;
     struct extent *extents;
     size_t extent_count, extent_capacity;
@@ -39,21 +42,22 @@ struct plan {
 int plan_inputs(struct plan *plan, const char *const *inputs, size_t n, uint32_t reducers,
                 struct error *err);
 
-/* Whether all files can be of this input format ("": lines): ERROR_INPUT names one that cannot.
- */
-int plan_format(const struct plan *plan, const char *format, struct error *err);
+/* Settles the input format ("": lines). ERROR_INPUT names a file that cannot be of it. */
+int plan_format(struct plan *plan, const char *format, struct error *err);
 
 /* Cuts the splits. split_size in bytes, 0 to choose one that keeps `workers` busy. A split of a
  * map-only job never crosses from one of `parts` equal byte ranges into the next. Small files
- * share splits. */
+ * share splits. A solid file is never torn: it belongs to one split, and to the part in which
+ * its first byte lies. */
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only);
 
 /* Chooses what a sample of the input looks at: pieces of 16 KiB, 16 for each part but between
  * 64 and 2048, evenly spread over all files one behind the other; the whole input where that is
  * less than twice as much. One extent for each piece of each file, at most 4096 of them, and no
  * more than fits into one message with their paths: of a piece that lies in many small files
- * the first ones. Depends on files and number of parts alone, for so do the ranges of the
- * parts. */
+ * the first ones. Of a solid file its beginning is looked at, as many bytes of its text as the
+ * pieces that lie in it have. Depends on files and number of parts alone, for so do the ranges
+ * of the parts. */
 void plan_sample(struct plan *plan);
 
 void plan_done(struct plan *plan);

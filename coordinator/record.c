@@ -142,6 +142,7 @@ static void fill_finished(struct draft *draft, const struct job *job, Mr__Finish
     draft->record.object = bytes_of(job->object);
     draft->record.time_ms = job->time_ms;
     draft->record.token = job->token;
+    draft->record.priority = job->priority + 1;
 }
 
 static uint8_t *pack(const struct draft *draft, size_t *ret_size)
@@ -302,6 +303,21 @@ static void add_accepted(struct journal_snapshot *to, const struct job *job,
         }
 }
 
+/* What an output held that was lost, and not made again: for comparison. */
+static void add_lost(struct journal_snapshot *to, const struct job *job)
+{
+    struct draft draft;
+
+    add_accepted(to, job, job->former, job->map_count);
+    for (uint32_t i = 0; i < job->map_count; i++)
+        if (job->former[i]) {
+            fill_accepted(&draft, job, job->former[i]);
+            draft.record.type = SCHED_RECORD_LOST;
+            draft.record.done = NULL;
+            add(to, &draft);
+        }
+}
+
 static void add_running(const struct coordinator *coordinator, struct journal_snapshot *to,
                         const struct job *job)
 {
@@ -309,11 +325,15 @@ static void add_running(const struct coordinator *coordinator, struct journal_sn
 
     fill_submitted(&draft, job);
     draft.record.lives = job->lives;
+    /* Those that are told below count again when they are read. */
     draft.record.map_reruns = sched_progress(coordinator->sched, job->id).map_reruns;
+    for (uint32_t i = 0; job->maps && i < job->map_count; i++)
+        draft.record.map_reruns -= job->former[i] != NULL;
     add(to, &draft);
     if (job->maps) {
         fill_planned(&draft, job);
         add(to, &draft);
+        add_lost(to, job);
     }
     for (size_t i = 0; i < job->failure_count; i++)
         if (job->failures[i].charged) {

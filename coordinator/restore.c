@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/journal.h"
+#include "coordinator/ledger.h"
 #include "coordinator/record.h"
 #include "store/expand.h"
 #include "wire/bytes.h"
@@ -48,6 +49,7 @@ static bool take_submitted(struct coordinator *coordinator, Mr__Record *record)
     job->time_ms = record->time_ms;
     job->started_ms = since(record->time_ms);
     job->lives = record->lives;
+    job->remade = record->map_reruns > 0;
     keep(coordinator, job);
     return true;
 }
@@ -145,6 +147,10 @@ static bool take_accepted(struct job *job, Mr__Record *record)
         return false;
     *place = record->done;
     record->done = NULL;
+    if (record->kind == MR__TASK_KIND__MAP && job->former[record->task]) {
+        frame_free(&job->former[record->task]->base);
+        job->former[record->task] = NULL;
+    }
     return true;
 }
 
@@ -154,8 +160,7 @@ static bool take_lost(struct job *job, const Mr__Record *record)
 
     if (!place || !*place || record->kind != MR__TASK_KIND__MAP)
         return false;
-    frame_free(&(*place)->base);
-    *place = NULL;
+    ledger_lost(job, record->task);
     return true;
 }
 
@@ -181,7 +186,7 @@ static struct job *finished_job(struct coordinator *coordinator, const Mr__Recor
     job->object = bytes_text(record->object);
     job->output.target = bytes_text(record->finished->output);
     job->admitted = true;
-    job->priority = SCHED_PRIORITY_USUAL; /* it is over: whatever it was */
+    job->priority = record->priority ? record->priority - 1 : SCHED_PRIORITY_USUAL;
     job->started_ms = since(record->time_ms);
     job->time_ms = record->time_ms;
     job->token = record->token;

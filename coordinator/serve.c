@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/ledger.h"
 #include "coordinator/record.h"
 #include "wire/bytes.h"
 
@@ -55,12 +56,13 @@ void core_error(Mr__Error *message, const struct error *error)
 }
 
 /* What others are told of an answer must be there, and fit into messages. */
-static bool makes_sense(const struct job *job, const Mr__TaskDone *done)
+static bool makes_sense(const struct job *job, Mr__TaskDone *done)
 {
     if (done->kind == MR__TASK_KIND__CHECK)
         return done->description && done->description->n_counters <= LIMIT_COUNTERS;
     if (done->kind == MR__TASK_KIND__MAP)
-        return done->output && done->output->path.len < PATH_MAX;
+        return done->output && done->output->path.len < PATH_MAX &&
+               done->task < job->map_count && ledger_take(job, done);
     if (done->kind == MR__TASK_KIND__SAMPLE)
         return job_takes_ranges(job, done->ranges);
     return true;
@@ -74,13 +76,37 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
         .worker = worker,
         .attempt = {done->job, (enum sched_kind)done->kind, done->task, done->attempt}};
     struct job *job = core_job(coordinator, done->job);
+    uint32_t *changed = NULL;
 
     if (!job || job->result || !makes_sense(job, done)) {
         frame_free(&done->base);
         return;
     }
-    job_report(job, worker, done);
+    if (done->kind == MR__TASK_KIND__MAP)
+        event.changed = changed = ledger_changed(job, done, &event.changed_count);
+    job_report(job, worker, done, changed);
     core_post(coordinator, &event);
+}
+
+/* A run could not be read: says whose it is, and keeps that for who asks about the job. */
+static void note_unread(const struct coordinator *coordinator, struct job *job, uint32_t map,
+                        struct error *error)
+{
+    const Mr__TaskDone *done = job->maps && map < job->map_count ? job->maps[map] : NULL;
+
+    for (size_t i = 0; done && i < coordinator->member_count; i++) {
+        const Mr__Hello *hello = coordinator->members[i]->hello;
+
+        if (hello->data_endpoint.len &&
+            hello->data_endpoint.len == done->output->endpoint.len &&
+            !memcmp(hello->data_endpoint.data, done->output->endpoint.data,
+                    hello->data_endpoint.len)) {
+            error_wrap(error, "from worker %.*s", (int)hello->name.len,
+                       (const char *)hello->name.data);
+            break;
+        }
+    }
+    job->unread = *error;
 }
 
 static void task_failed(struct coordinator *coordinator, uint64_t worker,
@@ -106,6 +132,10 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (coordinator->options.patient)
         job_judge_sight(job, &event.attempt, failure);
     event.code = failure->error.code;
+    if (event.code == ERROR_FETCH)
+        note_unread(coordinator, job, failed->lost_map, &failure->error);
+    if (error_policy(event.code) == POLICY_NO_ROOM)
+        room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
@@ -349,6 +379,7 @@ int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
 
         settle(coordinator);
         wait = link_sooner(wait, drain_tend(coordinator));
+        wait = link_sooner(wait, room_tend(coordinator));
         settle(coordinator);
         if (coordinator->journal && keep_journal_short(coordinator, err))
             return -1;

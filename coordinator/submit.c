@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "record/codec.h"
 
 /* Ids sort by time and do not meet those of other coordinators on the same storage: 32 bits of
  * seconds, 16 of chance. */
@@ -45,9 +46,13 @@ static int check_size(const Mr__JobSpec *spec, struct error *err)
 
 static int check_spec(const Mr__JobSpec *spec, struct error *err)
 {
+    struct mr_bytes compress;
+    struct codec_choice ignored;
+
     if (!spec || !spec->n_blobs || !spec->n_inputs || !spec->output.len)
         return error_set(err, ERROR_USAGE,
                          "the submission lacks an object, an input or an output");
+    compress = (struct mr_bytes){(const char *)spec->compress.data, spec->compress.len};
     if (spec->n_blobs > LIMIT_BLOBS)
         return error_set(err, ERROR_USAGE, "%zu files travel with the job, %d may",
                          spec->n_blobs, LIMIT_BLOBS);
@@ -61,6 +66,8 @@ static int check_spec(const Mr__JobSpec *spec, struct error *err)
     if (spec->priority > SCHED_PRIORITIES)
         return error_set(err, ERROR_USAGE, "a priority of %u is above the highest, %d",
                          spec->priority - 1, SCHED_PRIORITIES - 1);
+    if (codec_choose(compress, false, &ignored, err))
+        return error_wrap(err, "--compress");
     return check_size(spec, err);
 }
 
@@ -108,6 +115,7 @@ static void admit(struct coordinator *coordinator, uint64_t client, struct job *
                    sizeof *coordinator->jobs);
     coordinator->jobs[coordinator->job_count++] = job;
     job->client = client;
+    job->output.fleeting = !coordinator->options.journal;
     /* Without a worker it waits as others do, and is planned for those that come. */
     if (coordinator->worker_count)
         job->check = checked_get(&coordinator->checked, job->submit->spec);

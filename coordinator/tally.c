@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "coordinator/ledger.h"
 
 /* In the order in which people see them. */
 static const struct {
@@ -137,6 +138,8 @@ int tally_balance(const struct job *job, struct error *err)
     int64_t received = sum_of(job->parts, job->part_count, hidden);
     int64_t read = sum_of(job->maps, job->map_count, "map_input_bytes");
 
+    if (ledger_balance(job, err))
+        return -1;
     if (emitted != received)
         return error_set(err, ERROR_INTERNAL,
                          "the counts do not balance: maps emitted %" PRId64
@@ -155,18 +158,20 @@ char *tally_manifest(const struct job *job)
 {
     json_t *root = json_object(), *parts = json_array(), *counters = json_object();
     ProtobufCBinaryData name = job->check->description->name;
+    enum output_codec codec = job_output_codec(job);
     struct tally tally;
     char *text;
 
     for (uint32_t i = 0; i < job->part_count; i++) {
-        char part[24], checksum[24];
+        char part[32], checksum[24];
 
-        snprintf(part, sizeof part, "part-%05" PRIu32, i);
+        snprintf(part, sizeof part, "part-%05" PRIu32 "%s", i, format_suffix(codec));
         snprintf(checksum, sizeof checksum, "xxh3:%016" PRIx64, job->parts[i]->part_checksum);
-        json_array_append_new(parts, json_pack("{s:s, s:I, s:I, s:s}", "name", part, "bytes",
-                                               (json_int_t)job->parts[i]->part_size, "records",
-                                               (json_int_t)job->parts[i]->part_records,
-                                               "checksum", checksum));
+        json_array_append_new(
+            parts, json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", part, "bytes",
+                             (json_int_t)job->parts[i]->part_size, "raw_bytes",
+                             (json_int_t)job->parts[i]->part_raw_size, "records",
+                             (json_int_t)job->parts[i]->part_records, "checksum", checksum));
     }
     tally_job(&tally, job, NULL);
     for (size_t i = 0; i < tally.count; i++)
@@ -176,6 +181,7 @@ char *tally_manifest(const struct job *job)
     tally_done(&tally);
     json_object_set_new(root, "marram_manifest", json_integer(1));
     json_object_set_new(root, "job", json_stringn((const char *)name.data, name.len));
+    json_object_set_new(root, "codec", json_string(format_codec_name(codec)));
     json_object_set_new(root, "parts", parts);
     json_object_set_new(root, "counters", counters);
     text = json_dumps(root, JSON_INDENT(2));

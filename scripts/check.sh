@@ -45,6 +45,7 @@ layers() {
     includes worker/agent base wire store record worker/agent
     includes worker/executor base wire store record flow worker/executor
     includes jobs none
+    includes manual base cli manual
 }
 one_room_for_zmq() { house | xargs grep -lE '#include <(zmq|czmq)' | grep -v '^mrlib/wire/link.c$'; }
 no_library_heartbeats() { git grep -n 'ZMQ_HEARTBEAT' -- '*.c' '*.h' ':!scripts'; }

@@ -19,10 +19,17 @@ libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
+libinih-dev            build             configuration files
 libpcre2-dev           build             the grep job
-zlib1g-dev             build             the teravalidate job
+zlib1g-dev             build             gzip, in and out; the teravalidate job
+liblz4-dev             build             compressed runs and inputs
+libzstd-dev            build             compressed runs, inputs and outputs
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
+python3                test              independent references: csv, json
+gzip                   test              compressed inputs and outputs
+zstd                   test              compressed inputs and outputs
+lz4                    test              compressed inputs
 procps                 test              looking for processes that were left behind
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own
@@ -32,6 +39,8 @@ clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang
 clang-format-14        check             the format of the code
+mandoc                 test              manual pages
+bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
 '
 

@@ -33,8 +33,9 @@ static size_t cuts_of(const struct job *job, uint64_t worker)
 
 size_t cuts_takers(const struct sched *sched, const struct job *job)
 {
-    /* No worker is both excluded and to leave. */
-    return sched->workers.count - sched->draining_count - job->excluded.count;
+    /* No worker is both excluded and barred. */
+    return sched->workers.count - sched->draining_count - sched->full_count -
+           job->excluded.count;
 }
 
 size_t cuts_reducers(const struct sched *sched, const struct job *job)
@@ -46,7 +47,7 @@ size_t cuts_reducers(const struct sched *sched, const struct job *job)
     for (size_t i = 0; i < sched->workers.capacity; i++) {
         const struct worker *worker = sched->workers.slots[i].value;
 
-        n += worker && !worker->draining && !map_get(&job->excluded, worker->id) &&
+        n += worker && !room_bars(worker) && !map_get(&job->excluded, worker->id) &&
              !cuts_hinder(job, worker->id);
     }
     return n;
@@ -72,7 +73,7 @@ static uint64_t last_worker(const struct sched *sched, const struct job *job)
     for (size_t i = 0; i < sched->workers.capacity; i++) {
         const struct worker *worker = sched->workers.slots[i].value;
 
-        if (worker && !worker->draining && !map_get(&job->excluded, worker->id))
+        if (worker && !room_bars(worker) && !map_get(&job->excluded, worker->id))
             last = worker->id;
     }
     return last;
@@ -119,7 +120,7 @@ static void set_aside(struct sched *sched, struct job *job, uint64_t id)
     struct worker *worker = map_get(&sched->workers, id);
     struct task *next;
 
-    if (!worker->draining && !map_get(&job->excluded, id))
+    if (!room_bars(worker) && !map_get(&job->excluded, id))
         map_put(&job->excluded, id, &job->excluded);
     remove_cuts(job, id);
     revoke_attempts(sched, job, worker);

@@ -137,8 +137,11 @@ static void release_workers(struct sched *sched, struct job *job)
 void job_end(struct sched *sched, struct job *job, enum sched_state state, enum error_code code,
              const struct sched_attempt *cause)
 {
-    struct sched_action finished = {
-        .type = ACTION_FINISHED, .job = job->id, .state = state, .code = code};
+    struct sched_action finished = {.type = ACTION_FINISHED,
+                                    .job = job->id,
+                                    .state = state,
+                                    .code = code,
+                                    .part = job->unsteady};
 
     check(job->phase < JOB_ENDING);
     job->phase = JOB_ENDING;

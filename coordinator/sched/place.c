@@ -52,7 +52,7 @@ static struct worker_list *list_of(struct sched *sched, struct worker *worker)
 {
     struct job *job;
 
-    if (worker->draining)
+    if (room_bars(worker))
         return &sched->draining;
     if (!worker->whole && !worker->single)
         return &sched->idle;

@@ -6,7 +6,7 @@
 #include "coordinator/sched/state.h"
 
 /* What it was given last has not begun: it runs one whole task, or a reduce on each thread. */
-static void give_back_hand(struct sched *sched, struct worker *worker)
+void retire_empty_hand(struct sched *sched, struct worker *worker)
 {
     while (worker->whole > 1 || worker->single > worker->threads)
         task_give_back(sched, worker->running);
@@ -30,9 +30,12 @@ void retire_begin(struct sched *sched, struct worker *worker)
         return;
     worker->draining = true;
     sched->draining_count++;
-    sched->threads -= worker->threads;
+    if (worker->full)
+        room_forget(sched, worker);
+    else
+        sched->threads -= worker->threads;
     place_unkeep(sched, worker);
-    give_back_hand(sched, worker);
+    retire_empty_hand(sched, worker);
     place_worker(sched, worker);
     for (struct job *job = sched->first; job; job = job->next) {
         map_remove(&job->excluded, worker->id); /* it gets nothing anyway */

@@ -68,7 +68,8 @@ static void worker_lost(struct sched *sched, uint64_t id)
         return;
     place_unkeep(sched, worker);
     sched->draining_count -= worker->draining;
-    if (!worker->draining)
+    sched->full_count -= worker->full;
+    if (!room_bars(worker))
         sched->threads -= worker->threads;
     while (worker->running) {
         struct task *task = worker->running;
@@ -156,6 +157,13 @@ void sched_step(struct sched *sched, const struct sched_event *event,
     case EVENT_OUTPUTS_UNCLAIMED:
         holder_unclaimed(sched);
         break;
+    case EVENT_WORKER_ROOM:
+        room_again(sched, event);
+        break;
+    case EVENT_NO_ROOM:
+        if (job)
+            room_none(sched, job);
+        break;
     }
     place_all(sched);
     retire_dismiss(sched);
@@ -196,6 +204,8 @@ enum sched_wait sched_waits(const struct sched *sched, uint64_t id)
         return SCHED_WAITS_WORKER;
     if (job->unclaimed && job->maps_done == job->map_count)
         return SCHED_WAITS_OUTPUTS;
+    if (sched->workers.count == sched->draining_count + sched->full_count)
+        return SCHED_WAITS_ROOM;
     return cuts_takers(sched, job) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 
@@ -228,7 +238,7 @@ uint64_t sched_home(const struct sched *sched, uint64_t id, uint32_t part)
         return 0;
     home = job->homes[part % job->home_count].worker;
     worker = map_get(&sched->workers, home);
-    return worker && !worker->draining && !map_get(&job->excluded, home) ? home : 0;
+    return worker && !room_bars(worker) && !map_get(&job->excluded, home) ? home : 0;
 }
 
 uint32_t sched_held(const struct sched *sched, uint64_t id)

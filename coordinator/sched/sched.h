@@ -35,6 +35,9 @@
  * Jobs that run share the workers' threads by weight (share.c), and none has to wait longer
  * than a task takes.
  *
+ * A worker whose disk is full (TASK_FAILED with ERROR_SPACE or ERROR_DISK) gets nothing more
+ * until WORKER_ROOM; the failure costs the task nothing.
+ *
  * An attempt that is slow (STRAGGLER: who has a clock judges) gets a copy on another worker if
  * nothing else waits for that. The first of the two that is done counts, the other is revoked.
  *
@@ -84,6 +87,8 @@ enum sched_event_type {
     EVENT_OUTPUT_HELD,     /* worker, attempt (of a map): it has a good copy of its output */
     EVENT_OUTPUT_BROKEN,   /* worker, attempt: the output that it holds cannot be read */
     EVENT_OUTPUTS_UNCLAIMED, /* who holds an output has said so by now: the others are lost */
+    EVENT_WORKER_ROOM,       /* worker: there is room on its disk again */
+    EVENT_NO_ROOM, /* job: if it waits for a worker with room, none will have any: it fails */
 };
 
 struct sched_event {
@@ -105,6 +110,9 @@ struct sched_event {
     bool draining; /* it joins in order to leave: it gets nothing, and says so again when it has
                       said which outputs it holds */
     bool late;     /* what runs there is stopped and runs elsewhere */
+    const uint32_t *changed; /* TASK_DONE of a map made again: the parts that hold other pairs
+                                than before, the caller's */
+    size_t changed_count;
 };
 
 enum sched_action_type {
@@ -154,6 +162,8 @@ struct sched_action {
     enum sched_state state;
     enum error_code code;
     struct sched_attempt cause; /* attempt 0: none */
+    uint32_t part; /* FINISHED with ERROR_UNSTEADY: what the cause emitted into this part is not
+                      what its reducer has used */
 };
 
 /* A growing list; zero-initialise, reuse with count = 0, release with sched_actions_done. */
@@ -218,6 +228,7 @@ enum sched_wait {
     SCHED_WAITS_OUTPUTS, /* for workers of the former life that have outputs of maps */
     SCHED_WAITS_TURN,    /* the workers are busy with other jobs */
     SCHED_WAITS_QUEUE,   /* as many jobs run as may */
+    SCHED_WAITS_ROOM,    /* the disks of all workers are full */
 };
 enum sched_wait sched_waits(const struct sched *sched, uint64_t job);
 /* The job's place in the queue, from 1; 0: it is not in it. *ret_running: jobs that run. */
@@ -247,6 +258,8 @@ size_t sched_outputs(const struct sched *sched, uint64_t worker, struct sched_at
                      size_t max);
 /* Whether it is to leave. */
 bool sched_drains(const struct sched *sched, uint64_t worker);
+/* Whether it gets nothing because its disk is full. */
+bool sched_is_full(const struct sched *sched, uint64_t worker);
 
 /* How many attempts a worker holds. */
 uint32_t sched_held(const struct sched *sched, uint64_t worker);

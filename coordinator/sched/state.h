@@ -5,6 +5,7 @@
  *   task.c    the life of a task: attempts, failures, lost outputs
  *   holder.c  who holds the outputs of maps
  *   retire.c  workers that are to leave
+ *   room.c    workers whose disk is full
  *   restore.c what was before this life
  *   share.c   which job is next, and which ones must wait
  *   place.c   which task goes to which worker
@@ -102,6 +103,7 @@ struct job {
     uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts;
     uint32_t unclaimed;  /* accepted maps that are needed and that nobody holds */
     uint32_t lives;      /* former ones */
+    uint32_t unsteady;   /* the part in which a map made again differs from what was used */
     struct task *doomed; /* restored: it had its last attempt; NULL: none */
     uint64_t age;        /* counts accepted maps, those made again too */
     struct map excluded; /* workers here that do not see its files: id -> job, as a marker; or
@@ -137,6 +139,7 @@ struct worker {
     uint32_t single; /* REDUCE attempts held: each takes one */
     bool alone;      /* holds an attempt that must be alone */
     bool draining;   /* gets nothing more */
+    bool full;       /* gets nothing until it has room; never together with draining */
     bool leaves;     /* is dismissed when nothing needs it ... */
     bool dismissed;  /* ... and was */
     bool kept;       /* gets nothing until it is empty: a job that is short waits for it */
@@ -158,12 +161,12 @@ struct sched {
     struct worker_list idle;     /* hold nothing */
     struct worker_list partial;  /* hold reduces, and have threads left */
     struct worker_list kept;     /* are kept */
-    struct worker_list draining; /* get nothing more, whatever they hold; all others are in
-                                    lists of jobs */
-    size_t draining_count;
+    struct worker_list draining; /* get nothing more, or nothing now for they are full, whatever
+                                    they hold; all others are in lists of jobs */
+    size_t draining_count, full_count;
     uint32_t kept_count;
     uint64_t kept_threads;
-    uint64_t threads;    /* of all workers that are not to leave */
+    uint64_t threads;    /* of all workers that are neither to leave nor full */
     uint32_t widest;     /* the most threads that a worker had */
     uint64_t copy_slots; /* threads that copies hold */
     struct job **active; /* jobs that run, in the order in which they began */
@@ -245,6 +248,18 @@ void retire_asked(struct sched *sched, const struct sched_event *event);
 void retire_output_broken(struct sched *sched, const struct sched_event *event);
 /* Dismisses those that nothing needs any more. */
 void retire_dismiss(struct sched *sched);
+/* What the worker has not begun goes elsewhere. */
+void retire_empty_hand(struct sched *sched, struct worker *worker);
+
+/* room.c */
+/* Whether the worker is given nothing, be it to leave or full. */
+bool room_bars(const struct worker *worker);
+/* Its disk is full; NULL: it is gone. */
+void room_gone(struct sched *sched, struct worker *worker);
+void room_again(struct sched *sched, const struct sched_event *event);
+void room_forget(struct sched *sched, struct worker *worker);
+/* There will be none for the job, if it waits for some. */
+void room_none(struct sched *sched, struct job *job);
 
 /* cuts.c */
 /* A reducer on `reader` does not reach `holder`, where a map's output is. */

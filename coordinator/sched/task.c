@@ -238,6 +238,30 @@ static struct task *running_task(struct sched *sched, const struct sched_event *
     return NULL;
 }
 
+/* A map that was made again emitted other pairs than before into some parts. Where nobody used
+ * the old ones, the new ones are as good: whoever may be reading them begins anew. Where a
+ * reducer did, both would be in the output, and nobody could say which are right: the job
+ * fails, and the new attempt is never accepted, so that a restart comes to the same end. */
+static bool is_unsteady(struct sched *sched, struct task *map, const struct sched_event *event)
+{
+    struct job *job = map->job;
+
+    for (size_t i = 0; i < event->changed_count; i++)
+        if (event->changed[i] < job->reduce_count &&
+            job->reduces[event->changed[i]].state == TASK_DONE) {
+            job->unsteady = event->changed[i];
+            job_end(sched, job, SCHED_FAILED, ERROR_UNSTEADY, &event->attempt);
+            return true;
+        }
+    for (size_t i = 0; i < event->changed_count; i++)
+        if (event->changed[i] < job->reduce_count &&
+            job->reduces[event->changed[i]].state == TASK_RUNNING) {
+            task_revoke(sched, &job->reduces[event->changed[i]]);
+            task_ready(&job->reduces[event->changed[i]]);
+        }
+    return false;
+}
+
 void task_done(struct sched *sched, const struct sched_event *event)
 {
     struct task *task = running_task(sched, event);
@@ -252,6 +276,8 @@ void task_done(struct sched *sched, const struct sched_event *event)
     if (task->copy)
         copy_revoke(sched, task);
     task_detach(sched, task);
+    if (task->kind == SCHED_MAP && is_unsteady(sched, task, event))
+        return;
     task->state = TASK_DONE;
     task->answered = event->worker;
     if (task->kind != SCHED_CHECK)
@@ -330,11 +356,18 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
 /* This worker cannot do it, through no fault of the task: others may. */
 static void exclude(struct sched *sched, struct task *task, const struct sched_event *event)
 {
-    /* One that is to leave gets nothing anyway. */
-    if (!sched_drains(sched, event->worker))
+    /* One that is to leave, or full, gets nothing anyway. */
+    if (!sched_drains(sched, event->worker) && !sched_is_full(sched, event->worker))
         map_put(&task->job->excluded, event->worker, task->job);
     again(task);
     cuts_settle(sched, task->job);
+}
+
+/* The worker has no room: what it could not do others may. */
+static void make_way(struct sched *sched, struct task *task, const struct sched_event *event)
+{
+    excuse(sched, task, event);
+    room_gone(sched, map_get(&sched->workers, event->worker));
 }
 
 /* The map whose output a reducer complains of, which began at `age`; NULL if that is being made
@@ -375,10 +408,14 @@ static void refetch(struct sched *sched, struct task *task, const struct sched_e
     map = map_complained_of(task, event, age);
     if (!map)
         return;
-    if (++map->remade > LIMIT_ATTEMPTS)
+    if (++map->remade > LIMIT_ATTEMPTS) {
         job_end(sched, job, SCHED_FAILED, event->code, &event->attempt);
-    else
-        task_output_lost(sched, map);
+        return;
+    }
+    /* The same disk may damage it again. */
+    if (map->worker)
+        map->avoid = map->worker->id;
+    task_output_lost(sched, map);
 }
 
 void task_failed(struct sched *sched, const struct sched_event *event)
@@ -397,6 +434,8 @@ void task_failed(struct sched *sched, const struct sched_event *event)
         move(sched, task, event, age);
     else if (policy == POLICY_EXCLUDE)
         exclude(sched, task, event);
+    else if (policy == POLICY_NO_ROOM)
+        make_way(sched, task, event);
     else if (policy == POLICY_GIVE_UP && blamed)
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
     else if (policy == POLICY_BLAME && blamed)

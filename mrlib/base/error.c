@@ -23,7 +23,7 @@ static const struct {
     [ERROR_CRASH] = {"crash", POLICY_BLAME, 1},
     [ERROR_TIMEOUT] = {"timeout", POLICY_BLAME, 1},
     [ERROR_MEMORY] = {"memory", POLICY_BLAME, 1},
-    [ERROR_SPACE] = {"space", POLICY_BLAME, 1},
+    [ERROR_SPACE] = {"space", POLICY_NO_ROOM, 1},
     [ERROR_IO] = {"io", POLICY_BLAME, 1},
     [ERROR_DAMAGE] = {"damage", POLICY_BLAME, 1},
     [ERROR_FETCH] = {"fetch", POLICY_REFETCH, 1},
@@ -35,6 +35,10 @@ static const struct {
     [ERROR_UNREACHABLE] = {"unreachable", POLICY_GIVE_UP, 3},
     [ERROR_UNSEEN] = {"unseen", POLICY_EXCLUDE, 1},
     [ERROR_CUT] = {"cut", POLICY_ELSEWHERE, 1},
+    [ERROR_DISK] = {"disk", POLICY_NO_ROOM, 1},
+    [ERROR_OUTPUT_FULL] = {"output_full", POLICY_GIVE_UP, 1},
+    [ERROR_UNSTEADY] = {"unsteady", POLICY_GIVE_UP, 1},
+    [ERROR_FORMAT] = {"format", POLICY_GIVE_UP, 1},
 };
 
 /* Keeps the beginning and the end of a text that is too long: the reason stands at the end.
@@ -85,6 +89,20 @@ int error_errno(struct error *err, enum error_code code, const char *format, ...
     va_list args;
 
     err->code = saved == ENOSPC || saved == EDQUOT ? ERROR_SPACE : code;
+    va_start(args, format);
+    keep(err, compose(format, args, strerror(saved)));
+    va_end(args);
+    return -1;
+}
+
+int error_scratch(struct error *err, enum error_code code, const char *format, ...)
+{
+    int saved = errno;
+    va_list args;
+
+    err->code = saved == ENOSPC || saved == EDQUOT ? ERROR_SPACE
+                : saved == EIO || saved == EROFS   ? ERROR_DISK
+                                                   : code;
     va_start(args, format);
     keep(err, compose(format, args, strerror(saved)));
     va_end(args);

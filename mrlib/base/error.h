@@ -19,7 +19,7 @@ enum error_code {
     ERROR_CRASH,   /* user code died: a signal, exit() */
     ERROR_TIMEOUT, /* user code finished no record within the task timeout */
     ERROR_MEMORY,  /* user code used more memory than it may */
-    ERROR_SPACE,   /* a disk is full */
+    ERROR_SPACE,   /* a disk is full: of a task, the scratch disk of its worker */
     ERROR_IO,      /* a system call failed */
     ERROR_DAMAGE,  /* stored or received bytes fail their checksum or make no sense */
     ERROR_FETCH,   /* a run could not be read from where it is kept */
@@ -31,6 +31,10 @@ enum error_code {
     ERROR_UNREACHABLE, /* no coordinator answers */
     ERROR_UNSEEN,      /* this worker does not see a file that the coordinator sees */
     ERROR_CUT,         /* this worker does not reach another one that holds a run */
+    ERROR_UNSTEADY,    /* a map that ran again emitted other pairs than those that were used */
+    ERROR_DISK,        /* the scratch disk of a worker fails */
+    ERROR_OUTPUT_FULL, /* the disk on which the output is written is full */
+    ERROR_FORMAT,      /* the bytes of an input are not what its name or its format says */
     ERROR_CODES
 };
 
@@ -42,6 +46,9 @@ enum error_policy {
     POLICY_EXCLUDE, /* the worker gets no task of that job any more; tried elsewhere at no cost
                      */
     POLICY_REFETCH, /* the run it read is made again, then it is tried again, at no cost */
+    POLICY_NO_ROOM, /* the worker gets no task at all until it has room; tried elsewhere at no
+                     * cost
+                     */
     POLICY_ELSEWHERE, /* tried again on a worker that reaches the others, at no cost */
 };
 
@@ -58,6 +65,11 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
 /* As error_set, with ": " and errno's text behind it; ENOSPC and EDQUOT turn `code` into
  * ERROR_SPACE. */
 int error_errno(struct error *err, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As error_errno, for what is written on a scratch disk: EIO and EROFS turn `code` into
+ * ERROR_DISK. */
+int error_scratch(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Puts a formatted prefix and ": " in front of the text; returns -1. */

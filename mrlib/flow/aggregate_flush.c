@@ -35,9 +35,9 @@ struct flush {
     struct sort_entry *list, *dealt;
     uint16_t *part;
     atomic_size_t listed;
-    /* Of each thread and part, [thread * parts + part]: pairs, and where its slice's next slot
-     * is dealt to, counted from `dealt`. */
-    uint64_t *pairs;
+    /* Of each thread and part, [thread * parts + part]: pairs, their digest, and where its
+     * slice's next slot is dealt to, counted from `dealt`. */
+    uint64_t *pairs, *digests;
     size_t *next;
     size_t *start; /* of each part in `dealt`, and of what would follow the last */
     uint64_t all_pairs, records;
@@ -74,10 +74,25 @@ static struct sort_entry entry_of(const struct table_slot *slot)
                                next << 48 | (uint64_t)(uintptr_t)slot};
 }
 
+/* What a slot adds to its part's digest. Keys count as often as they were emitted, and of
+ * values what a sum of integers makes of them: all that is the same however pairs were joined.
+ */
+static uint64_t slot_digest(const struct fold *fold, struct table_slot *slot, uint64_t pairs)
+{
+    uint64_t hash = table_slot_hash(slot), digest = hash * pairs;
+    const int64_t *lanes = aggregate_lanes(fold, slot);
+
+    for (uint32_t i = 0; i < fold->lanes && !fold->floating; i++)
+        if (fold->lane[i] == MR_SUM_I64)
+            digest +=
+                table_mix(hash, UINT64_C(0xa0761d6478bd642f) + 2 * i) * (uint64_t)lanes[i];
+    return digest;
+}
+
 /* The part of a slot's key, whose pairs it counts; 0 after reporting that there is no such
  * part. */
 static uint32_t count_in_part(struct flush *flush, const struct table_slot *slot,
-                              uint64_t pairs)
+                              uint64_t pairs, uint64_t digest)
 {
     int thread = omp_get_thread_num();
     uint32_t part = partitioner_pick(&flush->partitioners[thread], table_slot_key(slot));
@@ -85,6 +100,7 @@ static uint32_t count_in_part(struct flush *flush, const struct table_slot *slot
 
     if (part < flush->parts) {
         flush->pairs[(size_t)thread * flush->parts + part] += pairs;
+        flush->digests[(size_t)thread * flush->parts + part] += digest;
         return part;
     }
     error_set(&error, ERROR_JOB, "partition returned %u, the job has parts 0 to %u", part,
@@ -93,11 +109,12 @@ static uint32_t count_in_part(struct flush *flush, const struct table_slot *slot
     return 0;
 }
 
-static void list_slot(struct flush *flush, size_t at, const struct table_slot *slot,
-                      uint64_t pairs)
+static void list_slot(struct flush *flush, size_t at, struct table_slot *slot, uint64_t pairs)
 {
+    uint64_t digest = slot_digest(&flush->tables[0]->fold, slot, pairs);
+
     flush->list[at] = entry_of(slot);
-    flush->part[at] = (uint16_t)count_in_part(flush, slot, pairs);
+    flush->part[at] = (uint16_t)count_in_part(flush, slot, pairs, digest);
 }
 
 static void list_range(struct flush *flush, size_t range, struct aggregate_joiner *joiner)
@@ -117,14 +134,17 @@ static void list_log(struct flush *flush, const struct aggregate *table)
 {
     size_t at = atomic_fetch_add(&flush->listed, table->logged);
 
-    for (const struct aggregate_block *block = table->log; block; block = block->next) {
-        const struct table_slot *slots = (const void *)block->bytes;
+    for (struct aggregate_block *block = table->log; block; block = block->next) {
+        struct table_slot *slots = (void *)block->bytes;
 
         for (size_t i = 0; i < block->used / sizeof *slots && !flush->failed; i++)
             list_slot(flush, at++, &slots[i], slots[i].pairs);
     }
-    for (size_t i = 0; i < table->carry_count && !flush->failed; i++)
-        count_in_part(flush, &table->carries[i], table->carries[i].pairs);
+    for (size_t i = 0; i < table->carry_count && !flush->failed; i++) {
+        const struct table_slot *carry = &table->carries[i];
+
+        count_in_part(flush, carry, carry->pairs, table_slot_hash(carry) * carry->pairs);
+    }
 }
 
 /* ---- Deal ---- */
@@ -205,14 +225,17 @@ static int build(const struct flush *flush, const struct sort_entry *entries, si
 static void write_part(struct flush *flush, uint32_t part, struct run_builder *builder)
 {
     size_t start = flush->start[part], n = flush->start[part + 1] - start;
-    uint64_t pairs = 0, records = 0;
+    uint64_t pairs = 0, records = 0, digest = 0;
     struct error error;
     int result;
 
     if (!n || flush->failed)
         return;
-    for (int i = 0; i < flush->n; i++)
+    for (int i = 0; i < flush->n; i++) {
         pairs += flush->pairs[(size_t)i * flush->parts + part];
+        digest += flush->digests[(size_t)i * flush->parts + part];
+    }
+    run_note(flush->run, part, digest);
     sort_entries(flush->dealt + start, flush->list + start, n,
                  &(struct sort_keys){slot_key, 0});
     run_builder_pairs(builder, pairs);
@@ -281,6 +304,7 @@ static int prepare(struct flush *flush)
     flush->part = (uint16_t *)(void *)(flush->dealt + slots);
     flush->ranges = aggregate_ranges(flush->tables, flush->n);
     flush->pairs = memory_zeroed(cells, sizeof *flush->pairs);
+    flush->digests = memory_zeroed(cells, sizeof *flush->digests);
     flush->next = memory_zeroed(cells, sizeof *flush->next);
     flush->start = memory_zeroed((size_t)flush->parts + 1, sizeof *flush->start);
     return 0;
@@ -306,6 +330,7 @@ int aggregate_flush(struct aggregate *const *tables, int n,
     }
     run_steps(&flush);
     free(flush.pairs);
+    free(flush.digests);
     free(flush.next);
     free(flush.start);
     if (flush.failed)

@@ -72,12 +72,17 @@ int load_open(struct load *load, struct load_space *space, uint64_t bytes, uint6
 void load_reader_open(struct load_reader *reader, const struct run_file *run,
                       const struct run_segment *segment)
 {
-    *reader = (struct load_reader){run, segment, run_audit_new(segment), 0};
+    *reader = (struct load_reader){.run = run, .segment = segment};
+    if (segment->raw_size == segment->size)
+        reader->audit = run_audit_new(segment);
+    else
+        reader->cursor = run_cursor_new(run, segment);
 }
 
 void load_reader_close(struct load_reader *reader)
 {
     run_audit_free(reader->audit);
+    run_cursor_free(reader->cursor);
 }
 
 /* The bytes of the block at hand, its header included; 0 while its header is not read. */
@@ -119,6 +124,9 @@ static int take_blocks(struct load *load, struct error *err)
         struct mr_bytes payload = {load->space->bytes + load->used + sizeof header,
                                    header.stored_size};
 
+        if (header.codec)
+            return error_set(err, ERROR_DAMAGE,
+                             "a compressed block, though its segment has none");
         if (header.records > load->capacity - load->count)
             return 1;
         if (add_entries(load, payload, header.records, err))
@@ -152,10 +160,40 @@ static int read_piece(struct load *load, struct load_reader *reader, struct erro
     return 0;
 }
 
+/* Unpacks block by block: 1 when the block at hand does not fit. */
+static int read_packed(struct load *load, struct load_reader *reader, struct error *err)
+{
+    for (;;) {
+        struct mr_bytes *payload = &reader->payload;
+        struct mr_bytes copy = {load->space->bytes + load->used, 0};
+        int result = reader->pending
+                         ? 1
+                         : run_next_block(reader->cursor, payload, &reader->records, err);
+
+        if (result <= 0)
+            return result;
+        reader->pending = true;
+        if (payload->len > load->payload_size - load->used ||
+            reader->records > load->capacity - load->count) {
+            load->lacked = payload->len;
+            load->lacked_records = reader->records;
+            return 1;
+        }
+        copy.len = payload->len;
+        memcpy(load->space->bytes + load->used, payload->ptr, payload->len);
+        if (add_entries(load, copy, reader->records, err))
+            return error_wrap(err, "run '%s'", run_file_path(reader->run));
+        load->used += payload->len;
+        reader->pending = false;
+    }
+}
+
 int load_read(struct load *load, struct load_reader *reader, struct error *err)
 {
     int result;
 
+    if (reader->cursor)
+        return read_packed(load, reader, err);
     while (!(result = take_blocks(load, err)) && reader->fed < reader->segment->size)
         if ((result = read_piece(load, reader, err)))
             break;
@@ -169,12 +207,15 @@ int load_empty(struct load *load, struct error *err)
 {
     char *bytes = load->space->bytes;
     size_t tail = load->tail, size, payloads = load->payload_size, entries = load->capacity;
+    size_t records;
     struct run_block header = {.records = 0};
     cleanup_free char *copy = NULL;
 
     size = block_size(load, &header);
     size = size > sizeof header + tail ? size : sizeof header + tail;
-    if (size <= payloads && header.records <= entries) {
+    size = size > load->lacked ? size : load->lacked;
+    records = header.records > load->lacked_records ? header.records : load->lacked_records;
+    if (size <= payloads && records <= entries) {
         if (tail)
             memmove(bytes, bytes + load->used, tail);
     } else {
@@ -182,12 +223,12 @@ int load_empty(struct load *load, struct error *err)
         if (tail)
             memcpy(copy, bytes + load->used, tail);
         if (lay_out(load, size > payloads ? size : payloads,
-                    header.records > entries ? header.records : entries, err))
+                    records > entries ? records : entries, err))
             return -1;
         if (tail)
             memcpy(load->space->bytes, copy, tail);
     }
-    load->used = load->count = 0;
+    load->used = load->count = load->lacked = load->lacked_records = 0;
     return 0;
 }
 

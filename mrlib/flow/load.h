@@ -3,12 +3,15 @@
  *
  *     space:  | payloads, block headers included | entries | as many, for sorting |
  *
+ * A compressed segment's payloads are unpacked into the space, without headers.
+ *
  * How the space is shared follows from what the segments' indexes promise, so that all of them
  * fit if they can at all. One thread owns a load and its space. */
 #ifndef FLOW_LOAD_H
 #define FLOW_LOAD_H
 
 #include <mr/job.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +34,7 @@ struct load {
     size_t tail;               /* bytes behind these, of a block that is not read to its end */
     struct sort_entry *entries;
     size_t capacity, count;
+    size_t lacked, lacked_records; /* of the unpacked block that did not fit */
 };
 
 /* Shares out the space for segments of `bytes` and `records` in all, or for as much of them as
@@ -44,6 +48,10 @@ struct load_reader {
     const struct run_segment *segment;
     struct run_audit *audit;
     uint64_t fed;
+    struct run_cursor *cursor; /* of a compressed segment, instead of both; else NULL */
+    bool pending;              /* its block did not fit: */
+    struct mr_bytes payload;
+    uint32_t records;
 };
 void load_reader_open(struct load_reader *reader, const struct run_file *run,
                       const struct run_segment *segment);

@@ -153,9 +153,9 @@ static int load_source(struct plan *plan, const struct merge_source *source, str
 /* ---- Passes -------------------------------------------------------------------------------
  */
 
-static size_t fan_in(size_t memory)
+static size_t fan_in(size_t memory, size_t buffers)
 {
-    size_t fan = memory / (2 * LIMIT_BLOCK);
+    size_t fan = memory / (buffers * LIMIT_BLOCK);
 
     return fan < FAN_MIN ? FAN_MIN : fan > FAN_MAX ? FAN_MAX : fan;
 }
@@ -204,6 +204,20 @@ static int make_passes(struct plan *plan, size_t fan, struct error *err)
 /* ---- Opening ------------------------------------------------------------------------------
  */
 
+/* Each stream of such has a buffer more. */
+static bool is_packed(const struct run_segment *segment)
+{
+    return segment->raw_size != segment->size;
+}
+
+static size_t buffers_of(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->items[i].loaded && is_packed(plan->items[i].source.segment))
+            return 3;
+    return plan->spills.compression.codec ? 3 : 2;
+}
+
 static int bring_in(struct plan *plan, const struct merge_source *sources, size_t n,
                     const struct merge_options *options, struct error *err)
 {
@@ -213,9 +227,9 @@ static int bring_in(struct plan *plan, const struct merge_source *sources, size_
 
     for (size_t i = 0; i < n; i++)
         if (sources[i].segment->flags & RUN_SORTED) {
-            streams++;
+            streams += is_packed(sources[i].segment) ? 2 : 1;
         } else {
-            bytes += sources[i].segment->size;
+            bytes += sources[i].segment->raw_size;
             records += sources[i].segment->records;
         }
     /* Half of the memory, at least, is for loading. */
@@ -231,7 +245,7 @@ static int bring_in(struct plan *plan, const struct merge_source *sources, size_
             return -1;
         }
     end_stretch(plan);
-    return make_passes(plan, fan_in(options->memory), err);
+    return make_passes(plan, fan_in(options->memory, buffers_of(plan)), err);
 }
 
 static void begin(struct plan *plan)
@@ -259,6 +273,7 @@ int merge_open(const struct merge_source *sources, size_t n,
     plan->fold = options->fold && options->fold->lanes ? options->fold : NULL;
     plan->value_width = n ? run_shape(sources[0].run)->value_width : 0;
     plan->spills.scratch = options->scratch;
+    plan->spills.compression = options->compression;
     for (size_t i = 0; i < n; i++) {
         plan->totals.pairs += sources[i].segment->pairs;
         plan->totals.records += sources[i].segment->records;

@@ -31,6 +31,7 @@ struct merge_options {
     const char *scratch;      /* path prefix for spills; files are removed by merge_close */
     const struct fold *fold;  /* NULL or lanes 0: keep every record */
     struct load_space *space; /* the thread's, left there for the next merge */
+    struct codec_choice compression; /* of spills */
 };
 
 /* What merge_next needs of a merge: the rest of the batch at hand. */

@@ -3,6 +3,8 @@
 #include "flow/pairs.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -35,7 +37,7 @@ struct pairs *pairs_new(uint32_t parts, uint32_t value_width)
 void pairs_empty(struct pairs *pairs)
 {
     for (uint32_t i = 0; i < pairs->parts; i++) {
-        pairs->arenas[i] = (struct part_arena){0};
+        pairs->arenas[i] = (struct part_arena){.digest = pairs->arenas[i].digest};
         pairs->lists[i].count = 0;
     }
     for (size_t i = 0; i < pairs->slab_count; i++)
@@ -143,29 +145,55 @@ static __attribute__((noinline)) int open_piece(struct pairs *pairs, uint32_t pa
     return 0;
 }
 
-int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
-                   struct mr_bytes value, uint64_t count)
+/* Where the record lies from now on; NULL as pairs_add fails. */
+static inline const char *append(struct pairs *pairs, uint32_t part, struct mr_bytes key,
+                                 struct mr_bytes value)
 {
     struct part_arena *arena = &pairs->arenas[part];
     size_t need = key.len + value.len + RUN_LENGTHS_MAX;
+    const char *record;
 
     check(part < pairs->parts && (!pairs->value_width || value.len == pairs->value_width));
     if (__builtin_expect(key.len > LIMIT_RECORD || value.len > LIMIT_RECORD, 0))
-        return -1;
+        return NULL;
     if (__builtin_expect(
             arena->chunk != pairs->chunk || (size_t)(arena->end - arena->at) < need, 0) &&
         open_piece(pairs, part, need))
-        return -1;
+        return NULL;
     /* More streams than the processor follows by itself: the next lines are asked for here. */
     __builtin_prefetch(arena->at + need + FETCH_AHEAD, 1);
     __builtin_prefetch(arena->at + need + FETCH_AHEAD + 64, 1);
+    record = arena->at;
     arena->at = run_encode(arena->at, key, value, pairs->value_width);
     arena->records++;
-    arena->pairs += count;
+    return record;
+}
+
+int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
+                   struct mr_bytes value, uint64_t count, uint64_t digest)
+{
+    if (!append(pairs, part, key, value))
+        return -1;
+    pairs->arenas[part].pairs += count;
+    pairs->arenas[part].digest += digest;
     return 0;
 }
 
 int pairs_add(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value)
 {
-    return pairs_add_many(pairs, part, key, value, 1);
+    const char *record = append(pairs, part, key, value);
+    struct part_arena *arena = &pairs->arenas[part];
+
+    if (!record)
+        return -1;
+    arena->pairs++;
+    /* While it is in the nearest cache. */
+    arena->digest += XXH3_64bits(record, (size_t)(arena->at - record));
+    return 0;
+}
+
+void pairs_note(const struct pairs *pairs, struct run_writer *run)
+{
+    for (uint32_t part = 0; part < pairs->parts; part++)
+        run_note(run, part, pairs->arenas[part].digest);
 }

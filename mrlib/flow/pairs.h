@@ -42,9 +42,14 @@ void pairs_chunk(struct pairs *pairs, uint64_t chunk);
  * 0. -1 when one of them is above LIMIT_RECORD, or there is no memory. */
 int pairs_add(struct pairs *pairs, uint32_t part, struct mr_bytes key, struct mr_bytes value);
 
-/* The same, for a record that stands for `count` pairs. */
+/* The same, for a record that stands for `count` pairs, with a digest that is a sum over them.
+ */
 int pairs_add_many(struct pairs *pairs, uint32_t part, struct mr_bytes key,
-                   struct mr_bytes value, uint64_t count);
+                   struct mr_bytes value, uint64_t count, uint64_t digest);
+
+/* Adds the digests of all pairs that were ever added to what `run` knows of its parts
+ * (run_note). They depend neither on the order of pairs nor on what became of them. */
+void pairs_note(const struct pairs *pairs, struct run_writer *run);
 
 /* Memory in use, in bytes. */
 size_t pairs_bytes(const struct pairs *pairs);

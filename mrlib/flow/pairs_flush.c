@@ -16,6 +16,7 @@
 enum {
     BUILDER_MAX = 16 << 20, /* a combined segment is written when it has grown to this */
     APPEND = 4 * LIMIT_BLOCK,
+    PACKED_MAX = 4 << 20, /* raw bytes of a segment that is to be compressed */
     GROUP_ROUNDS = 16,
     GROUPS_MAX = PAIRS_ROUNDS / GROUP_ROUNDS,
     AHEAD = 8, /* records that are fetched before they are copied */
@@ -161,6 +162,28 @@ static void add_groups(struct flush *flush, const struct item *whole)
     add_item(flush, &group);
 }
 
+/* Cuts a part that is compressed into segments that gather in memory, so that they lie in the
+ * run without holes, and so that all threads have some of them. */
+static void add_packed(struct flush *flush, const struct item *whole)
+{
+    struct item piece = {.ranges = whole->ranges, .part = whole->part, .round = whole->round};
+
+    for (size_t i = 0; i < whole->count; i++) {
+        const struct run_range *range = &whole->ranges[i];
+        bool last_round = piece.round == flush->round + PAIRS_ROUNDS - 1;
+
+        if (piece.count && piece.bytes + range->size > PACKED_MAX && !last_round) {
+            add_item(flush, &piece);
+            piece =
+                (struct item){.ranges = range, .part = whole->part, .round = piece.round + 1};
+        }
+        piece.count++;
+        piece.bytes += range->size;
+        piece.records += range->records;
+    }
+    add_item(flush, &piece);
+}
+
 static void add_part(struct flush *flush, uint32_t part)
 {
     const struct pairs_options *options = flush->options;
@@ -180,6 +203,8 @@ static void add_part(struct flush *flush, uint32_t part)
         (options->sort_above &&
          whole.bytes + whole.records * PAIRS_SORT_COST > options->sort_above))
         add_groups(flush, &whole);
+    else if (run_packs(flush->run))
+        add_packed(flush, &whole);
     else
         add_item(flush, &whole);
 }

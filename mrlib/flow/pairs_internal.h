@@ -21,6 +21,7 @@ struct part_arena {
     uint64_t chunk;
     char *begin;
     uint64_t pairs;
+    uint64_t digest; /* of all pairs of the part, since the container was made */
     uint32_t records;
     uint32_t block; /* size that the last block was to have */
 };

@@ -20,7 +20,8 @@ void spills_done(struct spills *spills)
 int spill_open(struct spills *spills, uint32_t value_width, struct spill *spill,
                struct error *err)
 {
-    struct run_shape shape = {1, RUN_SORTED, value_width, SPILL_ID + spills->count};
+    struct run_shape shape = {1, RUN_SORTED, value_width, SPILL_ID + spills->count,
+                              spills->compression};
 
     *spill = (struct spill){.id = shape.id};
     spill->path = memory_format("%s.%u", spills->scratch, spills->count++);

@@ -14,6 +14,7 @@
 /* All runs that one merge spilled. */
 struct spills {
     const char *scratch; /* path prefix */
+    struct codec_choice compression;
     uint32_t count;
     uint64_t bytes;
     struct run_file **runs; /* open */

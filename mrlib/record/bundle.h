@@ -5,10 +5,10 @@
  * segments fill the file between header and index without gaps, in the order of the index; no
  * two are of the same map task and round. All integers are little-endian.
  *
- *   header   "MRBNDL\0\2"  u32 part  u32 0  u64 id
+ *   header   "MRBNDL\0\3"  u32 part  u32 0  u64 id
  *   blocks   as in record/run.h
  *   index    segment[count]: u32 task  u32 round  u64 offset  u64 size  u64 records  u64 pairs
- *            u64 digest  u32 flags  u32 0
+ *            u64 digest  u64 raw_size  u32 flags  u32 0
  *   trailer  u64 index_offset  u64 count  u32 value_width  u32 flags
  *            u64 xxh3(header, index and the four words before)  "MRBNDEND"
  *

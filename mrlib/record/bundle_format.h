@@ -18,7 +18,7 @@ struct bundle_header {
 
 struct bundle_entry {
     uint32_t task, round;
-    uint64_t offset, size, records, pairs, digest;
+    uint64_t offset, size, records, pairs, digest, raw_size;
     uint32_t flags, zero;
 };
 
@@ -29,11 +29,11 @@ struct bundle_trailer {
     char magic[8];
 };
 
-_Static_assert(sizeof(struct bundle_header) == 24 && sizeof(struct bundle_entry) == 56 &&
+_Static_assert(sizeof(struct bundle_header) == 24 && sizeof(struct bundle_entry) == 64 &&
                    sizeof(struct bundle_trailer) == 40,
                "the structs of a bundle have no holes");
 
-static const char bundle_header_magic[8] = {'M', 'R', 'B', 'N', 'D', 'L', '\0', '\2'};
+static const char bundle_header_magic[8] = {'M', 'R', 'B', 'N', 'D', 'L', '\0', '\3'};
 static const char bundle_trailer_magic[8] = {'M', 'R', 'B', 'N', 'D', 'E', 'N', 'D'};
 
 /* The checksum in the trailer. */

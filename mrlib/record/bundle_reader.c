@@ -83,7 +83,7 @@ static bool flags_make_sense(const struct image *image)
         const struct bundle_entry *entry = &image->entries[i];
 
         if (entry->flags & ~(uint32_t)RUN_SORTED || image->trailer.flags & ~entry->flags ||
-            entry->zero)
+            entry->zero || entry->raw_size < entry->size)
             return false;
     }
     return true;
@@ -114,6 +114,12 @@ static int read_image(struct image *image, struct error *err)
     if (read_at(image, &image->header, sizeof image->header, 0, err) ||
         read_at(image, trailer, sizeof *trailer, end, err))
         return -1;
+    if (!memcmp(image->header.magic, bundle_header_magic, sizeof image->header.magic - 1) &&
+        image->header.magic[7] != bundle_header_magic[7])
+        return error_set(err, ERROR_DAMAGE,
+                         "bundle '%s' is of version %u of the format, this program reads %u",
+                         image->path, (unsigned)(uint8_t)image->header.magic[7],
+                         (unsigned)bundle_header_magic[7]);
     if (memcmp(image->header.magic, bundle_header_magic, sizeof image->header.magic) ||
         image->header.zero)
         return damaged(image, "its header is damaged", err);
@@ -135,8 +141,10 @@ static int read_image(struct image *image, struct error *err)
 /* Takes image->fd over. */
 static int open_image(const struct image *image, struct bundle **ret, struct error *err)
 {
-    struct run_shape shape = {image->header.part + 1, image->trailer.flags,
-                              image->trailer.value_width, image->header.id};
+    struct run_shape shape = {.parts = image->header.part + 1,
+                              .flags = image->trailer.flags,
+                              .value_width = image->trailer.value_width,
+                              .id = image->header.id};
     size_t count = image->trailer.count;
     cleanup_free struct run_segment *segments = memory_new(count * sizeof *segments);
     struct bundle *bundle = memory_zeroed(1, sizeof *bundle);
@@ -149,7 +157,7 @@ static int open_image(const struct image *image, struct bundle **ret, struct err
         bundle->tasks[i] = entry->task;
         segments[i] = (struct run_segment){entry->round,  image->header.part, entry->offset,
                                            entry->size,   entry->records,     entry->pairs,
-                                           entry->digest, entry->flags};
+                                           entry->digest, entry->raw_size,    entry->flags};
     }
     if (run_open_segments(image->fd, image->path, &shape, segments, count, &bundle->run, err)) {
         bundle_close(bundle);

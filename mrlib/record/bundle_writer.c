@@ -22,8 +22,11 @@ struct bundle_writer {
     uint32_t value_width, flags;
     uint64_t end; /* of the last segment's place */
     struct bundle_entry *entries;
-    uint64_t *written; /* of each segment */
-    size_t count, capacity, written_capacity;
+    struct arriving {
+        uint64_t written;
+        struct run_audit *audit; /* until it is whole */
+    } * arriving;                /* of each segment */
+    size_t count, capacity, arriving_capacity;
     struct map known; /* task and round -> index + 1 */
 };
 
@@ -53,7 +56,7 @@ static int write_at(struct bundle_writer *writer, const void *bytes, size_t size
         ssize_t n = pwrite(writer->fd, at, size, (off_t)offset);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", writer->path);
+            return error_scratch(err, ERROR_IO, "write '%s'", writer->path);
         if (n > 0) {
             at += n;
             size -= (size_t)n;
@@ -70,7 +73,7 @@ int bundle_create(const char *path, uint32_t part, uint64_t id, struct bundle_wr
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        return error_errno(err, ERROR_IO, "create '%s'", path);
+        return error_scratch(err, ERROR_IO, "create '%s'", path);
     writer = memory_zeroed(1, sizeof *writer);
     writer->path = memory_text(path);
     writer->fd = fd;
@@ -86,6 +89,21 @@ int bundle_create(const char *path, uint32_t part, uint64_t id, struct bundle_wr
     return 0;
 }
 
+static void begin_audit(struct bundle_writer *writer, size_t index)
+{
+    const struct bundle_entry *entry = &writer->entries[index];
+
+    run_audit_free(writer->arriving[index].audit);
+    writer->arriving[index].audit = run_audit_new(&(struct run_segment){
+        .round = entry->round,
+        .part = writer->header.part,
+        .size = entry->size,
+        .records = entry->records,
+        .digest = entry->digest,
+        .raw_size = entry->raw_size,
+    });
+}
+
 /* The index of a segment that was announced before. */
 static int add_again(struct bundle_writer *writer, size_t index,
                      const struct run_segment *segment, struct error *err)
@@ -94,11 +112,12 @@ static int add_again(struct bundle_writer *writer, size_t index,
 
     if (segment->size != entry->size || segment->records != entry->records ||
         segment->pairs != entry->pairs || segment->digest != entry->digest ||
-        segment->flags != entry->flags)
+        segment->raw_size != entry->raw_size || segment->flags != entry->flags)
         return error_set(err, ERROR_DAMAGE,
                          "round %u of map task %u is not what it was a moment ago",
                          entry->round, entry->task);
-    writer->written[index] = 0;
+    writer->arriving[index].written = 0;
+    begin_audit(writer, index);
     return 0;
 }
 
@@ -118,6 +137,8 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
     if (segment->size > size_max - writer->end)
         return error_set(err, ERROR_DAMAGE, "map task %u claims more bytes than there can be",
                          task);
+    if (segment->raw_size < segment->size)
+        return error_set(err, ERROR_DAMAGE, "map task %u has segments that grew", task);
     if (segment->flags & ~(uint32_t)RUN_SORTED)
         return error_set(err, ERROR_DAMAGE, "map task %u has segments of unknown flags 0x%x",
                          task, segment->flags);
@@ -128,8 +149,8 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
     }
     memory_reserve(&writer->entries, &writer->capacity, writer->count + 1,
                    sizeof *writer->entries);
-    memory_reserve(&writer->written, &writer->written_capacity, writer->count + 1,
-                   sizeof *writer->written);
+    memory_reserve(&writer->arriving, &writer->arriving_capacity, writer->count + 1,
+                   sizeof *writer->arriving);
     writer->entries[writer->count] = (struct bundle_entry){
         .task = task,
         .round = segment->round,
@@ -138,9 +159,11 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
         .records = segment->records,
         .pairs = segment->pairs,
         .digest = segment->digest,
+        .raw_size = segment->raw_size,
         .flags = segment->flags,
     };
-    writer->written[writer->count] = 0;
+    writer->arriving[writer->count] = (struct arriving){0};
+    begin_audit(writer, writer->count);
     writer->end += segment->size;
     *ret_index = writer->count++;
     map_put(&writer->known, name, (void *)(uintptr_t)writer->count);
@@ -150,20 +173,27 @@ int bundle_add(struct bundle_writer *writer, uint32_t task, const struct run_seg
 uint64_t bundle_lacks(const struct bundle_writer *writer, size_t index)
 {
     check(index < writer->count);
-    return writer->entries[index].size - writer->written[index];
+    return writer->entries[index].size - writer->arriving[index].written;
 }
 
 int bundle_write(struct bundle_writer *writer, size_t index, const void *bytes, size_t size,
                  struct error *err)
 {
     const struct bundle_entry *entry = &writer->entries[index];
+    struct arriving *arriving = &writer->arriving[index];
 
     if (size > bundle_lacks(writer, index))
         return error_set(err, ERROR_DAMAGE, "round %u of map task %u is longer than it says",
                          entry->round, entry->task);
-    if (write_at(writer, bytes, size, entry->offset + writer->written[index], err))
+    if (run_audit_feed(arriving->audit, bytes, size, err))
+        return error_wrap(err, "damaged on the way here, map task %u", entry->task);
+    if (write_at(writer, bytes, size, entry->offset + arriving->written, err))
         return -1;
-    writer->written[index] += size;
+    arriving->written += size;
+    if (arriving->written == entry->size) {
+        run_audit_free(arriving->audit);
+        arriving->audit = NULL;
+    }
     return 0;
 }
 
@@ -173,7 +203,9 @@ static void writer_free(struct bundle_writer *writer)
         close(writer->fd);
     map_done(&writer->known);
     free(writer->entries);
-    free(writer->written);
+    for (size_t i = 0; i < writer->count; i++)
+        run_audit_free(writer->arriving[i].audit);
+    free(writer->arriving);
     free(writer->path);
     free(writer);
 }
@@ -206,7 +238,7 @@ int bundle_finish(struct bundle_writer *writer, struct error *err)
     }
     writer->fd = -1;
     if (close(fd)) {
-        error_errno(err, ERROR_IO, "close '%s'", writer->path);
+        error_scratch(err, ERROR_IO, "close '%s'", writer->path);
         bundle_abandon(writer);
         return -1;
     }

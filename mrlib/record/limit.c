@@ -12,6 +12,14 @@ uint64_t record_limit(uint64_t memory)
     return memory / SHARE < LIMIT_RECORD ? memory / SHARE : LIMIT_RECORD;
 }
 
+uint64_t record_window(uint64_t memory)
+{
+    const uint64_t least = (uint64_t)8 << 20;
+    uint64_t window = memory / SHARE;
+
+    return window < least ? least : window < LIMIT_WINDOW ? window : LIMIT_WINDOW;
+}
+
 /* "64 MiB": exact, in the largest unit that has no fraction. */
 static void whole_units(uint64_t bytes, char *text, size_t size)
 {

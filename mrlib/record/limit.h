@@ -14,6 +14,11 @@
 /* The limit in bytes for an executor with so many bytes of memory. */
 uint64_t record_limit(uint64_t memory);
 
+/* The largest window of a zstd frame that such an executor reads, in bytes: as long as a record
+ * may be, but LIMIT_WINDOW at most, and no less than the 8 MiB that every decoder is to have.
+ */
+uint64_t record_window(uint64_t memory);
+
 /* Sets the error for a record above `limit`, which `format` names ("a line of 'x' that begins
  * at offset 7"), and returns -1. */
 int record_too_long(struct error *err, enum error_code code, uint64_t limit, const char *format,

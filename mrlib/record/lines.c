@@ -157,6 +157,13 @@ int lines_room(struct lines *lines, size_t size, struct error *err)
     return make_room(lines, size, 0, err);
 }
 
+int lines_grow(struct lines *lines, size_t size, size_t used, struct error *err)
+{
+    if (!used && lines->capacity > LINES_KEPT && size <= LINES_KEPT - MR_PADDING)
+        lines_done(lines);
+    return make_room(lines, size, used, err);
+}
+
 int lines_fill(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t size,
                struct error *err)
 {

@@ -42,6 +42,9 @@ int lines_read(struct lines *lines, const struct lines_file *file, uint64_t offs
 /* For readers of other formats: makes the buffer hold `size` bytes and its padding; and reads
  * as many bytes of the file at `offset` into it. What it held is lost. */
 int lines_room(struct lines *lines, size_t size, struct error *err);
+/* As lines_room, but the first `used` bytes are kept; gives back first what is above LINES_KEPT
+ * if nothing of it is needed. */
+int lines_grow(struct lines *lines, size_t size, size_t used, struct error *err);
 int lines_fill(struct lines *lines, const struct lines_file *file, uint64_t offset, size_t size,
                struct error *err);
 

@@ -7,13 +7,13 @@
  * segment, where it is, how many records it holds and how many emitted pairs these represent.
  * All integers are little-endian.
  *
- *   header   "MRRUN\0\0\2"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id
+ *   header   "MRRUN\0\0\3"  u32 parts  u32 flags  u32 value_width  u32 0  u64 id
  *            u64 xxh3(all before)
  *   block    u32 'BLK1'  u32 part  u32 round  u32 records  u64 raw_size  u64 stored_size
  *            u32 codec  u32 0  u64 xxh3(of these 40 bytes and the payload)
  *            payload[stored_size]
  *   index    segment[count]: u32 round  u32 part  u64 offset  u64 size  u64 records  u64 pairs
- *            u64 digest  u32 flags  u32 0
+ *            u64 digest  u64 raw_size  u32 flags  u32 0
  *   trailer  u64 index_offset  u64 count  u64 id  u64 xxh3(index and the three words before)
  *            "MRRUNEND"
  *
@@ -21,6 +21,12 @@
  *
  * A record in a block: see run_record.h. The digest of a segment is the XXH3 of its blocks'
  * checksums in order.
+ *
+ * Each block says how it is compressed (codec.h); one that would not shrink is stored as it is,
+ * and so is one above LIMIT_PACKED. Checksums are of what is stored, and are checked before
+ * anything is decompressed. `size` of a segment is what its blocks take as they are stored,
+ * `raw_size` what they would take uncompressed, headers included in both: the two are equal if
+ * and only if no block is compressed. A file of another version is refused by its number.
  *
  * Several threads may write segments of one run at once: each has its place in the file before
  * its bytes are written. Between segments there may be bytes that belong to none.
@@ -34,6 +40,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "record/codec.h"
+#include "record/content.h"
 
 /* Flags of a segment. */
 enum {
@@ -46,6 +54,7 @@ struct run_shape {
     uint32_t flags;       /* that all segments have */
     uint32_t value_width; /* bytes of each value, or 0: each value carries its length */
     uint64_t id;          /* says whose run it is: checked when the run is opened */
+    struct codec_choice compression; /* what a writer does; readers see each block's codec */
 };
 
 struct run_segment {
@@ -54,6 +63,7 @@ struct run_segment {
     uint64_t records;      /* held */
     uint64_t pairs;        /* that these represent, before folding and combining */
     uint64_t digest;
+    uint64_t raw_size; /* of its blocks if none was compressed, headers included */
     uint32_t flags, zero;
 };
 
@@ -92,10 +102,6 @@ void run_builder_copy(struct run_builder *builder, struct mr_bytes record);
 void run_builder_pairs(struct run_builder *builder, uint64_t pairs);
 size_t run_builder_bytes(const struct run_builder *builder);
 
-/* A run being written to `path` (created, must not exist). */
-struct run_writer;
-int run_create(const char *path, const struct run_shape *shape, struct run_writer **ret,
-               struct error *err);
 /* Keeps a place for the builder's next segment, which may then be appended in pieces whatever
  * other threads append meanwhile: records of `payload` bytes in all, encoded, and each piece
  * but the last of at least LIMIT_BLOCK bytes. `flags` are added to those of the run's shape. */
@@ -106,8 +112,15 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
  * come in several pieces only if no other segment of this run is appended in between. */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
-/* Bytes written so far, places kept included. */
+/* Whether it compresses blocks. A segment that run_append_ranges packs gathers in memory up to
+ * 4 MiB; a larger one may leave holes behind it in the file. */
+bool run_packs(const struct run_writer *writer);
+/* Bytes written so far, without what places that were kept have too much. */
 uint64_t run_written(const struct run_writer *writer);
+/* Adds to the digest of what the part's pairs are; any thread. */
+void run_note(struct run_writer *writer, uint32_t part, uint64_t digest);
+/* What the segments so far hold, of each part of the run's shape, with the digests noted. */
+void run_content(const struct run_writer *writer, struct content *ret_parts);
 /* Writes index and trailer (fsync if `sync`) and closes; frees the writer in every case. On
  * failure the file is removed. *ret_size is the file's size in bytes. */
 int run_finish(struct run_writer *writer, bool sync, uint64_t *ret_size, struct error *err);
@@ -147,7 +160,10 @@ int run_read(const struct run_file *run, const struct run_segment *segment, uint
 uint64_t run_file_size(const struct run_file *run);
 int run_file_read(const struct run_file *run, uint64_t from, void *bytes, size_t size,
                   struct error *err);
-/* Reads all segments and checks them as a run_audit does. */
+/* Reads segments of it and checks them as a run_audit does. */
+int run_verify_some(const struct run_file *run, const struct run_segment *segments,
+                    size_t count, struct error *err);
+/* The same with all segments. */
 int run_verify(const struct run_file *run, struct error *err);
 
 /* Checks the raw bytes of one segment on their way through, in order and in pieces of any size,
@@ -164,7 +180,8 @@ int run_audit_feed(struct run_audit *audit, const void *bytes, size_t size, stru
  * read; at the segment's end the counts and digest must balance, else ERROR_DAMAGE names file
  * and offset. */
 struct run_cursor;
-struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment *segment);
+struct run_cursor *run_cursor_new(const struct run_file *run,
+                                  const struct run_segment *segment);
 void run_cursor_free(struct run_cursor *cursor);
 /* 1 with the next record (valid until the next block is read: copy it to keep it), 0 at the
  * end, -1. */

@@ -13,7 +13,8 @@
 struct run_audit {
     struct run_segment segment;
     uint64_t fed;
-    uint64_t records;
+    uint64_t block_at; /* where the block at hand begins, in the segment */
+    uint64_t records, raw;
     struct run_block header; /* of the block at hand ... */
     size_t header_used;      /* ... as far as it has come */
     uint64_t payload;        /* bytes of it that are still to come */
@@ -45,20 +46,20 @@ enum { VERIFY_BYTES = 256 << 10 };
 
 static int damaged(const struct run_audit *audit, const char *what, struct error *err)
 {
-    return error_set(err, ERROR_DAMAGE,
-                     "round %u of part %u is damaged before its byte %" PRIu64 ": %s",
-                     audit->segment.round, audit->segment.part, audit->fed, what);
+    return error_set(err, ERROR_DAMAGE, "block at offset %" PRIu64 " (part %u, round %u): %s",
+                     audit->segment.offset + audit->block_at, audit->segment.part,
+                     audit->segment.round, what);
 }
 
 static int take_header(struct run_audit *audit, struct error *err)
 {
     const struct run_block *header = &audit->header;
+    const char *fault = run_block_fault(header);
 
-    if (header->magic != RUN_BLOCK_MAGIC ||
-        header->stored_size > audit->segment.size - audit->fed)
-        return damaged(audit, "this is not a block", err);
-    if (header->codec || header->zero || header->raw_size != header->stored_size)
-        return damaged(audit, "a block of an unknown codec", err);
+    if (fault)
+        return damaged(audit, fault, err);
+    if (header->stored_size > audit->segment.size - audit->fed)
+        return damaged(audit, "a block that is longer than its segment", err);
     if (header->part != audit->segment.part || header->round != audit->segment.round)
         return damaged(audit, "a block of another segment", err);
     audit->payload = header->stored_size;
@@ -75,7 +76,9 @@ static int end_block(struct run_audit *audit, struct error *err)
         return damaged(audit, "the checksum differs", err);
     XXH3_64bits_update(audit->digest, &header->checksum, sizeof header->checksum);
     audit->records += header->records;
+    audit->raw += sizeof *header + header->raw_size;
     audit->header_used = 0;
+    audit->block_at = audit->fed;
     return 0;
 }
 
@@ -85,6 +88,8 @@ static int end_segment(struct run_audit *audit, struct error *err)
         return damaged(audit, "the last block is cut", err);
     if (audit->records != audit->segment.records)
         return damaged(audit, "another number of records than the index says", err);
+    if (audit->raw != audit->segment.raw_size)
+        return damaged(audit, "another raw size than the index says", err);
     if (XXH3_64bits_digest(audit->digest) != audit->segment.digest)
         return damaged(audit, "the segment's digest differs", err);
     return 0;
@@ -137,15 +142,21 @@ static int verify_segment(const struct run_file *run, const struct run_segment *
     return result;
 }
 
-int run_verify(const struct run_file *run, struct error *err)
+int run_verify_some(const struct run_file *run, const struct run_segment *segments,
+                    size_t count, struct error *err)
 {
     cleanup_free uint8_t *bytes = memory_new(VERIFY_BYTES);
-    const struct run_segment *segments;
-    size_t count;
 
-    segments = run_segments(run, &count);
     for (size_t i = 0; i < count; i++)
         if (verify_segment(run, &segments[i], bytes, err))
-            return error_wrap(err, "run '%s'", run_file_path(run));
+            return error_wrap(err, "read from disk, run '%s'", run_file_path(run));
     return 0;
+}
+
+int run_verify(const struct run_file *run, struct error *err)
+{
+    size_t count;
+    const struct run_segment *segments = run_segments(run, &count);
+
+    return run_verify_some(run, segments, count, err);
 }

@@ -122,25 +122,51 @@ void run_builder_copy(struct run_builder *builder, struct mr_bytes record)
     end_record(builder, at + record.len);
 }
 
-void run_builder_seal(struct run_builder *builder)
+/* Completes a block in place; returns its size. */
+static size_t seal_block(struct run_builder *builder, char *place, struct run_block *header,
+                         struct packer *packer)
 {
+    char *payload = place + sizeof *header;
+    const char *packed;
+    size_t size = packer ? packer_pack(packer, payload, header->raw_size, &packed) : 0;
+    XXH3_state_t state;
+
+    if (size) {
+        header->codec = packer_codec(packer);
+        header->stored_size = size;
+        memcpy(payload, packed, size);
+    }
+    header->part = builder->segment.part;
+    header->round = builder->segment.round;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, header, offsetof(struct run_block, checksum));
+    XXH3_64bits_update(&state, payload, header->stored_size);
+    header->checksum = XXH3_64bits_digest(&state);
+    XXH3_64bits_update(builder->digest, &header->checksum, sizeof header->checksum);
+    memcpy(place, header, sizeof *header);
+    return sizeof *header + header->stored_size;
+}
+
+uint64_t run_builder_seal(struct run_builder *builder, struct packer *packer)
+{
+    size_t raw, used = 0;
+
     close_block(builder);
-    for (size_t at = 0; at < builder->used;) {
+    raw = builder->used;
+    for (size_t at = 0; at < raw;) {
         char *place = builder->bytes + at;
         struct run_block header;
-        XXH3_state_t state;
+        size_t size;
 
         memcpy(&header, place, sizeof header);
-        header.part = builder->segment.part;
-        header.round = builder->segment.round;
-        XXH3_64bits_reset(&state);
-        XXH3_64bits_update(&state, &header, offsetof(struct run_block, checksum));
-        XXH3_64bits_update(&state, place + sizeof header, header.stored_size);
-        header.checksum = XXH3_64bits_digest(&state);
-        XXH3_64bits_update(builder->digest, &header.checksum, sizeof header.checksum);
-        memcpy(place, &header, sizeof header);
-        at += sizeof header + header.stored_size;
+        at += sizeof header + header.raw_size;
+        size = seal_block(builder, place, &header, packer);
+        if (place != builder->bytes + used)
+            memmove(builder->bytes + used, place, size);
+        used += size;
     }
+    builder->used = used;
+    return raw;
 }
 
 void run_builder_empty(struct run_builder *builder)

@@ -24,9 +24,10 @@ struct run_builder {
     XXH3_state_t *digest;
 };
 
-/* Closes the open block and completes the headers of all: where they belong, and their
- * checksums, which go into the digest. */
-void run_builder_seal(struct run_builder *builder);
+/* Closes the open block and completes them all: packed, where there is a packer; their headers,
+ * with where they belong, and their checksums, which go into the digest. Returns what they
+ * would take unpacked. */
+uint64_t run_builder_seal(struct run_builder *builder, struct packer *packer);
 
 /* Forgets the blocks, but not the segment. */
 void run_builder_empty(struct run_builder *builder);

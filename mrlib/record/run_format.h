@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
+#include "record/codec.h"
 #include "record/run.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -31,10 +33,24 @@ struct run_trailer {
 };
 
 _Static_assert(sizeof(struct run_header) == 40 && sizeof(struct run_block) == 48 &&
-                   sizeof(struct run_trailer) == 40 && sizeof(struct run_segment) == 56,
+                   sizeof(struct run_trailer) == 40 && sizeof(struct run_segment) == 64,
                "the structs of a run file have no holes");
 
-static const char run_header_magic[8] = {'M', 'R', 'R', 'U', 'N', '\0', '\0', '\2'};
+static const char run_header_magic[8] = {'M', 'R', 'R', 'U', 'N', '\0', '\0', '\3'};
+/* What is wrong with a block's header, by itself; NULL: nothing. */
+static inline const char *run_block_fault(const struct run_block *header)
+{
+    if (header->magic != RUN_BLOCK_MAGIC)
+        return "this is not a block";
+    if (header->codec >= CODECS || header->zero)
+        return "a block of an unknown codec";
+    if (header->codec
+            ? header->stored_size >= header->raw_size || header->raw_size > LIMIT_PACKED
+            : header->stored_size != header->raw_size)
+        return "a block of impossible sizes";
+    return NULL;
+}
+
 static const char run_trailer_magic[8] = {'M', 'R', 'R', 'U', 'N', 'E', 'N', 'D'};
 
 #endif

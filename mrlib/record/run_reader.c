@@ -26,7 +26,7 @@ struct run_file {
 
 /* A window on the segment: bytes [offset, offset + used) of the file are in `bytes`. */
 struct run_cursor {
-    struct run_file *run;
+    const struct run_file *run;
     struct run_segment segment;
     char *bytes;
     size_t used, capacity;
@@ -35,6 +35,9 @@ struct run_cursor {
     uint64_t records;
     uint32_t block_records; /* left in the block */
     struct mr_bytes payload;
+    uint64_t raw_size; /* of the blocks so far, headers included */
+    char *unpacked;    /* the block, if it was compressed */
+    size_t unpacked_capacity;
     XXH3_state_t *digest; /* apart: malloc's memory is not aligned as it must be */
 };
 
@@ -67,6 +70,11 @@ static int read_header(struct run_file *run, uint64_t id, struct error *err)
 
     if (read_at(run, &header, sizeof header, 0, err))
         return -1;
+    if (!memcmp(header.magic, run_header_magic, sizeof header.magic - 1) &&
+        header.magic[7] != run_header_magic[7])
+        return error_set(
+            err, ERROR_DAMAGE, "run '%s' is of version %u of the format, this program reads %u",
+            run->path, (unsigned)(uint8_t)header.magic[7], (unsigned)run_header_magic[7]);
     if (memcmp(header.magic, run_header_magic, sizeof header.magic) || header.zero ||
         header.checksum != XXH3_64bits(&header, offsetof(struct run_header, checksum)))
         return error_set(err, ERROR_DAMAGE, "run '%s': its header is damaged", run->path);
@@ -74,7 +82,10 @@ static int read_header(struct run_file *run, uint64_t id, struct error *err)
         return error_set(err, ERROR_DAMAGE,
                          "run '%s' is another's: id %016" PRIx64 ", not %016" PRIx64, run->path,
                          header.id, id);
-    run->shape = (struct run_shape){header.parts, header.flags, header.value_width, header.id};
+    run->shape = (struct run_shape){.parts = header.parts,
+                                    .flags = header.flags,
+                                    .value_width = header.value_width,
+                                    .id = header.id};
     return 0;
 }
 
@@ -86,7 +97,7 @@ static bool index_makes_sense(const struct run_file *run, uint64_t index_offset)
         if (segment->part >= run->shape.parts || segment->offset < sizeof(struct run_header) ||
             segment->offset > index_offset || segment->size > index_offset - segment->offset ||
             segment->flags & ~(uint32_t)RUN_SORTED || run->shape.flags & ~segment->flags ||
-            segment->zero)
+            segment->zero || segment->raw_size < segment->size)
             return false;
     }
     return true;
@@ -267,7 +278,7 @@ const struct run_segment *run_part(const struct run_file *run, uint32_t part, si
     return run->segments + from;
 }
 
-struct run_cursor *run_cursor_new(struct run_file *run, const struct run_segment *segment)
+struct run_cursor *run_cursor_new(const struct run_file *run, const struct run_segment *segment)
 {
     struct run_cursor *cursor = memory_zeroed(1, sizeof *cursor);
 
@@ -286,6 +297,7 @@ void run_cursor_free(struct run_cursor *cursor)
         return;
     XXH3_freeState(cursor->digest);
     free(cursor->bytes);
+    free(cursor->unpacked);
     free(cursor);
 }
 
@@ -325,8 +337,25 @@ static int check_end(struct run_cursor *cursor, struct error *err)
     if (cursor->records != cursor->segment.records)
         return run_cursor_damaged(
             cursor, "the segment holds another number of records than its index says", err);
+    if (cursor->raw_size != cursor->segment.raw_size)
+        return run_cursor_damaged(cursor,
+                                  "the segment has another raw size than its index says", err);
     if (XXH3_64bits_digest(cursor->digest) != cursor->segment.digest)
         return run_cursor_damaged(cursor, "the segment's digest differs", err);
+    return 0;
+}
+
+/* The block's payload, which has been verified, as it was before it was compressed. */
+static int unpack(struct run_cursor *cursor, const struct run_block *header,
+                  struct mr_bytes *payload, struct error *err)
+{
+    if (!header->codec)
+        return 0;
+    memory_reserve(&cursor->unpacked, &cursor->unpacked_capacity, header->raw_size, 1);
+    if (codec_unpack((enum codec)header->codec, payload->ptr, payload->len, cursor->unpacked,
+                     header->raw_size))
+        return run_cursor_damaged(cursor, "a compressed block makes no sense", err);
+    *payload = (struct mr_bytes){cursor->unpacked, header->raw_size};
     return 0;
 }
 
@@ -335,7 +364,8 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
 {
     uint64_t left = cursor->segment.offset + cursor->segment.size - cursor->next;
     struct run_block header;
-    const char *place;
+    struct mr_bytes payload;
+    const char *place, *fault;
     XXH3_state_t state;
 
     if (!left)
@@ -345,10 +375,11 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
     if (fill(cursor, sizeof header, err))
         return -1;
     memcpy(&header, cursor->bytes + (cursor->next - cursor->offset), sizeof header);
-    if (header.magic != RUN_BLOCK_MAGIC || header.stored_size > left - sizeof header)
-        return run_cursor_damaged(cursor, "this is not a block", err);
-    if (header.codec || header.zero || header.raw_size != header.stored_size)
-        return run_cursor_damaged(cursor, "a block of an unknown codec", err);
+    fault = run_block_fault(&header);
+    if (fault)
+        return run_cursor_damaged(cursor, fault, err);
+    if (header.stored_size > left - sizeof header)
+        return run_cursor_damaged(cursor, "a block that is longer than its segment", err);
     if (fill(cursor, sizeof header + header.stored_size, err))
         return -1;
     place = cursor->bytes + (cursor->next - cursor->offset);
@@ -360,9 +391,13 @@ int run_next_block(struct run_cursor *cursor, struct mr_bytes *ret_payload,
     if (header.part != cursor->segment.part || header.round != cursor->segment.round)
         return run_cursor_damaged(cursor, "a block of another segment", err);
     XXH3_64bits_update(cursor->digest, &header.checksum, sizeof header.checksum);
+    payload = (struct mr_bytes){place + sizeof header, header.stored_size};
+    if (unpack(cursor, &header, &payload, err))
+        return -1;
     cursor->records += header.records;
+    cursor->raw_size += sizeof header + header.raw_size;
     cursor->next += sizeof header + header.stored_size;
-    *ret_payload = (struct mr_bytes){place + sizeof header, header.stored_size};
+    *ret_payload = payload;
     *ret_records = header.records;
     return 1;
 }

@@ -48,7 +48,7 @@ int blobs_open(const char *folder, bool durable, struct blobs **ret, struct erro
     struct blobs *blobs;
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        return error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     remove_unfinished(folder);
     blobs = memory_zeroed(1, sizeof *blobs);
     blobs->folder = memory_text(folder);
@@ -129,7 +129,7 @@ static struct arriving *begin(struct blobs *blobs, uint64_t source, const uint8_
     arriving.path = memory_format("%s.%016llx", path, (unsigned long long)source);
     arriving.fd = open(arriving.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (arriving.fd < 0) {
-        error_errno(err, ERROR_IO, "create '%s'", arriving.path);
+        error_scratch(err, ERROR_IO, "create '%s'", arriving.path);
         free(arriving.path);
         return NULL;
     }
@@ -145,7 +145,7 @@ static int write_all(const struct arriving *arriving, const char *bytes, size_t 
         ssize_t n = write(arriving->fd, bytes, size);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", arriving->path);
+            return error_scratch(err, ERROR_IO, "write '%s'", arriving->path);
         if (n > 0) {
             bytes += n;
             size -= (size_t)n;
@@ -167,9 +167,9 @@ static int complete(struct blobs *blobs, struct arriving *arriving, struct error
         result = error_set(err, ERROR_DAMAGE,
                            "a job object arrived with another hash than announced");
     else if (blobs->durable && fsync(arriving->fd))
-        result = error_errno(err, ERROR_IO, "sync '%s'", arriving->path);
+        result = error_scratch(err, ERROR_IO, "sync '%s'", arriving->path);
     else if (rename(arriving->path, path))
-        result = error_errno(err, ERROR_IO, "rename '%s'", arriving->path);
+        result = error_scratch(err, ERROR_IO, "rename '%s'", arriving->path);
     else if (blobs->durable && tree_sync(blobs->folder, err))
         result = -1;
     drop(blobs, (size_t)(arriving - blobs->arriving));

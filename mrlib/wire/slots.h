@@ -41,10 +41,11 @@ struct slot {
     _Atomic uint32_t
         fault; /* the signal that this thread raised; SLOT_EXITED if it called exit() */
     _Atomic uint32_t key_length;
-    char key[SLOT_TEXT];    /* in reduce and combine: the key's first bytes */
-    char status[SLOT_TEXT]; /* what the job said last with mr_status */
-    char trace[SLOT_TRACE]; /* backtrace, a line a frame, terminated; written by the fault
-                               handler */
+    _Atomic uint32_t unpacked; /* 1: `offset` is in the text of a compressed file */
+    char key[SLOT_TEXT];       /* in reduce and combine: the key's first bytes */
+    char status[SLOT_TEXT];    /* what the job said last with mr_status */
+    char trace[SLOT_TRACE];    /* backtrace, a line a frame, terminated; written by the fault
+                                  handler */
 } __attribute__((aligned(64)));
 
 enum { SLOT_EXITED = 0x1000 };
@@ -69,6 +70,6 @@ struct slots {
     struct slot slot[LIMIT_THREADS];
 };
 
-enum { SLOTS_VERSION = 1 };
+enum { SLOTS_VERSION = 2 };
 
 #endif

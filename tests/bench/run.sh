@@ -24,7 +24,7 @@ rounds=${BENCH_ROUNDS:-15}
 long_rounds=$((rounds / 5 > 3 ? rounds / 5 : rounds < 3 ? rounds : 3))
 bytes=${BENCH_BYTES:-1073741824}
 threads=$(nproc)
-order=(run_1k submit_1k scheduling wordcount grep wordcount_cluster terasort terasort_spill distinct hotkey smallfiles killed growth journal)
+order=(run_1k submit_1k scheduling wordcount grep wordcount_cluster terasort terasort_spill compress distinct hotkey smallfiles killed drain growth journal)
 export LC_ALL=C TMPDIR=$bench/tmp
 mkdir -p "$bench" "$TMPDIR"
 # shellcheck source=tests/bench/lib.sh
@@ -43,7 +43,7 @@ done
 make --no-print-directory -s -C tests/bench/yardstick OUT="$yardsticks" || exit
 
 machine=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
-memory=$(awk '/^MemTotal/ { print $2 * 1024 }' /proc/meminfo)
+memory=$(awk '/^MemTotal/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)
 echo "$machine, $threads processors, $((memory >> 20)) MiB, $(date +%F); $rounds rounds, $bytes bytes"
 for name in "${order[@]}"; do
     # shellcheck source=/dev/null

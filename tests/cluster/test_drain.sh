@@ -49,12 +49,20 @@ worker_ended() {
 # taken WAY: how many runs were taken over that way.
 taken() { cat ./*.log | grep -c "run taken .*way=$1 "; }
 
+# in_order PATTERN...: events of the coordinator's log, each after the one before.
+in_order() {
+    awk 'BEGIN { at = 1; for (i = 1; i < ARGC; i++) wanted[i] = ARGV[i]; wanted_count = ARGC - 1; ARGC = 1 }
+        at <= wanted_count && $0 ~ wanted[at] { at++ }
+        END { if (at <= wanted_count) { print "missing: " wanted[at]; exit 1 } }' "$@" <coordinator.log ||
+        die "$(cat coordinator.log)"
+}
 one_four_two() {
-    local lines=5000 us=1500
-    [[ -n ${MARRAM_FULL:-} ]] && lines=20000
+    local lines=5000 us=1500 size=1K
+    # Half a minute of nothing but sleep.
+    [[ -z ${MARRAM_FULL:-} ]] || { lines=60000 && size=8K; }
     slow_sample $lines
     LEASE=1 cluster_up 1 "$@"
-    detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=$us -p reduce_us=$((3 * us))
+    detach "$slow" -i in -o out -r 8 --split-size $size -p map_us=$us -p reduce_us=$((3 * us))
     await_condition 'progress 30' 'the job does not move'
     for i in 2 3 4; do worker_up "w$i" "$@"; done
     # Who comes late gets work at once, whatever was planned before.
@@ -70,6 +78,11 @@ one_four_two() {
     worker_ended w3
     await_job
     nothing_was_made_again
+    for i in 2 3 4; do
+        in_order 'job planned' "worker joined .*name=w$i " 'worker drained .*name=w1 ' 'worker drained .*name=w3 ' 'job finished'
+    done
+    ! grep 'worker lost' coordinator.log || die 'a worker was lost'
+    [[ -z ${MARRAM_FULL:-} ]] || awk '$1 == "\"seconds\":" { exit $2 < 30 }' json || die "too short: $(grep seconds json)"
     (($("$marram" workers --json | grep -c '"name"') == 2)) || die 'there are not two'
     cluster_down
 }

@@ -210,8 +210,19 @@ killed() {
         sleep 0.05
     done
     [[ -z $left ]] || die "still there: $left"
-    # What a killed process cannot remove, the next one does.
-    run wordcount -i in -o out
+    # What a killed process cannot remove, the next one does; but what a living one has staged stays.
+    [[ -d $(echo out.marram-*) ]] || die 'no staging folder is left'
+    rm misbehaved
+    start "$testjobs/misbehave.so" -i in -o out -p map=mark_and_wait --split-size 100K --threads 1
+    await_file misbehaved
+    staged=$(echo out.marram-*)
+    [[ -d $staged ]] || die "staging folders: $staged"
+    expect_status 0 "$marram" run wordcount -i in -o out
+    [[ $(echo out.marram-*) == "$staged" ]] || die "staging folders: $(echo out.marram-*), not $staged"
+    touch go
+    wait $pid && die 'two jobs filled one output'
+    [[ $(echo out.marram-*) == 'out.marram-*' ]] || die "left: $(echo out.marram-*)"
+    [[ -z $(find out -name '.*') ]] || die "the output is marked: $(ls -A out)"
 }
 input_changes() {
     local status=0

@@ -63,7 +63,7 @@ sizes_that_do_not_fit() {
 names_of_formats() {
     echo a >in
     expect_refusal 2 "'fixed:0'" "$marram" run wordcount --input-format fixed:0 -i in -o out
-    expect_refusal 2 'lines and fixed:N' "$marram" run wordcount --input-format csv -i in -o out
+    expect_refusal 2 'lines, fixed:N, keyval, csv and jsonl' "$marram" run wordcount --input-format tsv -i in -o out
     expect_refusal 2 'text and raw' "$marram" run wordcount --output-format csv -i in -o out
     "$marram" describe "$testjobs/fixed_job.so" >text
     grep -q 'format fixed:10' text

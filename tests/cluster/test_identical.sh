@@ -52,6 +52,29 @@ wordcount() { sample && identical wordcount -i in -r 3; }
 grep_lines() { sample && identical grep -p 'pattern=[0-9]5|free' -i in -r 3; }
 inverted_index() { sample && identical invertedindex -i in -r 3; }
 line_stats() { sample && identical linestats -p field=1 -i in -r 3; }
+# Files of one reader beside files that are torn; folds, pairs, and parts of a map-only job.
+compressed() {
+    local file i=0
+    sample
+    for file in in/*; do
+        case $((i++ % 3)) in
+        0) gzip "$file" ;;
+        1) zstd -q --rm "$file" ;;
+        esac
+    done
+    identical wordcount -i in -r 3
+    identical invertedindex -i in -r 3
+    identical grep -p 'pattern=[0-9]5|free' -i in -r 3
+}
+records_with_fields() {
+    local format
+    for format in csv csv-lines jsonl; do
+        python3 "$root/tests/lib/fields.py" make $format 6000 1 >one
+        python3 "$root/tests/lib/fields.py" make $format 6000 2 | lz4 -q -c >two.lz4
+        identical groupsum --input-format ${format/-/:} -p by=user -p sum=amount -p decimals=2 -i one two.lz4 -r 3
+        identical "$testjobs/fields_job.so" --input-format ${format/-/:} -i one two.lz4 -r 3
+    done
+}
 general() {
     sample
     identical "$testjobs/combine_job.so" -i in -r 4
@@ -70,10 +93,16 @@ parts_depend_on_nothing() {
 memory_budgets() {
     local memory
     seq 1 400000 | awk '{ print $1 % 50021, "value of", $1 }' >in
-    for job in invertedindex wordcount; do
-        run $job -i in -o want -r 3 --memory 1G
+    mkdir packed
+    split -n l/3 --additional-suffix=.txt in packed/
+    gzip packed/aa.txt packed/ab.txt
+    for job in 'invertedindex -i in' 'wordcount -i in' 'invertedindex -i packed' 'wordcount --input-format keyval -i packed' \
+        "$testjobs/combine_job.so -i in"; do
+        # shellcheck disable=SC2086 # several words
+        run $job -o want -r 3 --memory 1G
         for memory in 8M 20M 100M; do
-            run $job -i in -o got -r 3 --memory $memory --workers 2 --json >json
+            # shellcheck disable=SC2086 # several words
+            run $job -o got -r 3 --memory $memory --workers 2 --json >json
             [[ $memory != 8M ]] || (($(counter spilled_bytes) > 0)) || die "$job spilled nothing"
             diff -r want got >/dev/null || die "$job differs with $memory"
             rm -rf got
@@ -112,6 +141,8 @@ claim 'wordcount' wordcount
 claim 'grep' grep_lines
 claim 'invertedindex' inverted_index
 claim 'linestats' line_stats
+claim 'compressed files beside others' compressed
+claim 'records with fields' records_with_fields
 claim 'user combiners, states, partitions and C++' general
 claim 'the number of parts depends on the input alone' parts_depend_on_nothing
 claim 'whatever the memory' memory_budgets

@@ -76,7 +76,7 @@ parameters() {
     expect_refusal 2 "field='first'" "$marram" run linestats -p field=first -i in -o out
     expect_refusal 2 "'field'" "$marram" run linestats -p field -i in -o out
     expect_refusal 2 "parameter 'pattern'" "$marram" run grep -i in -o out
-    expect_refusal 2 "format 'csv'" "$marram" run wordcount --input-format csv -i in -o out
+    expect_refusal 2 "format 'tsv'" "$marram" run wordcount --input-format tsv -i in -o out
     [[ ! -e out ]]
 }
 not_a_job() {
@@ -110,7 +110,7 @@ static void map(struct mr_task *t, struct mr_bytes b) { (void)t; (void)b; }
 static size_t group(struct mr_task *t, struct mr_bytes b) { (void)t; return b.len; }
 const struct mr_job mr_job = {MR_HEADER, .name = "newer", .map = map, .EXTRA};
 END
-    for extra in group=group flags=2 'input=(enum mr_input)7' input=MR_RECORDS key=MR_I64; do
+    for extra in group=group flags=2 'input=(enum mr_input)7' key=MR_I64; do
         gcc -shared -fPIC -I"$root/mrlib/include" "-DEXTRA=$extra" -o job.so job.c
         expect_status 2 "$marram" run ./job.so -i in -o out
         grep -q "${extra%%=*}" stderr || die "not named: $extra: $(cat stderr)"

@@ -127,24 +127,26 @@ restarted_without_workers() {
     cluster_down
 }
 
-# In a second, and in a third life as well, at moments that chance chooses.
+# One job and one client through many lives, which end at moments that chance chooses. The long form is a minute's work
+# for the two workers, and fifty lives.
+seed=${RESTART_SEED:-$(($(date +%s) % 32768))}
 killed_again_and_again() {
     local i kills=8
-    [[ -z ${MARRAM_FULL:-} ]] || kills=50
+    splits=120
+    [[ -z ${MARRAM_FULL:-} ]] || { kills=50 && splits=1300; }
+    RANDOM=$seed
     sample
     cluster_up 2
+    waiting -p map_ms=100 -p reduce_ms=1
+    await_begun map 1
     for ((i = 0; i < kills; i++)); do
-        if ((i % 4 == 0)); then
-            ((i == 0)) || client_is_content
-            rm -rf out log
-            waiting -p map_ms=60 -p reduce_ms=30
-            await_begun map 1
-        fi
         sleep "0.$((RANDOM % 9))"
+        kill -0 "$client" || die "the job was over after $i kills: $(cat stderr)"
         coordinator_dies
         coordinator_returns
     done
     client_is_content
+    expect_executions $kills
     cluster_down
 }
 
@@ -204,6 +206,33 @@ failures_are_remembered() {
     [[ ! -e out && -z $(ls -d out.marram-* 2>/dev/null) ]] || die 'something is left of the output'
     cluster_down
 }
+
+# left_through_a_restart COMMAND...: tells w1 to leave; the coordinator dies while w1 still works. The worker itself remembers:
+# it joins the next one to hand over what it has, and leaves.
+left_through_a_restart() {
+    splits=16
+    sample
+    cluster_up 2
+    waiting -p map_ms=400
+    await_begun map 6
+    "$@" >/dev/null
+    await_condition "\"\$marram\" workers | grep -q 'w1 .*draining'" 'it is not draining'
+    coordinator_dies
+    ! grep -q 'worker drained' coordinator.log || die 'it had left already'
+    mv coordinator.log before.log
+    coordinator_returns
+    wait "${worker_pid[w1]}" || die "w1 ended with status $?: $(tail -3 w1.log)"
+    unset "worker_pid[w1]"
+    grep -q 'worker drained .*name=w1' coordinator.log || die "it left too early: $(cat coordinator.log w1.log)"
+    grep -q 'run taken' w2.log || die "nothing was handed over: $(cat w2.log)"
+    client_is_content
+    expect_executions 1
+    expect_counter drain_reruns 0
+    cluster_down
+}
+drained_through_a_restart() { left_through_a_restart "$marram" drain w1 --detach; }
+ended_through_a_restart() { left_through_a_restart terminate w1; }
+terminate() { kill "${worker_pid[$1]}"; }
 
 # A coordinator that is stopped in order is started again in the same way.
 stopped_in_order() {
@@ -282,10 +311,12 @@ claim 'killed in reduce: no map runs again' killed_in_reduce
 claim 'so it is when runs travel over the wire' killed_in_reduce_over_the_wire
 claim 'killed with a worker: its maps are made again' killed_with_a_worker
 claim 'killed with all workers: the job waits for others' restarted_without_workers
-claim 'killed again and again' killed_again_and_again
+claim "one submission outlives many kills, seed $seed" killed_again_and_again
 claim 'killed between a submission and its acknowledgement: one job' killed_around_submission
 claim 'finished jobs are remembered' finished_jobs_are_remembered
 claim 'failed attempts are remembered' failures_are_remembered
+claim 'killed while a worker drains: it leaves all the same, and nothing is made again' drained_through_a_restart
+claim 'so it is when the worker was told by a signal' ended_through_a_restart
 claim 'stopped in order, it goes on as well' stopped_in_order
 claim 'a client says once that it waits, and gives up in the end' client_gives_up
 claim 'a journal that cannot be written ends the coordinator, and nothing that was promised is lost' journal_cannot_be_written

@@ -27,12 +27,14 @@ static uint64_t hash(const void *a, size_t a_size, const void *b, size_t b_size)
     return XXH3_64bits_digest(&state);
 }
 
-/* Rights the checksums of the blocks that a segment seems to hold; the digest of these. */
-static uint64_t seal_blocks(uint8_t *bytes, uint64_t at, uint64_t end)
+/* Rights the checksums of the blocks that a segment seems to hold; the digest of these, and
+ * what they would take unpacked. */
+static uint64_t seal_blocks(uint8_t *bytes, uint64_t at, uint64_t end, uint64_t *ret_raw_size)
 {
     XXH3_state_t digest;
     struct run_block block;
 
+    *ret_raw_size = 0;
     XXH3_64bits_reset(&digest);
     for (; end - at >= sizeof block; at += sizeof block + block.stored_size) {
         memcpy(&block, bytes + at, sizeof block);
@@ -42,6 +44,7 @@ static uint64_t seal_blocks(uint8_t *bytes, uint64_t at, uint64_t end)
                               bytes + at + sizeof block, block.stored_size);
         memcpy(bytes + at, &block, sizeof block);
         XXH3_64bits_update(&digest, &block.checksum, sizeof block.checksum);
+        *ret_raw_size += sizeof block + block.raw_size;
     }
     return XXH3_64bits_digest(&digest);
 }
@@ -72,7 +75,8 @@ static void seal(uint8_t *bytes, size_t size)
         memcpy(&segment, bytes + at, sizeof segment);
         if (segment.offset >= sizeof header && segment.offset <= trailer.index_offset &&
             segment.size <= trailer.index_offset - segment.offset)
-            segment.digest = seal_blocks(bytes, segment.offset, segment.offset + segment.size);
+            segment.digest = seal_blocks(bytes, segment.offset, segment.offset + segment.size,
+                                         &segment.raw_size);
         memcpy(bytes + at, &segment, sizeof segment);
     }
     trailer.checksum = hash(bytes + trailer.index_offset, index_end - trailer.index_offset,

@@ -76,7 +76,9 @@ static struct records reference_fold(const struct fold *fold, struct records *re
 
 void bench_open(struct bench *bench, const struct fold *fold, uint32_t parts, int n)
 {
-    struct run_shape shape = {parts, RUN_SORTED, 8 * fold->lanes, ID};
+    static unsigned turn; /* each bench has the next codec */
+    struct run_shape shape = {
+        parts, RUN_SORTED, 8 * fold->lanes, ID, {(enum codec)(turn++ % CODECS), false}};
     struct error err;
 
     *bench = (struct bench){.folder = folder_new(), .fold = *fold, .parts = parts, .n = n};

@@ -193,7 +193,8 @@ void sim_finished(struct sim *sim, const struct sched_action *action)
     job->finished = true;
     if (action->state == SCHED_DONE && broken)
         sim_fail(sim, "a job with a bad task is done");
-    if (action->state == SCHED_FAILED && !broken)
+    if (action->state == SCHED_FAILED && !broken &&
+        !(job->starved && action->code == ERROR_SPACE))
         sim_fail(sim, "a job without a bad task failed");
     if (action->state == SCHED_CANCELLED && !job->cancelled)
         sim_fail(sim, "a job that nobody cancelled is cancelled");
@@ -423,6 +424,9 @@ void sim_count_sights(struct sim *sim)
     counts[SIM_WAITS_TURN] += tally.waits[SCHED_WAITS_TURN];
     counts[SIM_WAITS_OUTPUTS] += tally.waits[SCHED_WAITS_OUTPUTS];
     counts[SIM_WAITS_QUEUE] += tally.waits[SCHED_WAITS_QUEUE];
+    counts[SIM_WAITS_ROOM] += tally.waits[SCHED_WAITS_ROOM];
+    counts[SIM_ROOM] += tally.room;
+    counts[SIM_STARVED] += tally.starved;
     counts[SIM_COPIES] += tally.copies;
     counts[SIM_COPIES_WON] += tally.won;
     counts[SIM_COPIES_LEFT] += tally.orphaned;

@@ -51,6 +51,10 @@
     X(WAITS_SIGHT, "waits for a worker that sees")                  \
     X(WAITS_TURN, "waits for a turn")                               \
     X(WAITS_QUEUE, "waits in the queue")                            \
+    X(FILLED, "full disks")                                         \
+    X(ROOM, "of them with room again")                              \
+    X(STARVED, "jobs ended for want of room")                       \
+    X(WAITS_ROOM, "waits for room")                                 \
     X(STRAGGLERS, "attempts said to be slow")                       \
     X(COPIES, "copies of attempts")                                 \
     X(COPIES_WON, "of them accepted")                               \

@@ -270,6 +270,7 @@ void sim_prepare(struct sim *sim)
     sim->rates.hidden = rate(sim, 600);
     sim->rates.apart = rate(sim, one_in(sim, 4) ? 600 : 100);
     sim->rates.slow = rate(sim, 300);
+    sim->rates.full = rate(sim, one_in(sim, 4) ? 200 : 30);
     if (!sim->falsify)
         sim->rates.restart = rate(sim, 10);
     if (one_in(sim, 2)) {

@@ -156,7 +156,7 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
         object(model, "it does not run", action);
     else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP) &&
              !task->answered) {
-        if (model->revokes && job->blind[action->worker])
+        if (model->revokes && (job->blind[action->worker] || model_is_barred(worker)))
             model->revokes--;
         else if (!model_gives_back(model, action) && !takes_hand(model, job, worker))
             object(model, "it is still needed", action);
@@ -251,6 +251,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
         why = "the worker is unknown or lost";
     else if (worker->draining)
         why = "the worker is to leave";
+    else if (worker->full)
+        why = "the worker's disk is full";
     else if (job && job->blind[action->worker])
         why = "the worker does not see the job's files";
     else if (job && attempt->kind == SCHED_REDUCE && model_is_cut(job, action->worker))

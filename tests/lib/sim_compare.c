@@ -16,8 +16,9 @@ uint32_t model_seeing(const struct model *model, const struct model_job *job, bo
     if (!job->blind_count && !reduces)
         return !such ? model->living : such == model_is_idle ? model->idle : model->partial;
     for (uint64_t id = 0; id <= model->highest; id++)
-        n += model->workers[id].lives && !model->workers[id].draining && !job->blind[id] &&
-             !(reduces && model_is_cut(job, id)) && (!such || such(&model->workers[id]));
+        n += model->workers[id].lives && !model_is_barred(&model->workers[id]) &&
+             !job->blind[id] && !(reduces && model_is_cut(job, id)) &&
+             (!such || such(&model->workers[id]));
     return n;
 }
 
@@ -65,7 +66,7 @@ static void compare_progress(struct model *model, const struct sched *sched, uin
                        want.reduces_done, want.reduces, want.running);
 }
 
-static enum sched_wait wait_of(const struct model *model, const struct model_job *job)
+enum sched_wait model_wait(const struct model *model, const struct model_job *job)
 {
     if (job->running || job->planning || job->committing || job->ended)
         return SCHED_WAITS_NOT;
@@ -73,20 +74,22 @@ static enum sched_wait wait_of(const struct model *model, const struct model_job
         return SCHED_WAITS_NOT;
     if (job->queued)
         return SCHED_WAITS_QUEUE;
-    if (!model->living)
+    if (!model->living && !model->full)
         return SCHED_WAITS_WORKER;
     if (job->planned && job->unclaimed && job->accepted[SCHED_MAP] == job->counts[SCHED_MAP])
         return SCHED_WAITS_OUTPUTS;
+    if (!model->living)
+        return SCHED_WAITS_ROOM;
     return model_seeing(model, job, false, NULL) ? SCHED_WAITS_TURN : SCHED_WAITS_SIGHT;
 }
 
 static void compare_wait(struct model *model, const struct sched *sched, uint64_t id)
 {
-    static const char *const words[] = {"nothing", "a worker", "sight",
-                                        "outputs", "its turn", "its place"};
+    static const char *const words[] = {"nothing",  "a worker",  "sight", "outputs",
+                                        "its turn", "its place", "room"};
     struct model_job *job = model->jobs[id];
     enum sched_wait real = sched_waits(sched, id);
-    enum sched_wait want = job ? wait_of(model, job) : SCHED_WAITS_NOT;
+    enum sched_wait want = job ? model_wait(model, job) : SCHED_WAITS_NOT;
     uint32_t running;
 
     if (sched_queued(sched, id, &running) != (job ? model_queued(model, job) : 0))
@@ -94,7 +97,7 @@ static void compare_wait(struct model *model, const struct sched *sched, uint64_
                        sched_queued(sched, id, &running));
     if (real != want)
         model_complain(model, "job %" PRIu64 " is said to wait for %s, but waits for %s", id,
-                       (unsigned)real < 6 ? words[real] : "nonsense", words[want]);
+                       (unsigned)real < 7 ? words[real] : "nonsense", words[want]);
     if (!job || job->wait == want)
         return;
     job->wait = want;

@@ -13,12 +13,10 @@ void model_leave(struct model *model, uint64_t id)
 
     if (worker->draining)
         return;
-    if (model_is_idle(worker))
-        model->idle--;
-    else if (model_is_partial(worker))
-        model->partial--;
-    model->living--;
-    model->threads -= worker->threads;
+    if (!worker->full)
+        model_bar(model, id);
+    model->full -= worker->full;
+    worker->full = false;
     worker->draining = true;
     for (uint64_t j = 0; j < MODEL_JOBS; j++)
         if (model->jobs[j])
@@ -62,7 +60,7 @@ bool model_gives_back(struct model *model, const struct sched_action *action)
 {
     const struct model_worker *worker = &model->workers[action->worker];
 
-    if (!worker->draining)
+    if (!model_is_barred(worker))
         return false;
     if (has_in_hand(worker))
         return true;

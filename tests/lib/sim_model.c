@@ -102,7 +102,7 @@ bool model_is_partial(const struct model_worker *worker)
 
 static void count_worker(struct model *model, const struct model_worker *worker, int change)
 {
-    if (worker->draining)
+    if (model_is_barred(worker))
         return;
     if (model_is_idle(worker))
         model->idle += (uint32_t)change;
@@ -321,7 +321,8 @@ static void lost(struct model *model, uint64_t id)
     model_touch(model, id);
     count_worker(model, worker, -1);
     worker->lives = false;
-    if (!worker->draining) {
+    model->full -= worker->full;
+    if (!model_is_barred(worker)) {
         model->threads -= worker->threads;
         model->living--;
     }
@@ -370,6 +371,12 @@ static void understand(struct model *model, const struct sched_event *event)
             accepted(model, event);
         else
             model_failed(model, event);
+        break;
+    case EVENT_WORKER_ROOM:
+        model_room(model, event->worker);
+        break;
+    case EVENT_NO_ROOM:
+        model_no_room(model, event->job);
         break;
     case EVENT_STRAGGLER:
         model_straggler(model, &event->attempt);
@@ -450,6 +457,7 @@ static void check_end_of_step(struct model *model)
         check_nobody_idles(model, id, job);
     }
     model_check_leavers(model);
+    model_check_filled(model);
 }
 
 const char *model_step(struct model *model, const struct sched_event *event,
@@ -457,7 +465,7 @@ const char *model_step(struct model *model, const struct sched_event *event,
 {
     model->record_count = 0;
     model->revokes = 0;
-    model->late_worker = 0;
+    model->late_worker = model->filled = 0;
     model->emitted = 0;
     model->straggler = (struct sched_attempt){0};
     model->copy_due = false;

@@ -39,11 +39,12 @@ struct model_tally {
     uint64_t excluded;      /* workers from jobs */
     uint64_t held, counted; /* attempts that they went on with; that then were accepted */
     uint64_t cuts, aside;   /* pairs that did not reach each other; workers set aside */
-    uint64_t waits[6];      /* times that a job began to wait, by enum sched_wait */
+    uint64_t waits[7];      /* times that a job began to wait, by enum sched_wait */
     uint64_t copies, won;   /* copies begun; that were accepted */
     uint64_t orphaned;      /* copies whose first attempt ended without a result */
     uint64_t given_back;    /* attempts of tasks with a copy, or copies, taken from a worker
                                that is to leave or was set aside */
+    uint64_t room, starved; /* full disks that had room again; jobs that ended for want of it */
     uint64_t hands;         /* attempts taken back from hands */
 };
 struct model_tally model_tally(const struct model *model);

@@ -33,7 +33,7 @@ static void put_aside(struct model *model, uint64_t id, uint64_t worker)
 {
     struct model_job *job = model_job(model, id);
 
-    if (!job->blind[worker]) {
+    if (!job->blind[worker] && !model_is_barred(&model->workers[worker])) {
         job->blind[worker] = job->aside[worker] = true;
         job->blind_count++;
     }
@@ -61,7 +61,7 @@ static uint64_t next_aside(struct model *model, const struct model_job *job)
     }
     for (uint64_t w = 0; w < MODEL_WORKERS; w++)
         if (degree[w] && degree[w] >= most &&
-            !(left == 1 && !job->blind[w] && !model->workers[w].draining)) {
+            !(left == 1 && !job->blind[w] && !model_is_barred(&model->workers[w]))) {
             most = degree[w];
             found = w;
         }

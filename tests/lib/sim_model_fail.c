@@ -88,6 +88,11 @@ static void exclude(struct model *model, const struct sched_event *event)
 {
     struct model_job *job = model_job(model, event->attempt.job);
 
+    /* Who is full finds out anew. */
+    if (model->workers[event->worker].full) {
+        model_settle(model, event->attempt.job);
+        return;
+    }
     if (job->blind[event->worker])
         return;
     job->blind[event->worker] = true;
@@ -128,6 +133,10 @@ void model_failed(struct model *model, const struct sched_event *event)
         break;
     case POLICY_RETRY:
         excuse(model, task, event);
+        break;
+    case POLICY_NO_ROOM:
+        excuse(model, task, event);
+        model_filled(model, event->worker);
         break;
     case POLICY_EXCLUDE:
         exclude(model, event);

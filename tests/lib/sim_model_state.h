@@ -60,6 +60,7 @@ struct model_worker {
     uint32_t threads, whole, single;
     bool alone;
     bool draining, leaves, dismissed; /* it gets nothing; is to be let go; was */
+    bool full;       /* it gets nothing until it has room; never together with draining */
     uint64_t let_go; /* by when that must be on disk, + 1; 0: something needs it */
 };
 
@@ -74,6 +75,8 @@ struct model {
     struct model_worker workers[MODEL_WORKERS];
     uint64_t *leavers; /* workers that are to leave, some of them gone */
     size_t leaver_count, leaver_capacity;
+    uint32_t full;        /* living workers that are */
+    uint64_t filled;      /* in this step it became full; 0: nobody did */
     uint64_t late_worker; /* in this step what runs there is stopped; 0: nowhere */
     uint32_t active_max;
     uint64_t serial;                /* of the last submission */
@@ -81,7 +84,7 @@ struct model {
     uint32_t copy_slots, losers;    /* losers: running attempts of tasks that are done */
     struct sched_attempt straggler; /* of this step; attempt 0: none */
     bool copy_due;                  /* and it must be given a copy */
-    uint32_t living, idle,
+    uint32_t living, idle,          /* but for those that are barred: */
         partial; /* workers; that hold nothing; that hold reduces, with a free thread */
     uint64_t sequence, persisted;
     uint64_t emitted; /* the `after` of the last one emitted in this step */
@@ -147,6 +150,18 @@ void model_cut(struct model *model, uint64_t job, uint64_t a, uint64_t b);
 void model_settle(struct model *model, uint64_t job);
 /* Whether the worker is one of a pair. */
 bool model_is_cut(const struct model_job *job, uint64_t worker);
+
+/* sim_full.c: disks that are full */
+bool model_is_barred(const struct model_worker *worker);
+/* It counts no more, or again, among those that may be given something. */
+void model_bar(struct model *model, uint64_t worker);
+void model_unbar(struct model *model, uint64_t worker);
+void model_filled(struct model *model, uint64_t worker);
+void model_room(struct model *model, uint64_t worker);
+void model_no_room(struct model *model, uint64_t job);
+void model_check_filled(struct model *model);
+/* sim_compare.c: why nothing of the job runs. */
+enum sched_wait model_wait(const struct model *model, const struct model_job *job);
 
 /* sim_leave.c: a worker is to leave; what it may be told; what was left out. */
 void model_leave(struct model *model, uint64_t worker);

@@ -68,6 +68,7 @@ struct sim_job {
     enum sim_badness badness;
     struct sched_attempt bad; /* which task */
     bool plan_breaks, commit_breaks, cancelled, finished, sampled, committing;
+    bool starved; /* it may have been told that there is no room */
     uint32_t priority;
     bool steady;
     uint32_t hidden; /* from so many workers in a thousand */
@@ -91,7 +92,7 @@ struct sim_record {
 /* Faults of one run, in a thousand. */
 struct sim_rates {
     uint32_t drop, twice, stall, innocent, suspect, unread, flaky, slow_disk, hidden, apart,
-        slow, restart;
+        slow, full, restart;
 };
 
 struct sim {

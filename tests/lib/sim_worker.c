@@ -192,6 +192,24 @@ static void job_failure(struct sim *sim, const struct sched_action *assign,
     }
 }
 
+/* The disk is full, for a while; now and then somebody says that there will be no room at all.
+ */
+static void no_room(struct sim *sim, struct sched_event *event)
+{
+    struct sched_event room = {.type = EVENT_WORKER_ROOM, .worker = event->worker},
+                       none = {.type = EVENT_NO_ROOM, .job = event->attempt.job};
+
+    event->code = rng_below(&sim->rng, 8) ? ERROR_SPACE : ERROR_DISK;
+    event->blamed = rng_below(&sim->rng, 2);
+    for (uint64_t n = sim_between(sim, 1, 2); n; n--)
+        sim_event_later(sim, sim_between(sim, 50 * MS, 3000 * MS), &room);
+    if (!sim_fault(sim, 400))
+        return;
+    sim->jobs[none.job].starved = true;
+    for (uint64_t n = sim_between(sim, 1, 4); n; n--)
+        sim_event_later(sim, sim_between(sim, 1, 3000 * MS), &none);
+}
+
 static void cannot_read(struct sim *sim, const struct happening *end, struct sched_event *event)
 {
     struct sim_job *job = &sim->jobs[event->attempt.job];
@@ -214,6 +232,8 @@ static void count_end(struct sim *sim, const struct sched_event *event)
 {
     if (event->code == ERROR_UNSEEN)
         sim_count(sim, SIM_UNSEEN);
+    else if (event->code == ERROR_SPACE || event->code == ERROR_DISK)
+        sim_count(sim, SIM_FILLED);
     else if (event->code == ERROR_FETCH)
         sim_count(sim, SIM_UNREAD);
     else if (event->code == ERROR_CUT)
@@ -240,6 +260,8 @@ void sim_attempt_ends(struct sim *sim, const struct happening *end)
         event.code = ERROR_UNSEEN;
     else if (end->doomed)
         cannot_read(sim, end, &event);
+    else if (sim_fault(sim, sim->rates.full))
+        no_room(sim, &event);
     else
         job_failure(sim, &end->action, &event);
     count_end(sim, &event);

@@ -150,6 +150,12 @@ void trace_event(const struct sched_event *event, char *text, size_t size)
         snprintf(text, size, "w%" PRIu64 " cannot give %s", event->worker,
                  words(&event->attempt).text);
         break;
+    case EVENT_WORKER_ROOM:
+        snprintf(text, size, "w%" PRIu64 " has room", event->worker);
+        break;
+    case EVENT_NO_ROOM:
+        snprintf(text, size, "no room %" PRIu64, event->job);
+        break;
     case EVENT_RESTORED:
         snprintf(text, size, "restored");
         break;

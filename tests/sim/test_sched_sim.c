@@ -89,10 +89,11 @@ struct lie {
     const char *words;           /* what the model must say of it */
     enum sched_action_type type; /* told at the first action of this type that `fits` */
     bool (*fits)(const struct sched_action *action);
-    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND, LEAVER, LOSER } how;
+    enum { DROP, REPEAT, CHANGE, ADD, HEAP, BLIND, LEAVER, FULL, LOSER } how;
     void (*change)(struct sched_action *action); /* the action, or a copy of it that is added */
     uint64_t living;        /* a worker that the scheduler knows; 0: none yet */
     uint64_t leaver;        /* one that is to leave; 0: none yet */
+    uint64_t full;          /* one whose disk is full; 0: none now */
     uint64_t blind, hidden; /* one that does not see the files of a job; 0: none yet */
     bool told;
 };
@@ -303,6 +304,10 @@ static void note_workers(struct lie *lie, const struct sched_event *event,
     } else if (event->type == EVENT_WORKER_DRAINING) {
         if (event->worker == lie->living)
             lie->living = 0;
+        if (event->worker == lie->full)
+            lie->full = 0;
+    } else if (event->type == EVENT_WORKER_ROOM && event->worker == lie->full) {
+        lie->full = 0;
     } else if (event->type == EVENT_WORKER_LOST) {
         if (event->worker == lie->living)
             lie->living = 0;
@@ -310,10 +315,15 @@ static void note_workers(struct lie *lie, const struct sched_event *event,
             lie->blind = 0;
         if (event->worker == lie->leaver)
             lie->leaver = 0;
+        if (event->worker == lie->full)
+            lie->full = 0;
     } else if (event->type == EVENT_TASK_FAILED && event->code == ERROR_UNSEEN &&
                !is_refused(actions)) {
         lie->blind = event->worker;
         lie->hidden = event->attempt.job;
+    } else if (event->type == EVENT_TASK_FAILED && event->code == ERROR_SPACE &&
+               event->worker != lie->leaver && !is_refused(actions)) {
+        lie->full = event->worker;
     }
 }
 
@@ -386,6 +396,11 @@ static void tell_lie(void *context, const struct sched_event *event,
         if (lie->leaver)
             actions->items[at].worker = lie->leaver;
         break;
+    case FULL:
+        lie->told = lie->full != 0;
+        if (lie->full)
+            actions->items[at].worker = lie->full;
+        break;
     case BLIND:
         lie->told = lead_to_the_blind(lie, actions);
         break;
@@ -399,7 +414,7 @@ static void expect_complaint(struct lie lie)
     struct sim_report report = {0};
 
     for (uint64_t seed = 1; seed <= 300 && !lie.told; seed++) {
-        lie.living = lie.blind = lie.leaver = 0;
+        lie.living = lie.blind = lie.leaver = lie.full = 0;
         sim_run(seed, tell_lie, &lie, &report);
     }
     if (!lie.told)
@@ -430,7 +445,8 @@ static void the_model_sees_through_false_assignments(void **state)
          to_first_map},
         {"the task runs already: assign", ACTION_ASSIGN, is_sample, REPEAT, NULL},
         {"assign w", ACTION_FINISHED, is_done, ADD, to_first_check},
-        {"the worker has one in hand already: assign", ACTION_ASSIGN, is_map, HEAP, NULL},
+        {"in hand", ACTION_ASSIGN, is_map, HEAP, NULL},
+        {"the worker's disk is full: assign", ACTION_ASSIGN, NULL, FULL, NULL},
         {"the worker does not see the job's files: assign", ACTION_ASSIGN, NULL, BLIND, NULL},
         {"to leave: assign", ACTION_ASSIGN, is_first_map, LEAVER, NULL},
         {"it is still needed: revoke", ACTION_ASSIGN, NULL, ADD, to_revoke},

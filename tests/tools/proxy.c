@@ -8,6 +8,7 @@
  *     pass          as if it were not there (at first)
  *     delay MS      each byte takes so long, either way
  *     rate BYTES    so many bytes a second, of each direction of each connection; 0: any
+ *     flip BYTES    of so many bytes that pass in a direction one bit is turned over; 0: none
  *     stall         nothing passes, connections stay (a cut cable); `pass` lets go what was
  * held cut           connections are reset, new ones are reset as well
  *
@@ -41,8 +42,9 @@ struct piece {
 struct direction {
     struct piece *first, *last;
     size_t kept;
-    int64_t free_ms; /* when the next byte may leave, at the rate */
-    bool ended;      /* its source says no more */
+    int64_t free_ms;  /* when the next byte may leave, at the rate */
+    bool ended;       /* its source says no more */
+    size_t unspoiled; /* bytes since the last one that was spoiled */
 };
 
 struct pair {
@@ -53,6 +55,7 @@ struct pair {
 static struct pair pairs[PAIRS];
 static int64_t delay_ms;
 static double rate;
+static size_t flip;
 static bool stalled, cutting;
 
 static struct sockaddr_in loopback(uint16_t port)
@@ -121,6 +124,11 @@ static void take_bytes(struct pair *pair, int from)
             way->ended = true;
         return;
     }
+    for (ssize_t i = 0; flip && i < n; i++)
+        if (++way->unspoiled >= flip) {
+            piece->bytes[i] ^= 0x10;
+            way->unspoiled = 0;
+        }
     piece->next = NULL;
     piece->at = 0;
     piece->size = (size_t)n;
@@ -180,6 +188,8 @@ static void obey(const char *line)
         delay_ms = number;
     else if (sscanf(line, "rate %lld", &number) == 1)
         rate = (double)number;
+    else if (sscanf(line, "flip %lld", &number) == 1)
+        flip = (size_t)number;
     else if (!strcmp(line, "stall"))
         stalled = true;
     else if (!strcmp(line, "cut"))

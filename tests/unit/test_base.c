@@ -269,6 +269,21 @@ static void errno_gives_its_text_and_a_full_disk_its_own_code(void **state)
     errno = EDQUOT;
     error_errno(&err, ERROR_OUTPUT, "write");
     assert_int_equal(err.code, ERROR_SPACE);
+    /* So has a scratch disk that fails. */
+    errno = ENOSPC;
+    error_scratch(&err, ERROR_IO, "write");
+    assert_int_equal(err.code, ERROR_SPACE);
+    errno = EIO;
+    error_scratch(&err, ERROR_IO, "write");
+    assert_int_equal(err.code, ERROR_DISK);
+    errno = EROFS;
+    error_scratch(&err, ERROR_IO, "write '%s'", "x");
+    assert_int_equal(err.code, ERROR_DISK);
+    snprintf(expected, sizeof expected, "write 'x': %s", strerror(EROFS));
+    assert_string_equal(err.text, expected);
+    errno = EACCES;
+    error_scratch(&err, ERROR_IO, "write");
+    assert_int_equal(err.code, ERROR_IO);
 }
 
 static void an_error_text_is_cut_at_its_end_never_overrun(void **state)
@@ -331,6 +346,9 @@ static void policies_follow_who_is_at_fault(void **state)
     assert_int_equal(error_policy(ERROR_STALE), POLICY_RETRY);
     assert_int_equal(error_policy(ERROR_FETCH), POLICY_REFETCH);
     assert_int_equal(error_policy(ERROR_CUT), POLICY_ELSEWHERE);
+    assert_int_equal(error_policy(ERROR_SPACE), POLICY_NO_ROOM);
+    assert_int_equal(error_policy(ERROR_DISK), POLICY_NO_ROOM);
+    assert_int_equal(error_policy(ERROR_OUTPUT_FULL), POLICY_GIVE_UP);
     assert_int_equal(error_policy(ERROR_CANCELLED), POLICY_GIVE_UP);
     assert_int_equal(error_policy(ERROR_INTERNAL), POLICY_GIVE_UP);
 }

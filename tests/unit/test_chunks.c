@@ -17,6 +17,8 @@
 
 enum { EXTENTS = 400 };
 
+static const struct input_format lines = {.kind = INPUT_LINES};
+
 /* A split of made-up extents. */
 struct split {
     Mr__Extent extents[EXTENTS], *pointers[EXTENTS];
@@ -92,7 +94,7 @@ static void every_byte_is_in_one_piece_and_in_order(void **state)
         for (size_t n = rng_below(&rng, round % 7 ? 30 : EXTENTS); split.n < n;)
             add(&split, rng_below(&rng, 1000),
                 rng_below(&rng, 1 + most[rng_below(&rng, sizeof most / sizeof *most)]));
-        chunks_cut(&chunks, split.pointers, split.n, 1 + (int)rng_below(&rng, 9));
+        chunks_cut(&chunks, lines, split.pointers, split.n, 1 + (int)rng_below(&rng, 9));
         expect_whole(&chunks, &split);
         chunks_done(&chunks);
     }
@@ -106,7 +108,7 @@ static void small_neighbours_share_a_chunk(void **state)
     (void)state;
     while (split.n < EXTENTS)
         add(&split, 0, 1000);
-    chunks_cut(&chunks, split.pointers, split.n, 2);
+    chunks_cut(&chunks, lines, split.pointers, split.n, 2);
     expect_whole(&chunks, &split);
     assert_int_equal(chunks.piece_count, EXTENTS);
     assert_in_range(chunks.count, 8, EXTENTS / 10);
@@ -120,7 +122,7 @@ static void the_last_chunks_are_small(void **state)
 
     (void)state;
     add(&split, 77, 64 << 20);
-    chunks_cut(&chunks, split.pointers, split.n, 2);
+    chunks_cut(&chunks, lines, split.pointers, split.n, 2);
     expect_whole(&chunks, &split);
     assert_int_equal(chunks.items[0].count, LIMIT_CHUNK / LIMIT_PIECE);
     for (size_t i = chunks.count - 4; i < chunks.count; i++)
@@ -134,12 +136,38 @@ static void a_split_of_nothing_has_no_chunk(void **state)
     struct chunks chunks;
 
     (void)state;
-    chunks_cut(&chunks, NULL, 0, 2);
+    chunks_cut(&chunks, lines, NULL, 0, 2);
     assert_int_equal(chunks.count, 0);
     chunks_done(&chunks);
     add(&split, 5, 0);
-    chunks_cut(&chunks, split.pointers, 1, 2);
+    chunks_cut(&chunks, lines, split.pointers, 1, 2);
     assert_int_equal(chunks.count, 0);
+    chunks_done(&chunks);
+}
+
+static void a_solid_file_is_a_chunk_of_its_own(void **state)
+{
+    static const char *const paths[] = {"/a", "/b.gz", "/c", "/d.zst", "/e.lz4", "/f.csv"};
+    const struct input_format csv = {.kind = INPUT_CSV, .separator = ','};
+    struct split split = {.n = 0};
+    struct chunks chunks;
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        add(&split, 0, 1000);
+        split.extents[i].path = bytes_of(paths[i]);
+    }
+    chunks_cut(&chunks, lines, split.pointers, 6, 2);
+    assert_int_equal(chunks.count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(chunks.items[i].solid, i == 1 || i == 3 || i == 4);
+        assert_int_equal(chunks.items[i].count, 1);
+        assert_int_equal(chunks.pieces[chunks.items[i].first].extent, i);
+    }
+    chunks_done(&chunks);
+    chunks_cut(&chunks, csv, split.pointers, 6, 2);
+    for (uint32_t i = 0; i < 6; i++)
+        assert_true(chunks.items[i].solid);
     chunks_done(&chunks);
 }
 
@@ -199,6 +227,7 @@ int main(void)
         cmocka_unit_test(small_neighbours_share_a_chunk),
         cmocka_unit_test(the_last_chunks_are_small),
         cmocka_unit_test(a_split_of_nothing_has_no_chunk),
+        cmocka_unit_test(a_solid_file_is_a_chunk_of_its_own),
         cmocka_unit_test(a_file_that_is_not_as_planned_is_named),
     };
 

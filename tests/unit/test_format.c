@@ -64,7 +64,7 @@ static void data_done(struct data *data)
 static int read_range(struct data *data, size_t from, size_t to, struct mr_bytes *ret,
                       uint64_t *ret_offset, struct error *err)
 {
-    struct input_format format = {INPUT_FIXED, data->width};
+    struct input_format format = {.kind = INPUT_FIXED, .width = data->width};
 
     if (!data->path)
         return fixed_numbers(&data->buffer, data->size / FIXED_NUMBER, from, to - from, ret,
@@ -206,10 +206,25 @@ static void records_are_counted_and_taken_one_by_one(void **state)
 static void names_are_understood_or_refused_with_what_is_known(void **state)
 {
     static const char *const wrong[] = {
-        "",        "csv",       "fixed",    "fixed:", "fixed:0",
-        "fixed:x", "fixed:10 ", "fixed:-1", "lines:", "fixed:1048577"};
+        "",          "tsv",       "fixed",   "fixed:",           "fixed:0",      "fixed:x",
+        "fixed:10 ", "fixed:-1",  "lines:",  "fixed:1048577",    "keyval:",      "keyval:ab",
+        "keyval::x", "keyval:\"", "csv:no",  "csv:\"",           "csv:\xc3\xa9", "csv:lines,",
+        "jsonl:x",   "plain:",    "plain:x", "plain:plain:lines"};
     struct input_format format;
+    static const char *const wrong_outputs[] = {"csv",      "",         "text:",    "raw:none",
+                                                "text:lz4", "textgzip", "rawr:zstd"};
+    static const struct {
+        const char *name, *suffix;
+        enum output_format format;
+        enum output_codec codec;
+    } outputs[] = {{"text", "", OUTPUT_TEXT, OUTPUT_PLAIN},
+                   {"raw", "", OUTPUT_RAW, OUTPUT_PLAIN},
+                   {"text:gzip", ".gz", OUTPUT_TEXT, OUTPUT_GZIP},
+                   {"text:zstd", ".zst", OUTPUT_TEXT, OUTPUT_ZSTD},
+                   {"raw:gzip", ".gz", OUTPUT_RAW, OUTPUT_GZIP},
+                   {"raw:zstd", ".zst", OUTPUT_RAW, OUTPUT_ZSTD}};
     enum output_format output;
+    enum output_codec codec;
     struct error err;
 
     (void)state;
@@ -222,14 +237,56 @@ static void names_are_understood_or_refused_with_what_is_known(void **state)
         assert_int_equal(format_parse_input(wrong[i], &format, &err), -1);
         assert_int_equal(err.code, ERROR_USAGE);
         assert_non_null(strstr(err.text, wrong[i]));
-        assert_non_null(strstr(err.text, "fixed:"));
     }
-    assert_int_equal(format_parse_output("text", &output, &err), 0);
-    assert_int_equal(output, OUTPUT_TEXT);
-    assert_int_equal(format_parse_output("raw", &output, &err), 0);
-    assert_int_equal(output, OUTPUT_RAW);
-    assert_int_equal(format_parse_output("csv", &output, &err), -1);
-    assert_non_null(strstr(err.text, "text and raw"));
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        assert_int_equal(format_parse_output(outputs[i].name, &output, &codec, &err), 0);
+        assert_int_equal(output, outputs[i].format);
+        assert_int_equal(codec, outputs[i].codec);
+        assert_string_equal(format_suffix(codec), outputs[i].suffix);
+    }
+    for (size_t i = 0; i < sizeof wrong_outputs / sizeof *wrong_outputs; i++) {
+        assert_int_equal(format_parse_output(wrong_outputs[i], &output, &codec, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(strstr(err.text, "text and raw, alone or with :gzip or :zstd"));
+    }
+}
+
+static void options_of_formats_compose(void **state)
+{
+    static const struct {
+        const char *name;
+        struct input_format want;
+    } rows[] = {
+        {"keyval", {.kind = INPUT_KEYVAL, .separator = '\t'}},
+        {"keyval:tab", {.kind = INPUT_KEYVAL, .separator = '\t'}},
+        {"keyval::", {.kind = INPUT_KEYVAL, .separator = ':'}},
+        {"keyval: ", {.kind = INPUT_KEYVAL, .separator = ' '}},
+        {"csv", {.kind = INPUT_CSV, .separator = ','}},
+        {"csv:;", {.kind = INPUT_CSV, .separator = ';'}},
+        {"csv::", {.kind = INPUT_CSV, .separator = ':'}},
+        {"csv:::lines", {.kind = INPUT_CSV, .separator = ':', .lines = true}},
+        {"csv:noheader:tab", {.kind = INPUT_CSV, .separator = '\t', .no_header = true}},
+        {"csv:lines:|:noheader",
+         {.kind = INPUT_CSV, .separator = '|', .lines = true, .no_header = true}},
+        {"jsonl", {.kind = INPUT_JSONL}},
+        {"plain:jsonl", {.kind = INPUT_JSONL, .plain = true}},
+        {"plain:fixed:7", {.kind = INPUT_FIXED, .width = 7, .plain = true}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct input_format *want = &rows[i].want;
+        struct input_format got;
+        struct error err;
+
+        assert_int_equal(format_parse_input(rows[i].name, &got, &err), 0);
+        assert_int_equal(got.kind, want->kind);
+        assert_int_equal(got.width, want->width);
+        assert_int_equal(got.separator, want->separator);
+        assert_int_equal(got.no_header, want->no_header);
+        assert_int_equal(got.lines, want->lines);
+        assert_int_equal(got.plain, want->plain);
+    }
 }
 
 static void raw_pairs_are_their_bytes_and_nothing_else(void **state)
@@ -258,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_file_that_shrank_or_does_not_fit_is_named),
         cmocka_unit_test(records_are_counted_and_taken_one_by_one),
         cmocka_unit_test(names_are_understood_or_refused_with_what_is_known),
+        cmocka_unit_test(options_of_formats_compose),
         cmocka_unit_test(raw_pairs_are_their_bytes_and_nothing_else),
     };
 

@@ -43,6 +43,14 @@ static void input_close(struct input *input)
     free(input->scratch);
 }
 
+/* Sources and spills of all codecs are merged with each other. */
+static struct codec_choice in_turn(void)
+{
+    static unsigned turn;
+
+    return (struct codec_choice){(enum codec)(turn++ % CODECS), turn % 3 == 0};
+}
+
 /* Writes `records` as one more source; with RUN_SORTED they are sorted first. */
 static void input_add(struct input *input, struct records *records, uint32_t flags,
                       uint32_t width)
@@ -55,7 +63,7 @@ static void input_add(struct input *input, struct records *records, uint32_t fla
         records_sort(records);
     snprintf(name, sizeof name, "run.%zu", i);
     cleanup_free char *path = folder_path(input->folder, name);
-    run_of(path, &(struct run_shape){1, flags, width, i}, records);
+    run_of(path, &(struct run_shape){1, flags, width, i, in_turn()}, records);
     assert_int_equal(run_open(path, i, &input->runs[i], &err), 0);
     input->sources[i].run = input->runs[i];
     input->sources[i].segment = run_segments(input->runs[i], &count);
@@ -110,7 +118,7 @@ static struct records merged_with(const struct input *input,
 static struct records merged(const struct input *input, size_t memory, const struct fold *fold,
                              struct merge_totals *ret_totals)
 {
-    struct merge_options options = {memory, input->scratch, fold, NULL};
+    struct merge_options options = {memory, input->scratch, fold, NULL, in_turn()};
 
     return merged_with(input, &options, ret_totals);
 }

@@ -154,6 +154,29 @@ static void a_commit_keeps_the_accepted_attempts_alone(void **state)
     }
 }
 
+/* An attempt's number and a codec both stand behind a dot. */
+static void compressed_parts_keep_their_suffix_and_attempts_go(void **state)
+{
+    static const char *const suffixes[] = {".gz", ".zst"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        char *folder = folder_new();
+        struct output output = stage(folder, "out", false);
+        cleanup_free char *names =
+            memory_format("_SUCCESS part-00000%s part-00001%s ", suffixes[i], suffixes[i]);
+        cleanup_free char *one = memory_format("out/part-00001%s", suffixes[i]);
+        struct error err = {0};
+
+        output.suffix = suffixes[i];
+        assert_int_equal(commit_two(&output, &err), 0);
+        abandon(&output);
+        expect_names(folder, "out", names);
+        expect_text(folder, one, "right\n");
+        folder_remove(folder);
+    }
+}
+
 static void a_commit_of_no_parts_is_a_folder_with_a_manifest(void **state)
 {
     char *folder = folder_new();
@@ -425,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_touches_nothing),
         cmocka_unit_test(a_commit_keeps_the_accepted_attempts_alone),
+        cmocka_unit_test(compressed_parts_keep_their_suffix_and_attempts_go),
         cmocka_unit_test(a_commit_of_no_parts_is_a_folder_with_a_manifest),
         cmocka_unit_test(an_empty_target_is_taken_over),
         cmocka_unit_test(what_exists_is_refused_by_name),

@@ -27,6 +27,28 @@ static void expect_absent(const char *folder, const char *name)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* What the names of parts end with, but for those of attempts. */
+static const char *suffix = "";
+
+static char *named(const char *name)
+{
+    return memory_format("%s%s", name, strchr(name + strlen("out.marram"), '.') ? "" : suffix);
+}
+
+static void put_part(const char *folder, const char *name, const char *text)
+{
+    cleanup_free char *full = named(name);
+
+    folder_write(folder, full, text, strlen(text));
+}
+
+static void expect_part(const char *folder, const char *name, const char *text)
+{
+    cleanup_free char *full = named(name);
+
+    expect_text(folder, full, text);
+}
+
 static void remove_file(const char *folder, const char *name)
 {
     cleanup_free char *path = folder_path(folder, name);
@@ -53,6 +75,7 @@ static struct former former(bool overwrite, bool mounted)
     f.before = (struct output){.overwrite = overwrite, .mounted = mounted};
     output_restore(&f.before, target, "7", &f.before);
     f.before.again = false;
+    f.before.suffix = suffix;
     if (output_stage(&f.before, &err))
         fail_msg("%s", err.text);
     for (int i = 0; i < 2; i++) {
@@ -65,7 +88,7 @@ static struct former former(bool overwrite, bool mounted)
 }
 
 /* The next life knows of the former one what the journal knows. */
-static void commit_again(struct former *f)
+static void commit_again_in(struct former *f)
 {
     struct output like = {.overwrite = f->before.overwrite,
                           .mounted = f->before.mounted,
@@ -74,16 +97,22 @@ static void commit_again(struct former *f)
     struct error err = {0};
 
     output_restore(&f->after, f->before.target, "7", &like);
+    f->after.suffix = suffix;
     if (output_commit(&f->after, two, 2, "{}", &err))
         fail_msg("%s", err.text);
     expect_text(f->folder, "out/_SUCCESS", "{}");
-    expect_text(f->folder, "out/part-00000", "NEW");
-    expect_text(f->folder, "out/part-00001", "new");
+    expect_part(f->folder, "out/part-00000", "NEW");
+    expect_part(f->folder, "out/part-00001", "new");
     expect_absent(f->folder, "out/part-00009");
     expect_absent(f->folder, "out/.marram-7");
     expect_absent(f->folder, "out.marram-7");
     output_done(&f->before);
     output_done(&f->after);
+}
+
+static void commit_again(struct former *f)
+{
+    commit_again_in(f);
     folder_remove(f->folder);
 }
 
@@ -113,11 +142,11 @@ static void an_exchange_is_not_made_twice(void **state)
     struct error err = {0};
 
     (void)state;
-    folder_write(f.folder, "out/part-00000", "OLD", 3);
+    put_part(f.folder, "out/part-00000", "OLD");
     assert_int_equal(output_commit(&f.before, two, 2, "{}", &err), 0);
     assert_int_equal(mkdir(f.before.staging, 0777), 0);
-    folder_write(f.folder, "out.marram-7/part-00000", "OLD", 3);
-    folder_write(f.folder, "out.marram-7/part-00001", "old", 3);
+    put_part(f.folder, "out.marram-7/part-00000", "OLD");
+    put_part(f.folder, "out.marram-7/part-00001", "old");
     folder_write(f.folder, "out.marram-7/_SUCCESS", "{}", 2);
     commit_again(&f);
 }
@@ -128,8 +157,8 @@ static void a_commit_goes_on_with_parts_that_have_their_names(void **state)
 
     (void)state;
     remove_file(f.folder, "out.marram-7/part-00000.1");
-    folder_write(f.folder, "out.marram-7/part-00000", "NEW", 3);
-    folder_write(f.folder, "out.marram-7/part-00001.1", "losing", 6);
+    put_part(f.folder, "out.marram-7/part-00000", "NEW");
+    put_part(f.folder, "out.marram-7/part-00001.1", "losing");
     commit_again(&f);
 }
 
@@ -139,9 +168,9 @@ static void a_mount_point_is_filled_from_where_it_was(void **state)
     struct former f = former(true, true);
 
     (void)state;
-    folder_write(f.folder, "out/part-00000", "NEW", 3);
-    folder_write(f.folder, "out/part-00001", "OLD", 3);
-    folder_write(f.folder, "out/part-00009", "OLD", 3);
+    put_part(f.folder, "out/part-00000", "NEW");
+    put_part(f.folder, "out/part-00001", "OLD");
+    put_part(f.folder, "out/part-00009", "OLD");
     remove_file(f.folder, "out/.marram-7/part-00000.1");
     commit_again(&f);
 }
@@ -154,6 +183,21 @@ static void a_mount_point_that_was_filled_is_left_as_it_is(void **state)
     (void)state;
     assert_int_equal(output_commit(&f.before, two, 2, "{}", &err), 0);
     commit_again(&f);
+}
+
+/* Its names are not those of our parts, though they begin alike; or with a suffix that is none
+ * of ours. */
+static void what_lay_in_a_mount_point_uncompressed_goes(void **state)
+{
+    struct former f = former(true, true);
+
+    (void)state;
+    folder_write(f.folder, *suffix ? "out/part-00000" : "out/part-00000.gz", "OLD", 3);
+    folder_write(f.folder, "out/part-00001.zst", "OLD", 3);
+    commit_again_in(&f);
+    expect_absent(f.folder, *suffix ? "out/part-00000" : "out/part-00000.gz");
+    expect_absent(f.folder, "out/part-00001.zst");
+    folder_remove(f.folder);
 }
 
 /* After a power failure, a part that nobody synced may be anything of its size. */
@@ -185,7 +229,10 @@ int main(void)
         cmocka_unit_test(a_mount_point_is_filled_from_where_it_was),
         cmocka_unit_test(a_part_that_was_lost_with_its_machine_is_named),
         cmocka_unit_test(a_mount_point_that_was_filled_is_left_as_it_is),
+        cmocka_unit_test(what_lay_in_a_mount_point_uncompressed_goes),
     };
+    int failed = cmocka_run_group_tests_name("plain parts", tests, NULL, NULL);
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    suffix = ".gz";
+    return failed + cmocka_run_group_tests_name("compressed parts", tests, NULL, NULL);
 }

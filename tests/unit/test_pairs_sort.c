@@ -28,7 +28,8 @@ struct bench {
 
 static void bench_open(struct bench *bench, uint32_t parts, uint32_t width, int n)
 {
-    struct run_shape shape = {parts, 0, width, ID};
+    static unsigned turn;
+    struct run_shape shape = {parts, 0, width, ID, {(enum codec)(turn++ % CODECS), false}};
     struct error err;
 
     *bench = (struct bench){.folder = folder_new(), .parts = parts, .width = width, .n = n};

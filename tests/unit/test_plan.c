@@ -301,6 +301,70 @@ static void an_empty_input_has_no_sample(void **state)
     plan_done(&plan);
 }
 
+/* Each file whole in one split; of a map-only job in the part in which it begins. */
+static void solid_files_are_never_torn(void **state)
+{
+    struct rng rng = {13};
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        uint64_t sizes[20], split_size = 1 + rng_below(&rng, 5000), position = 0;
+        size_t n = 1 + rng_below(&rng, 19), at = 0;
+        bool map_only = rng_below(&rng, 2);
+        struct plan plan;
+
+        for (size_t i = 0; i < n; i++)
+            sizes[i] = 1 + rng_below(&rng, 10000);
+        plan = plan_of(sizes, n, 1 + (uint32_t)rng_below(&rng, 40));
+        plan.format.kind = INPUT_CSV;
+        plan_splits(&plan, split_size, 1, map_only);
+        for (size_t i = 0; i < plan.split_count; i++) {
+            uint64_t before = 0;
+
+            assert_int_equal(plan.splits[i].first, at);
+            for (uint32_t k = 0; k < plan.splits[i].count; k++, at++) {
+                assert_int_equal(plan.extents[at].file, at);
+                assert_int_equal(plan.extents[at].offset, 0);
+                assert_int_equal(plan.extents[at].length, sizes[at]);
+                assert_true(!k || before + sizes[at] <= split_size);
+                if (map_only) {
+                    __uint128_t of = (__uint128_t)plan.bytes * plan.splits[i].part;
+
+                    assert_true(position >= of / plan.parts);
+                    assert_true(position < (of + plan.bytes) / plan.parts);
+                }
+                before += sizes[at];
+                position += sizes[at];
+            }
+        }
+        assert_int_equal(at, n);
+        plan_done(&plan);
+    }
+}
+
+static void a_sample_takes_the_beginning_of_a_solid_file(void **state)
+{
+    const uint64_t sizes[] = {UINT64_C(40) << 20, 5 << 20, UINT64_C(100) << 20};
+    uint64_t as_lines;
+    struct plan plan = plan_of(sizes, 3, 8);
+
+    (void)state;
+    plan_sample(&plan);
+    as_lines = sampled(&plan);
+    plan_done(&plan);
+    plan = plan_of(sizes, 3, 8);
+    plan.format.kind = INPUT_CSV;
+    plan_sample(&plan);
+    assert_int_equal(plan.sample_count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(plan.sample[i].file, i);
+        assert_int_equal(plan.sample[i].offset, 0);
+    }
+    assert_true(plan.sample[2].length > plan.sample[0].length);
+    assert_int_equal(sampled(&plan), as_lines);
+    plan_done(&plan);
+}
+
 static void the_number_of_parts_follows_the_input_alone(void **state)
 {
     char *folder = sample_tree();
@@ -339,7 +403,7 @@ static void a_range_is_as_large_as_the_file_of_its_numbers(void **state)
     input_files_done(&files);
 }
 
-static void expect_format(const struct plan *plan, const char *format, const char *words)
+static void expect_format(struct plan *plan, const char *format, const char *words)
 {
     struct error err = {0};
 
@@ -359,7 +423,7 @@ static void files_that_cannot_be_of_the_format_are_named(void **state)
     expect_format(&plan, "fixed:50", NULL);
     expect_format(&plan, "fixed:100", "'/f2' of 150 bytes");
     expect_format(&plan, "fixed:7", "'/f1' of 300 bytes");
-    expect_format(&plan, "csv", "'csv'");
+    expect_format(&plan, "tsv", "'tsv'");
     plan_done(&plan);
     assert_int_equal(expand_input(&plan.files, "range:5", &err), 0);
     expect_format(&plan, "fixed:8", NULL);
@@ -376,6 +440,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_an_input_is_named),
         cmocka_unit_test(splits_cover_every_byte_once_whatever_the_sizes),
         cmocka_unit_test(ten_thousand_small_files_share_splits),
+        cmocka_unit_test(solid_files_are_never_torn),
+        cmocka_unit_test(a_sample_takes_the_beginning_of_a_solid_file),
         cmocka_unit_test(a_sample_is_spread_over_all_files_whatever_their_sizes),
         cmocka_unit_test(a_sample_of_a_hundred_thousand_small_files_fits_into_a_message),
         cmocka_unit_test(a_sample_of_files_with_long_paths_fits_into_a_message),

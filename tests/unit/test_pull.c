@@ -254,6 +254,22 @@ static void a_source_that_forgets_us_thrice_is_given_up(void **state)
     close_fixture(&fixture);
 }
 
+/* It is neither asked again nor waited for. */
+static void a_source_whose_worker_is_lost_is_given_up_at_once(void **state)
+{
+    struct fixture fixture = open_fixture();
+    uint64_t peer, request;
+
+    (void)state;
+    assert_true(wait_for_request(&fixture, &peer, &request));
+    reply_half(&fixture, peer, request);
+    fetch_gone(fixture.fetch, "tcp://127.0.0.1:1"); /* another one */
+    fetch_gone(fixture.fetch, fixture.endpoint);
+    expect_lost(&fixture, ERROR_FETCH, "has given its worker up");
+    assert_int_equal(fixture.asked, 1);
+    close_fixture(&fixture);
+}
+
 static void an_endpoint_that_makes_no_sense_is_an_error(void **state)
 {
     struct fixture fixture = open_fixture();
@@ -338,6 +354,7 @@ int main(void)
         cmocka_unit_test(a_silent_source_is_asked_once_more),
         cmocka_unit_test(a_source_that_forgot_us_is_asked_at_once),
         cmocka_unit_test(a_source_that_forgets_us_thrice_is_given_up),
+        cmocka_unit_test(a_source_whose_worker_is_lost_is_given_up_at_once),
         cmocka_unit_test(an_endpoint_that_makes_no_sense_is_an_error),
         cmocka_unit_test(nonsense_ends_the_part),
         cmocka_unit_test(a_segment_in_another_ends_the_part),

@@ -23,7 +23,7 @@ struct foreign {
     struct run_trailer trailer;
 };
 
-_Static_assert(sizeof(struct foreign) == 40 + 48 + 32 + 56 + 40, "the file has no holes");
+_Static_assert(sizeof(struct foreign) == 40 + 48 + 32 + 64 + 40, "the file has no holes");
 
 /* One record: key "key", value "value". */
 static struct foreign sample(void)
@@ -32,7 +32,8 @@ static struct foreign sample(void)
         .header = {.parts = 1, .id = ID},
         .block = {.magic = RUN_BLOCK_MAGIC, .records = 1, .raw_size = 10, .stored_size = 10},
         .payload = "\3\5keyvalue",
-        .segment = {.offset = 40, .size = 48 + 10, .records = 1, .pairs = 1},
+        .segment =
+            {.offset = 40, .size = 48 + 10, .raw_size = 48 + 10, .records = 1, .pairs = 1},
         .trailer = {.index_offset = 40 + 48 + 32, .count = 1, .id = ID},
     };
 
@@ -180,10 +181,10 @@ static void lengths_that_point_outside_are_damage(void **state)
     expect_reading(run, 0, "makes no sense");
     run = sample();
     run.block.raw_size = run.block.stored_size = UINT64_MAX - 47;
-    expect_reading(run, 0, "not a block");
+    expect_reading(run, 0, "longer than its segment");
     run = sample();
     run.segment.size--;
-    expect_reading(run, 0, "not a block");
+    expect_reading(run, 0, "longer than its segment");
     run = sample();
     run.segment.size = 47;
     expect_reading(run, 0, "the last block is cut");
@@ -194,11 +195,17 @@ static void blocks_that_we_do_not_write_are_damage(void **state)
     struct foreign run = sample();
 
     (void)state;
-    run.block.codec = 1;
+    run.block.magic++;
+    expect_reading(run, 0, "not a block");
+    run = sample();
+    run.block.codec = CODECS;
+    expect_reading(run, 0, "unknown codec");
+    run = sample();
+    run.block.zero = 1;
     expect_reading(run, 0, "unknown codec");
     run = sample();
     run.block.raw_size = 11;
-    expect_reading(run, 0, "unknown codec");
+    expect_reading(run, 0, "impossible sizes");
     run = sample();
     run.block.round = 1;
     expect_reading(run, 0, "another segment");
@@ -231,6 +238,9 @@ static void an_index_that_points_outside_is_damage(void **state)
     expect_closed(run, "index is damaged");
     run = sample();
     run.segment.zero = 1;
+    expect_closed(run, "index is damaged");
+    run = sample();
+    run.segment.raw_size--; /* below what is stored */
     expect_closed(run, "index is damaged");
     run = sample();
     run.header.flags = RUN_SORTED; /* of all segments, but this one is not */

@@ -151,10 +151,11 @@ static void expect_segments(const char *path)
 static void threads_that_write_at_once_do_not_meet(void **state)
 {
     (void)state;
-    for (int threads = 1; threads <= THREADS; threads++) {
+    for (int i = 0; i < THREADS * CODECS; i++) {
+        int threads = 1 + i / CODECS;
         char *folder = folder_new();
         cleanup_free char *path = folder_path(folder, "run");
-        struct run_shape shape = {SEGMENTS, 0, 0, ID};
+        struct run_shape shape = {SEGMENTS, 0, 0, ID, {(enum codec)(i % CODECS), false}};
         struct run_writer *writer;
         struct error error;
         uint64_t size;
@@ -260,10 +261,42 @@ static void a_kept_place_is_large_enough(void **state)
         }
 }
 
+/* The index was damaged: it came to lie before the empty segment. */
+static void an_empty_segment_behind_a_place_that_is_given_back_is_found(void **state)
+{
+    char *folder = folder_new();
+    cleanup_free char *path = folder_path(folder, "run");
+    struct run_shape shape = {2, 0, 0, ID};
+    struct run_builder *builder = run_builder_new(0);
+    struct run_writer *writer;
+    struct run_file *run;
+    struct error err;
+    uint64_t size;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(run_create(path, &shape, &writer, &err), 0);
+    run_reserve(writer, builder, 0, 0, 0, LIMIT_BLOCK);
+    assert_int_equal(run_builder_add(builder, mr_text("key"), mr_text("value"), &err), 0);
+    assert_int_equal(run_append_ranges(writer, 0, 1, NULL, 0, &err), 0);
+    assert_int_equal(run_append(writer, 0, 0, builder, true, &err), 0);
+    assert_int_equal(run_finish(writer, false, &size, &err), 0);
+    assert_true(size < LIMIT_BLOCK);
+    if (run_open(path, ID, &run, &err))
+        fail_msg("%s", err.text);
+    run_segments(run, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(run_verify(run, &err), 0);
+    run_close(run);
+    run_builder_free(builder);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_that_write_at_once_do_not_meet),
+        cmocka_unit_test(an_empty_segment_behind_a_place_that_is_given_back_is_found),
         cmocka_unit_test(ranges_are_packed_into_blocks),
         cmocka_unit_test(a_kept_place_is_large_enough),
     };

@@ -257,6 +257,18 @@ static void a_task_waits_for_the_first_worker_to_join(void **state)
     stage_close(&s);
 }
 
+/* Not at the next heartbeat, not when another one is done: in the step in which it joins. */
+static void who_joins_while_a_job_runs_gets_work_at_once(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open_planned(&s, 1, 5, 1); /* w1 has one map, and one in hand */
+    follows(&s, joined(2, 1), "assign w2 1/map2.1");
+    follows(&s, joined(3, 1), "assign w3 1/map3.1");
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_job_that_cannot_be_planned_or_committed_fails_by_that_name),
         cmocka_unit_test(a_finished_job_is_forgotten_and_a_running_one_is_not),
         cmocka_unit_test(a_task_waits_for_the_first_worker_to_join),
+        cmocka_unit_test(who_joins_while_a_job_runs_gets_work_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

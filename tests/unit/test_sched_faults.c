@@ -295,10 +295,11 @@ static void a_fetch_error_makes_the_map_again(void **state)
     stage_tell(&s, done(1, map_of(1, 1, 1)));
     stage_tell(&s, done(2, map_of(1, 0, 1)));
     assert_string_equal(s.trace, "accepted w2 1/map0.1; maps done 1; assign w2 1/reduce0.1");
-    follows(&s, unread(2, reduce_of(1, 0, 1), 1), "map again 1/map1.1; assign w1 1/map1.2");
+    /* Elsewhere: the same disk may damage it again. */
+    follows(&s, unread(2, reduce_of(1, 0, 1), 1), "map again 1/map1.1; assign w2 1/map1.2");
     assert_int_equal(stage_progress(&s).map_reruns, 1);
     assert_int_equal(stage_progress(&s).failed_attempts, 0);
-    follows(&s, done(1, map_of(1, 1, 2)), "accepted w1 1/map1.2; assign w1 1/reduce0.2");
+    follows(&s, done(2, map_of(1, 1, 2)), "accepted w2 1/map1.2; assign w1 1/reduce0.2");
     stage_close(&s);
 }
 

@@ -5,6 +5,7 @@
 
 #include "tests/lib/peer.h"
 #include "wire/frame.h"
+#include "wire/hello.h"
 
 /* A job with one map and one reduce; the map is done by `maker`. */
 struct scene {
@@ -172,6 +173,31 @@ static void what_nobody_can_take_is_made_again(void **state)
     scene_close(&scene);
 }
 
+/* Who has been told where the outputs are may wait for one of a worker that is no more. */
+static void who_reduces_is_told_of_endpoints_that_are_gone(void **state)
+{
+    const char *endpoint = "tcp://127.0.0.1:4711";
+    struct scene scene = {0};
+    Mr__Hello hello;
+    Mr__MapOutputs *outputs;
+
+    (void)state;
+    scene_open(&scene);
+    scene.other = peer_connect(scene.house);
+    hello_fill(&hello, MR__ROLE__WORKER);
+    hello.name = BYTES("other");
+    hello.data_endpoint = BYTES(endpoint);
+    peer_say(scene.other, FRAME_HELLO, &hello.base);
+    frame_free(peer_hears(scene.other, FRAME_WELCOME));
+    peer_say(scene.other, FRAME_GOODBYE, NULL);
+    outputs = peer_hears(scene.maker, FRAME_MAP_OUTPUTS);
+    assert_int_equal(outputs->n_outputs, 0);
+    assert_int_equal(outputs->n_gone, 1);
+    assert_true(bytes_are(outputs->gone[0], endpoint));
+    frame_free(&outputs->base);
+    scene_close(&scene);
+}
+
 static void unknown_workers_are_named(void **state)
 {
     struct house *house = house_open(NULL);
@@ -195,6 +221,7 @@ int main(void)
         cmocka_unit_test(outputs_go_to_who_has_room_and_then_the_worker_may_leave),
         cmocka_unit_test(without_room_only_a_link_is_asked_for),
         cmocka_unit_test(what_nobody_can_take_is_made_again),
+        cmocka_unit_test(who_reduces_is_told_of_endpoints_that_are_gone),
         cmocka_unit_test(unknown_workers_are_named),
     };
 

@@ -166,6 +166,35 @@ static void a_cancel_that_was_answered_stays(void **state)
     house_close(house);
 }
 
+/* The first start reads the submission, its snapshot tells the next one of the end alone. */
+static void the_priority_of_a_job_that_ended_is_remembered(void **state)
+{
+    struct house *house = open_house();
+    struct peer *client = peer_join(house, MR__ROLE__CLIENT, "client");
+    Mr__Cancel cancel = MR__CANCEL__INIT;
+    struct order order;
+
+    (void)state;
+    order_fill(&order, house, "out");
+    order.submit.detach = true;
+    order.spec.priority = 8 + 1;
+    cancel.job = peer_submits(client, &order);
+    peer_say(client, FRAME_CANCEL, &cancel.base);
+    frame_free(peer_hears(client, FRAME_REPLY));
+    for (int life = 0; life < 3; life++) {
+        Mr__Jobs *jobs = peer_asks(client, MR__QUESTION__ONE_JOB, cancel.job, FRAME_JOBS);
+
+        assert_int_equal(jobs->n_jobs, 1);
+        assert_int_equal(jobs->jobs[0]->priority, 8);
+        frame_free(&jobs->base);
+        peer_close(client);
+        house_restart(house);
+        client = peer_join(house, MR__ROLE__CLIENT, "client");
+    }
+    peer_close(client);
+    house_close(house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +202,7 @@ int main(void)
         cmocka_unit_test(an_output_that_was_kept_is_used),
         cmocka_unit_test(what_does_not_count_is_dropped),
         cmocka_unit_test(a_cancel_that_was_answered_stays),
+        cmocka_unit_test(the_priority_of_a_job_that_ended_is_remembered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,7 @@ static void the_manifest_is_json_of_what_is_the_same_in_every_run(void **state)
 
     (void)state;
     scene->parts[1].done.part_size = 1234;
+    scene->parts[1].done.part_raw_size = 5678;
     scene->parts[1].done.part_records = 56;
     scene->parts[1].done.part_checksum = 0xabc;
     count(&scene->maps[0], "odd", 3);
@@ -180,11 +181,13 @@ static void the_manifest_is_json_of_what_is_the_same_in_every_run(void **state)
         fail_msg("%s", where.text);
     assert_string_equal(json_string_value(json_object_get(root, "job")), "the job");
     assert_int_equal(json_integer_value(json_object_get(root, "marram_manifest")), 1);
+    assert_string_equal(json_string_value(json_object_get(root, "codec")), "none");
     parts = json_object_get(root, "parts");
     assert_int_equal(json_array_size(parts), 2);
     part = json_array_get(parts, 1);
     assert_string_equal(json_string_value(json_object_get(part, "name")), "part-00001");
     assert_int_equal(json_integer_value(json_object_get(part, "bytes")), 1234);
+    assert_int_equal(json_integer_value(json_object_get(part, "raw_bytes")), 5678);
     assert_int_equal(json_integer_value(json_object_get(part, "records")), 56);
     assert_string_equal(json_string_value(json_object_get(part, "checksum")),
                         "xxh3:0000000000000abc");
@@ -199,6 +202,32 @@ static void the_manifest_is_json_of_what_is_the_same_in_every_run(void **state)
     free(scene);
 }
 
+static void the_manifest_names_compressed_parts_as_they_are(void **state)
+{
+    static const char *const formats[][3] = {{"text:gzip", "gzip", "part-00001.gz"},
+                                             {"raw:zstd", "zstd", "part-00001.zst"},
+                                             {"text", "none", "part-00001"},
+                                             {"what no worker says", "none", "part-00001"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        struct scene *scene = new_scene();
+        json_t *root, *part;
+        char *text;
+
+        scene->description.output_format = BYTES(formats[i][0]);
+        text = tally_manifest(&scene->job);
+        root = json_loads(text, 0, NULL);
+        assert_non_null(root);
+        assert_string_equal(json_string_value(json_object_get(root, "codec")), formats[i][1]);
+        part = json_array_get(json_object_get(root, "parts"), 1);
+        assert_string_equal(json_string_value(json_object_get(part, "name")), formats[i][2]);
+        json_decref(root);
+        free(text);
+        free(scene);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +236,7 @@ int main(void)
         cmocka_unit_test(counts_balance_or_no_output_is_made),
         cmocka_unit_test(counters_wrap_at_64_bits),
         cmocka_unit_test(the_manifest_is_json_of_what_is_the_same_in_every_run),
+        cmocka_unit_test(the_manifest_names_compressed_parts_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

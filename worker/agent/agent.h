@@ -19,6 +19,7 @@ struct agent_options {
     uint32_t threads;
     uint64_t memory;   /* bytes for the executors together */
     bool direct_reads; /* try the paths of other workers' runs before fetching them */
+    bool far;          /* `listen` can be reached from other machines */
     bool keep_spare;   /* an idle executor for the job after this one; false: one job is all */
 };
 

@@ -56,6 +56,7 @@ void blame_place(const struct child *child, const struct slot *slot, char *text,
     const Mr__Assign *task = task_of(child, slot);
     const char *phase =
         slot->phase < sizeof phases / sizeof *phases ? phases[slot->phase] : "?";
+    const char *of = slot->unpacked ? " of its decompressed text" : "";
     const Mr__Extent *extent = NULL;
     char key[2 * SLOT_TEXT] = "";
 
@@ -64,13 +65,14 @@ void blame_place(const struct child *child, const struct slot *slot, char *text,
             extent = task->extents[i];
     print_key(slot, key, sizeof key);
     if (slot->phase == SLOT_MAP && extent && slot->single)
-        snprintf(text, size, "%s, record at '%.*s' offset %" PRIu64, phase,
-                 (int)extent->path.len, (const char *)extent->path.data,
-                 (uint64_t)slot->offset);
+        snprintf(text, size, "%s, record at '%.*s' offset %" PRIu64 "%s", phase,
+                 (int)extent->path.len, (const char *)extent->path.data, (uint64_t)slot->offset,
+                 of);
     else if (slot->phase == SLOT_MAP && extent)
-        snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 " of %" PRIu64 " bytes",
+        snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 "%s of %" PRIu64 " bytes",
                  phase, (int)extent->path.len, (const char *)extent->path.data,
-                 (uint64_t)slot->offset, (uint64_t)slot->length);
+                 (uint64_t)slot->offset, *of ? " of its decompressed text," : "",
+                 (uint64_t)slot->length);
     else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
         snprintf(text, size, "%s, key '%s'", phase, key);
     else

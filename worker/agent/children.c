@@ -70,6 +70,8 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
     failed.suspect = verdict->suspect;
     failed.error = &error;
     failed.lost_map = verdict->lost_map;
+    if (error_policy(verdict->error.code) == POLICY_NO_ROOM)
+        failed.scratch_free = lease_scratch_free(agent);
     if (log)
         failed.log_tail = bytes_of(log);
     agent_tell(agent, FRAME_TASK_FAILED, &failed.base);

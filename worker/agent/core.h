@@ -145,6 +145,8 @@ void drain_taken(struct agent *agent);
 
 /* lease.c */
 void lease_hello(struct agent *agent);
+/* Free bytes on the scratch disk. */
+uint64_t lease_scratch_free(const struct agent *agent);
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome);
 void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack);
 void lease_refused(struct agent *agent, const Mr__Refused *message);

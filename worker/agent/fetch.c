@@ -13,11 +13,17 @@
 
 enum { PATH_LONGEST = 4096, ENDPOINT_LONGEST = 255 };
 
-/* For the thread: a part, or what is to be dropped. */
+/* For the thread: a part, or an endpoint that is gone, or what is to be dropped. */
 struct command {
     struct pull_part *part; /* or NULL */
+    char *gone;             /* or NULL */
     struct pull_scope drop;
 };
+
+static bool is_drop(const struct command *command)
+{
+    return !command->part && !command->gone;
+}
 
 struct fetch {
     pthread_t thread;
@@ -80,7 +86,7 @@ static void deliver(void *context, struct pull_part *part, const struct error *e
 
     pthread_mutex_lock(&fetch->lock);
     for (size_t i = 0; i < fetch->command_count; i++)
-        dropped = dropped || (!fetch->commands[i].part &&
+        dropped = dropped || (is_drop(&fetch->commands[i]) &&
                               pull_covers(&fetch->commands[i].drop, part->wanted->job,
                                           part->wanted->part, part->ahead));
     if (!dropped)
@@ -108,11 +114,15 @@ static bool obey(struct fetch *fetch)
     fetch->command_count = fetch->command_capacity = 0;
     pthread_mutex_unlock(&fetch->lock);
     for (size_t i = 0; i < count; i++)
-        if (!commands[i].part)
+        if (is_drop(&commands[i]))
             pull_drop(fetch->pull, &commands[i].drop);
     for (size_t i = 0; i < count; i++)
         if (commands[i].part)
             pull_add(fetch->pull, commands[i].part);
+        else if (commands[i].gone)
+            pull_gone(fetch->pull, commands[i].gone);
+    for (size_t i = 0; i < count; i++)
+        free(commands[i].gone);
     free(commands);
     return !stop;
 }
@@ -135,8 +145,10 @@ static void *run_fetch(void *context)
 
 static void fetch_free(struct fetch *fetch)
 {
-    for (size_t i = 0; i < fetch->command_count; i++)
+    for (size_t i = 0; i < fetch->command_count; i++) {
         pull_part_free(fetch->commands[i].part);
+        free(fetch->commands[i].gone);
+    }
     free(fetch->commands);
     for (size_t i = 0; i < fetch->result_count; i++) {
         if (!fetch->results[i].error.code)
@@ -338,6 +350,16 @@ static void drop(struct fetch *fetch, const struct pull_scope *scope)
     memory_reserve(&fetch->commands, &fetch->command_capacity, fetch->command_count + 1,
                    sizeof *fetch->commands);
     fetch->commands[fetch->command_count++] = (struct command){.drop = *scope};
+    pthread_mutex_unlock(&fetch->lock);
+    signal_event(fetch->wake);
+}
+
+void fetch_gone(struct fetch *fetch, const char *endpoint)
+{
+    pthread_mutex_lock(&fetch->lock);
+    memory_reserve(&fetch->commands, &fetch->command_capacity, fetch->command_count + 1,
+                   sizeof *fetch->commands);
+    fetch->commands[fetch->command_count++] = (struct command){.gone = memory_text(endpoint)};
     pthread_mutex_unlock(&fetch->lock);
     signal_event(fetch->wake);
 }

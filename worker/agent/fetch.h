@@ -57,6 +57,9 @@ struct fetch_result {
 /* The next result; false when there is none. */
 bool fetch_take(struct fetch *fetch, struct fetch_result *ret);
 
+/* The worker at that endpoint is lost: what is wanted from there now fails with ERROR_FETCH. */
+void fetch_gone(struct fetch *fetch, const char *endpoint);
+
 /* Forgets the job's requests and results, and removes their files: no result of it comes after
  * this has returned, and no file is created (one may be removed a little later). */
 void fetch_drop_job(struct fetch *fetch, uint64_t job);

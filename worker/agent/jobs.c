@@ -50,6 +50,7 @@ static int open_at(struct agent *agent, struct child *child, const struct known_
     open.memory_share = child->memory = memory_share(agent);
     open.object_path = bytes_of(job->object);
     open.direct_reads = agent->options.direct_reads;
+    open.far = agent->options.far;
     return channel_send(&child->channel, FRAME_JOB_OPEN, &open.base, err);
 }
 
@@ -75,11 +76,11 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     const Mr__JobSpec *spec = job->open->spec;
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        return error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     child->job = job->id;
     agent->bound_ms = clock_ms();
     agent->spare_died = false;
-    child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : 600;
+    child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : LIMIT_SILENCE_S;
     if (open_at(agent, child, job, err))
         return -1;
     for (size_t i = 0; i < job->output_count; i++)
@@ -163,7 +164,7 @@ static void object_failed(struct agent *agent, struct known_job *job, const stru
 {
     struct verdict verdict = {.error = *error};
 
-    verdict.error.code = error->code == ERROR_SPACE ? ERROR_SPACE : ERROR_LOST;
+    verdict.error.code = error_policy(error->code) == POLICY_NO_ROOM ? error->code : ERROR_LOST;
     for (size_t i = 0; i < job->waiting_count; i++) {
         children_report(agent, job->waiting[i], &verdict, NULL);
         frame_free(&job->waiting[i]->base);
@@ -258,7 +259,12 @@ void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs)
     struct child *child = children_find(agent, outputs->job);
     struct error ignored;
 
-    if (!job) {
+    for (size_t i = 0; agent->fetch && i < outputs->n_gone; i++) {
+        cleanup_free char *endpoint = bytes_text(outputs->gone[i]);
+
+        fetch_gone(agent->fetch, endpoint);
+    }
+    if (!job || !outputs->n_outputs) {
         frame_free(&outputs->base);
         return;
     }

@@ -41,7 +41,7 @@ void lease_refused(struct agent *agent, const Mr__Refused *message)
               error ? (const char *)error->text.data : "");
 }
 
-static uint64_t free_scratch(const struct agent *agent)
+uint64_t lease_scratch_free(const struct agent *agent)
 {
     struct statvfs st;
 
@@ -91,7 +91,7 @@ static void beat(struct agent *agent, int64_t now_ms)
         return;
     agent->beaten_ms = now_ms;
     heartbeat.sent_ms = (uint64_t)now_ms;
-    heartbeat.scratch_free = free_scratch(agent);
+    heartbeat.scratch_free = lease_scratch_free(agent);
     heartbeat.n_tasks = fill_progress(agent, progress, PROGRESS_MAX);
     heartbeat.tasks = pointers;
     for (size_t i = 0; i < heartbeat.n_tasks; i++)
@@ -113,6 +113,7 @@ void lease_hello(struct agent *agent)
     }
     hello.memory = agent->options.memory;
     hello.draining = agent->draining;
+    hello.scratch = bytes_of(agent->options.scratch);
     agent->hello_ms = clock_ms();
     agent_tell(agent, FRAME_HELLO, &hello.base);
 }

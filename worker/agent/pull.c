@@ -350,6 +350,20 @@ static void renew(struct pull *pull, struct source *source, enum error_code code
         send_request(source, source->requests[i]);
 }
 
+/* As after its last silence: should somebody ask it all the same, that is not for long. */
+void pull_gone(struct pull *pull, const char *endpoint)
+{
+    for (size_t i = 0; i < pull->count; i++) {
+        struct source *source = pull->sources[i];
+
+        if (strcmp(source->endpoint, endpoint))
+            continue;
+        source->heard = false;
+        source->silences = TRIES - 1;
+        fail_all(pull, source, ERROR_FETCH, "the coordinator has given its worker up");
+    }
+}
+
 /* Sends the first request that waits at this source, if it may. */
 static bool activate_one(struct pull *pull, struct source *source)
 {

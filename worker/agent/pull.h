@@ -52,6 +52,9 @@ bool pull_covers(const struct pull_scope *scope, uint64_t job, uint32_t part, bo
 /* Forgets parts without a word. */
 void pull_drop(struct pull *pull, const struct pull_scope *scope);
 
+/* Nothing comes from that endpoint any more: who waits for it fails with ERROR_FETCH. */
+void pull_gone(struct pull *pull, const char *endpoint);
+
 /* Sends what is due, gives up on who is silent. Returns how many milliseconds to wait at most,
  * -1: for ever. */
 long pull_tend(struct pull *pull);

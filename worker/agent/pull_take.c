@@ -37,6 +37,7 @@ static int find_segment(struct request *request, const Mr__Segment *in,
                                   .records = in->records,
                                   .pairs = in->pairs,
                                   .digest = in->digest,
+                                  .raw_size = in->raw_size ? in->raw_size : in->size,
                                   .flags = in->flags};
 
     if (request->in_segment) {

@@ -220,6 +220,7 @@ static void put_segment(struct reply *reply, uint32_t task, const struct run_seg
     out->pairs = segment->pairs;
     out->digest = segment->digest;
     out->flags = segment->flags;
+    out->raw_size = segment->raw_size == segment->size ? 0 : segment->raw_size;
     out->size = segment->size;
     out->data = (ProtobufCBinaryData){size, reply->bytes + reply->used};
     reply->pointers[index] = out;
@@ -238,10 +239,10 @@ static int send_current(struct request *request, struct run_file *run, struct re
     size = size < credit ? size : credit;
     if (reply->message.n_segments == SEGMENTS_MAX || (left && !size))
         return 0;
-    if (run_read(run, &request->current, request->done, reply->bytes + reply->used, size,
-                 err) ||
-        run_audit_feed(request->audit, reply->bytes + reply->used, size, err))
+    if (run_read(run, &request->current, request->done, reply->bytes + reply->used, size, err))
         return -1;
+    if (run_audit_feed(request->audit, reply->bytes + reply->used, size, err))
+        return error_wrap(err, "read from disk, run '%s'", run_file_path(run));
     put_segment(reply, request->fetch->outputs[request->output]->task, &request->current, size);
     request->done += size;
     request->sent += size;

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "store/expand.h"
 #include "wire/bytes.h"
 
 enum {
@@ -27,10 +28,10 @@ static uint64_t share(uint64_t left, int threads)
     return size < LIMIT_PIECE ? LIMIT_PIECE : size > LIMIT_CHUNK ? LIMIT_CHUNK : size;
 }
 
-static void begin_chunk(struct chunks *chunks)
+static void begin_chunk(struct chunks *chunks, bool solid)
 {
     memory_reserve(&chunks->items, &chunks->capacity, chunks->count + 1, sizeof *chunks->items);
-    chunks->items[chunks->count++] = (struct chunk){(uint32_t)chunks->piece_count, 0};
+    chunks->items[chunks->count++] = (struct chunk){(uint32_t)chunks->piece_count, 0, solid};
 }
 
 static void add_piece(struct chunks *chunks, struct piece piece)
@@ -41,20 +42,35 @@ static void add_piece(struct chunks *chunks, struct piece piece)
     chunks->items[chunks->count - 1].count++;
 }
 
-void chunks_cut(struct chunks *chunks, Mr__Extent *const *extents, size_t n, int threads)
+bool chunks_is_solid(struct input_format format, const Mr__Extent *extent)
+{
+    cleanup_free char *path = bytes_text(extent->path);
+
+    return !expand_is_range(path) && format_is_solid(format, path);
+}
+
+void chunks_cut(struct chunks *chunks, struct input_format format, Mr__Extent *const *extents,
+                size_t n, int threads)
 {
     uint64_t left = 0, room = 0; /* in the split, and in the open chunk */
 
     *chunks = (struct chunks){.extents = extents};
     for (size_t i = 0; i < n; i++)
         left += cost_of(extents[i]);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (chunks_is_solid(format, extents[i])) {
+            begin_chunk(chunks, true);
+            add_piece(chunks, (struct piece){(uint32_t)i, 0, 0});
+            left -= cost_of(extents[i]);
+            room = 0;
+            continue;
+        }
         for (uint64_t at = 0, length, cost; at < extents[i]->length; at += length) {
             length = extents[i]->length - at;
             length = length < LIMIT_PIECE ? length : LIMIT_PIECE;
             cost = length + (at ? 0 : FILE_COST);
             if (!room) {
-                begin_chunk(chunks);
+                begin_chunk(chunks, false);
                 room = share(left, threads);
             }
             add_piece(chunks,
@@ -62,6 +78,7 @@ void chunks_cut(struct chunks *chunks, Mr__Extent *const *extents, size_t n, int
             room -= cost < room ? cost : room;
             left -= cost;
         }
+    }
 }
 
 void chunks_done(struct chunks *chunks)

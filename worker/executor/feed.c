@@ -48,6 +48,58 @@ static void map_fixed(struct thread *thread, struct mr_bytes text, uint64_t offs
         map_record(thread, record, text.ptr, offset);
 }
 
+/* Takes the next record of a format with fields, unless the thread has failed; one that is not
+ * valid fails it. */
+static bool next_record(struct thread *thread, struct mr_bytes *rest,
+                        struct mr_bytes *ret_whole, struct mr_bytes *ret_record,
+                        const char *text, uint64_t offset)
+{
+    struct error err;
+    int result =
+        thread->failed ? 0 : fields_next(thread->fields, rest, ret_whole, ret_record, &err);
+
+    if (result >= 0)
+        return result > 0;
+    show_place(thread, offset + (uint64_t)(ret_whole->ptr - text), ret_whole->len, true);
+    thread_fail(thread, err.code, "%s", err.text);
+    return false;
+}
+
+/* Feeds records that have fields, or whole rows as blocks of one. */
+static void map_records(struct thread *thread, struct mr_bytes text, uint64_t offset,
+                        bool whole)
+{
+    struct mr_bytes rest = text, row, record;
+
+    while (next_record(thread, &rest, &row, &record, text.ptr, offset))
+        map_record(thread, whole ? row : record, text.ptr, offset);
+}
+
+/* The records of a block, looked at before `map` sees it. */
+static uint64_t count_records(struct thread *thread, struct mr_bytes text, uint64_t offset)
+{
+    struct mr_bytes rest = text, row, record;
+    uint64_t n = 0;
+
+    if (!thread->fields)
+        return format_count(thread->host->input_format, text);
+    while (next_record(thread, &rest, &row, &record, text.ptr, offset))
+        n++;
+    return n;
+}
+
+static void map_block(struct thread *thread, struct mr_bytes text, uint64_t offset)
+{
+    uint64_t n = count_records(thread, text, offset);
+
+    if (thread->failed)
+        return;
+    show_place(thread, offset, text.len, false);
+    thread->host->job.map(&thread->task, text);
+    thread->input_records += n;
+    slot_tick(thread->slot);
+}
+
 static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offset)
 {
     bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
@@ -56,10 +108,9 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     thread->text_size = text.len;
     thread_phase(thread, SLOT_MAP);
     if (blocks && !single) {
-        show_place(thread, offset, text.len, false);
-        thread->host->job.map(&thread->task, text);
-        thread->input_records += format_count(thread->host->input_format, text);
-        slot_tick(thread->slot);
+        map_block(thread, text, offset);
+    } else if (thread->fields) {
+        map_records(thread, text, offset, blocks);
     } else if (thread->host->input_format.kind == INPUT_FIXED) {
         map_fixed(thread, text, offset);
     } else {
@@ -68,7 +119,6 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     thread_phase(thread, SLOT_HOST);
     thread->text = NULL;
     thread->text_size = 0;
-    thread->input_bytes += text.len;
 }
 
 static int read_piece(struct thread *thread, const struct input *input,
@@ -81,6 +131,53 @@ static int read_piece(struct thread *thread, const struct input *input,
     return format_read(thread->host->input_format, &thread->lines,
                        &(struct lines_file){input->fd, input->path, extent->file_size}, offset,
                        length, ret_text, ret_offset, err);
+}
+
+/* The thread says from which file its text is. */
+static void show_file(struct thread *thread, const struct input *input,
+                      const Mr__Extent *extent)
+{
+    thread->source.file = extent->file;
+    thread->source.path = input->path;
+    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
+    atomic_store_explicit(&thread->slot->unpacked,
+                          format_codec(thread->host->input_format, input->path) != STREAM_PLAIN,
+                          memory_order_relaxed);
+}
+
+/* Of csv in lines: what a file begins with is no record, and names the fields of those that are
+ * read of it anywhere. */
+static int read_header(struct thread *thread, const struct input *input,
+                       const Mr__Extent *extent, struct mr_bytes *text, uint64_t *begin,
+                       struct error *err)
+{
+    const struct lines_file file = {input->fd, input->path, extent->file_size};
+    struct input_format format = thread->host->input_format;
+    struct mr_bytes first = {NULL, 0};
+    struct lines lines;
+    uint64_t offset;
+    int result = 0;
+
+    if (format.kind == INPUT_CSV && *begin == 0) {
+        size_t skipped = fields_preamble(format, *text, &first);
+
+        text->ptr += skipped;
+        text->len -= skipped;
+        *begin += skipped;
+    }
+    if (!text->len || fields_is_of(thread->fields, extent->file))
+        return 0;
+    lines_init(&lines);
+    lines.limit = thread->lines.limit;
+    if (format.kind == INPUT_CSV && !first.ptr) {
+        result = format_read(format, &lines, &file, 0, 1, &first, &offset, err);
+        if (!result)
+            fields_preamble(format, first, &first);
+    }
+    if (!result)
+        result = fields_file(thread->fields, extent->file, input->path, first, err);
+    lines_done(&lines);
+    return result;
 }
 
 bool feed_map(struct thread *thread, struct input *input, Mr__Extent *const *extents,
@@ -97,10 +194,21 @@ bool feed_map(struct thread *thread, struct input *input, Mr__Extent *const *ext
         thread_fail(thread, err.code, "%s", err.text);
         return false;
     }
-    thread->source.file = extent->file;
-    thread->source.path = input->path;
-    atomic_store_explicit(&thread->slot->file, extent->file, memory_order_relaxed);
+    thread->input_bytes += text.len;
+    if (text.len && thread->fields && read_header(thread, input, extent, &text, &begin, &err)) {
+        thread_fail(thread, err.code, "%s", err.text);
+        return false;
+    }
+    show_file(thread, input, extent);
     if (text.len)
         map_text(thread, text, begin);
     return text.len > 0;
+}
+
+void feed_text(struct thread *thread, struct input *input, Mr__Extent *const *extents,
+               uint32_t index, struct mr_bytes text, uint64_t offset)
+{
+    input_name(input, extents, index);
+    show_file(thread, input, extents[index]);
+    map_text(thread, text, offset);
 }

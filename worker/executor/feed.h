@@ -14,4 +14,9 @@
 bool feed_map(struct thread *thread, struct input *input, Mr__Extent *const *extents,
               uint32_t index, uint64_t offset, uint64_t length);
 
+/* Runs map on a text of a solid file, the file of extent number `index`, that begins at byte
+ * `offset` of its stream. */
+void feed_text(struct thread *thread, struct input *input, Mr__Extent *const *extents,
+               uint32_t index, struct mr_bytes text, uint64_t offset);
+
 #endif

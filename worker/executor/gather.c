@@ -21,7 +21,7 @@ struct gather_wait {
 };
 
 /* Where a map task's output is read. */
-struct place {
+struct place {            /* struct sources has them */
     struct run_file *run; /* by its path, or NULL ... */
     size_t bundle;        /* ... and the index of its bundle ... */
     bool ahead;           /* ... which was fetched ahead */
@@ -357,32 +357,39 @@ static void add_segments(struct sources *sources, struct run_file *run,
     }
 }
 
-static void add_place(struct sources *sources, uint32_t map, const struct place *place,
-                      uint32_t part)
+/* The segments of a map's output, and the file that they are in. */
+static const struct run_segment *segments_of(const struct sources *sources, uint32_t map,
+                                             struct run_file **ret_run, size_t *ret_count)
 {
-    const struct run_segment *segments;
+    const struct place *place = &sources->places[map];
+    const struct bundle *bundle;
+
+    *ret_run = place->run;
+    if (place->run)
+        return run_part(place->run, sources->part, ret_count);
+    bundle = sources->bundles[place->bundle];
+    *ret_run = bundle_run(bundle);
+    return bundle_segments(bundle, map, ret_count);
+}
+
+static void add_place(struct sources *sources, uint32_t map)
+{
+    uint64_t before = sources->bytes;
+    struct run_file *run;
     size_t count;
+    const struct run_segment *segments = segments_of(sources, map, &run, &count);
 
-    if (place->run) {
-        segments = run_part(place->run, part, &count);
-        add_segments(sources, place->run, segments, count);
-    } else {
-        const struct bundle *bundle = sources->bundles[place->bundle];
-        uint64_t before = sources->bytes;
-
-        segments = bundle_segments(bundle, map, &count);
-        add_segments(sources, bundle_run(bundle), segments, count);
-        if (place->ahead)
-            sources->ahead_bytes += sources->bytes - before;
-    }
+    add_segments(sources, run, segments, count);
+    if (sources->places[map].ahead)
+        sources->ahead_bytes += sources->bytes - before;
 }
 
 int gather_sources(struct executor *executor, const Mr__Assign *assign, struct sources *ret,
                    uint32_t *ret_lost_map, struct error *err)
 {
-    cleanup_free struct place *places = memory_zeroed(assign->maps + 1UL, sizeof *places);
+    struct place *places = memory_zeroed(assign->maps + 1UL, sizeof *places);
     struct missing missing = {.count = 0};
-    struct sources sources = {.count = 0};
+    struct sources sources = {.places = places, .maps = assign->maps, .part = assign->task};
     struct ahead_bundles ahead = {.count = 0};
     int result;
 
@@ -397,9 +404,27 @@ int gather_sources(struct executor *executor, const Mr__Assign *assign, struct s
         return -1;
     }
     for (uint32_t map = 0; map < assign->maps; map++)
-        add_place(&sources, map, &places[map], assign->task);
+        add_place(&sources, map);
     *ret = sources;
     return 0;
+}
+
+void gather_blame(const struct sources *sources, uint32_t *ret_lost_map, struct error *err)
+{
+    for (uint32_t map = 0; map < sources->maps; map++) {
+        struct run_file *run;
+        size_t count;
+        const struct run_segment *segments = segments_of(sources, map, &run, &count);
+        bool here = !sources->places[map].run;
+
+        if (!run_verify_some(run, segments, count, err))
+            continue;
+        err->code = ERROR_FETCH;
+        *ret_lost_map = here ? UINT32_MAX : map;
+        error_wrap(err, here ? "what was fetched of map task %u" : "the output of map task %u",
+                   map);
+        return;
+    }
 }
 
 void gather_done(struct sources *sources)
@@ -408,5 +433,6 @@ void gather_done(struct sources *sources)
         bundle_close(sources->bundles[i]);
     free(sources->bundles);
     free(sources->items);
+    free(sources->places);
     *sources = (struct sources){.count = 0};
 }

@@ -22,6 +22,9 @@ struct executor;
 struct sources {
     struct merge_source *items;
     size_t count, capacity;
+    struct place *places; /* of each map's output, owned */
+    uint32_t maps;
+    uint32_t part;
     uint64_t bytes;       /* of all segments */
     uint64_t ahead_bytes; /* of those that were fetched ahead */
     struct bundle **bundles;
@@ -44,6 +47,12 @@ void gather_init(struct gather *gather);
 int gather_sources(struct executor *executor, const Mr__Assign *assign, struct sources *ret,
                    uint32_t *ret_lost_map, struct error *err);
 void gather_done(struct sources *sources);
+
+/* Reading the sources failed with *err: finds out which of them is damaged, if one is, by
+ * reading all of them again. What a map left makes of it ERROR_FETCH with that map in
+ * *ret_lost_map, what was fetched here ERROR_FETCH that complains of no map: it is fetched
+ * again. */
+void gather_blame(const struct sources *sources, uint32_t *ret_lost_map, struct error *err);
 
 /* Hands an answer of the agent to the reducer that waits for it, or keeps what was fetched
  * ahead for the one that will begin; takes it over. The listening thread calls. */

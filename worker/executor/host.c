@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "record/fields.h"
 #include "record/limit.h"
 #include "store/object.h"
 #include "worker/executor/params.h"
@@ -20,6 +21,9 @@ static const char *const fold_names[] = {
     [MR_MAX_I64] = "max_i64", [MR_COUNT] = "count",     [MR_SUM_F64] = "sum_f64",
     [MR_MIN_F64] = "min_f64", [MR_MAX_F64] = "max_f64",
 };
+
+static const char *const input_names[] = {
+    [MR_LINES] = "lines", [MR_BLOCKS] = "blocks", [MR_RECORDS] = "records"};
 
 /* Counters that are ours: a job's own may not be called so. */
 static const char *const reserved_counters[] = {
@@ -41,12 +45,12 @@ static int copy_file(const char *from, const char *to, struct error *err)
     if (in < 0 || fstat(in, &st))
         return error_errno(err, ERROR_OBJECT, "job object '%s'", from);
     if (out < 0)
-        return error_errno(err, ERROR_IO, "create '%s'", to);
+        return error_scratch(err, ERROR_IO, "create '%s'", to);
     while (at < st.st_size) {
         ssize_t n = sendfile(out, in, &at, (size_t)(st.st_size - at));
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", to);
+            return error_scratch(err, ERROR_IO, "write '%s'", to);
         if (n == 0)
             return error_set(err, ERROR_OBJECT, "job object '%s' shrank while it was copied",
                              from);
@@ -69,7 +73,7 @@ static char *fetch_object(const Mr__JobOpen *open, struct error *err)
     uint8_t digest[32];
 
     if (mkdir(folder, 0700) && errno != EEXIST)
-        error_errno(err, ERROR_IO, "make folder '%s'", folder);
+        error_scratch(err, ERROR_IO, "make folder '%s'", folder);
     else if (!copy_file(from, to, err) && !object_sha256(to, digest, err)) {
         if (memcmp(digest, object->sha256.data, sizeof digest))
             error_set(err, ERROR_OBJECT, "job object '%s' changed since it was submitted",
@@ -112,7 +116,6 @@ static int check_reserved(const struct mr_job *job, struct error *err)
         {"side_files", job->side_files != NULL},
         {"outputs", job->outputs != NULL},
         {"inputs", job->inputs != NULL},
-        {"input = MR_RECORDS", job->input == MR_RECORDS},
         {"key", job->key != MR_DEFAULT && job->key != MR_BYTES},
     };
 
@@ -263,9 +266,24 @@ static int settle_formats(struct host *host, struct error *err)
 {
     cleanup_free char *input = input_name(host), *output = output_name(host);
 
-    if (format_parse_input(input, &host->input_format, err))
+    if (host->job.fields && host->job.input != MR_RECORDS)
+        return error_set(err, ERROR_OBJECT,
+                         "the job sets .fields, which is for .input = MR_RECORDS");
+    if (format_parse_input(input, &host->input_format, err) ||
+        fields_check(host->input_format, host->job.fields, err))
         return -1;
-    return format_parse_output(output, &host->output_format, err);
+    return format_parse_output(output, &host->output_format, &host->output_codec, err);
+}
+
+/* What a reducer spills never leaves its disk. */
+static int settle_compression(struct host *host, struct error *err)
+{
+    ProtobufCBinaryData asked = host->open->spec->compress;
+    struct mr_bytes name = {(const char *)asked.data, asked.len};
+
+    if (codec_choose(name, host->open->far, &host->runs, err))
+        return -1;
+    return codec_choose(name, false, &host->spills, err);
 }
 
 static int load(struct host *host, const char *path, struct error *err)
@@ -287,7 +305,7 @@ int host_load(struct host *host, struct error *err)
 
     if (!path || load(host, path, err) || check_enums(&host->job, err) ||
         check_reserved(&host->job, err) || settle_fold(host, err) || settle_types(host, err) ||
-        check_counters(host, err) || settle_formats(host, err))
+        check_counters(host, err) || settle_formats(host, err) || settle_compression(host, err))
         return -1;
     /* Without parts there is nothing to run: the job is only described. */
     if (params_bind(&host->job, host->open->spec, !host->open->parts, &host->params, err))
@@ -347,6 +365,17 @@ static void describe_params(const struct host *host, Mr__Description *descriptio
     }
 }
 
+static void describe_fields(const struct host *host, Mr__Description *description)
+{
+    const char *const *names = host->job.fields;
+
+    for (; names && names[description->n_fields]; description->n_fields++)
+        ;
+    description->fields = memory_zeroed(description->n_fields + 1, sizeof *description->fields);
+    for (size_t i = 0; i < description->n_fields; i++)
+        description->fields[i] = copy_text(names[i]);
+}
+
 Mr__Description *host_describe(const struct host *host)
 {
     Mr__Description *description = memory_new(sizeof *description);
@@ -361,7 +390,8 @@ Mr__Description *host_describe(const struct host *host)
     description->counters = memory_zeroed(host->counter_count, sizeof *description->counters);
     for (uint32_t i = 0; i < host->counter_count; i++)
         description->counters[description->n_counters++] = copy_text(job->counters[i]);
-    description->input = copy_text(job->input == MR_BLOCKS ? "blocks" : "lines");
+    description->input = copy_text(input_names[job->input]);
+    describe_fields(host, description);
     description->input_format = copy_text(input);
     description->output_format = copy_text(output);
     description->fold = fold_text(&host->fold);

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "flow/fold.h"
 #include "flow/range.h"
+#include "record/codec.h"
 #include "record/format.h"
 #include "wire/mr.pb-c.h"
 
@@ -22,7 +23,10 @@ struct host {
     enum mr_type value, output;
     struct input_format input_format;
     enum output_format output_format;
-    uint32_t value_width; /* of a run's values: 8 * lanes, or 0 for bytes */
+    enum output_codec output_codec;
+    struct codec_choice runs;   /* how map outputs are written */
+    struct codec_choice spills; /* how what reducers spill is */
+    uint32_t value_width;       /* of a run's values: 8 * lanes, or 0 for bytes */
     bool map_only;
     struct range *range;   /* owned; of a job in total order, once its ranges are known */
     uint64_t record_limit; /* bytes of an input record, a key, a value: record/limit.h */

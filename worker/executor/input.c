@@ -18,8 +18,7 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
     if (input->fd >= 0 && input->extent == index)
         return 0;
     input_close(input);
-    input->extent = index;
-    input->path = bytes_text(extent->path);
+    input_name(input, extents, index);
     if (expand_is_range(input->path))
         return 0;
     input->fd = open(input->path, O_RDONLY | O_CLOEXEC);
@@ -29,6 +28,15 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
         (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
         return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", input->path);
     return 0;
+}
+
+void input_name(struct input *input, Mr__Extent *const *extents, uint32_t index)
+{
+    if (input->path && input->extent == index)
+        return;
+    input_close(input);
+    input->extent = index;
+    input->path = bytes_text(extents[index]->path);
 }
 
 void input_close(struct input *input)

@@ -8,7 +8,7 @@
 #include "wire/mr.pb-c.h"
 
 struct input {
-    int fd; /* -1: none, or a range of numbers, which no file holds */
+    int fd; /* -1: none, or known by its name alone, as a range of numbers always is */
     char *path;
     uint32_t extent;
 };
@@ -17,6 +17,8 @@ struct input {
  * is not as it was planned. */
 int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
                struct error *err);
+/* As input_open, but only for its name: somebody else reads it. */
+void input_name(struct input *input, Mr__Extent *const *extents, uint32_t index);
 void input_close(struct input *input);
 
 #endif

@@ -67,7 +67,8 @@ void work_failed(struct executor *executor, const Mr__Assign *assign, const stru
     failed.task = assign->task;
     failed.attempt = assign->attempt;
     failed.error = &message;
-    failed.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT;
+    failed.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT &&
+                    error_policy(error->code) != POLICY_NO_ROOM;
     failed.lost_map = lost_map;
     work_send(executor, FRAME_TASK_FAILED, &failed.base);
 }

@@ -17,9 +17,9 @@
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "worker/executor/budget.h"
-#include "worker/executor/chunks.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/feed.h"
+#include "worker/executor/supply.h"
 #include "worker/executor/work.h"
 
 struct map_task {
@@ -28,8 +28,7 @@ struct map_task {
     const Mr__Assign *assign;
     int n;           /* threads */
     uint64_t memory; /* bytes for this attempt */
-    struct chunks chunks;
-    atomic_size_t next;  /* chunk */
+    struct supply supply;
     atomic_size_t bytes; /* in all containers */
     size_t limit;        /* of them */
     atomic_bool failed;
@@ -39,6 +38,7 @@ struct map_task {
     uint32_t round;
     uint64_t flushed; /* bytes of input whose pairs are written */
     uint64_t emitted, combined_in, combined_out, spilled;
+    ProtobufCBinaryData content; /* of the run, once it is finished */
 };
 
 static size_t container_bytes(const struct thread *thread)
@@ -48,18 +48,19 @@ static size_t container_bytes(const struct thread *thread)
 }
 
 static void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
-                      size_t i)
+                      const struct supply_chunk *chunk)
 {
-    const struct chunk *chunk = &map->chunks.items[i];
-    const struct piece *piece = &map->chunks.pieces[chunk->first];
+    Mr__Extent *const *extents = map->assign->extents;
+    const struct piece *piece = chunk->pieces;
     size_t before = container_bytes(thread);
 
     if (thread->pairs)
-        pairs_chunk(thread->pairs, i);
+        pairs_chunk(thread->pairs, chunk->number);
+    if (!piece && !stops_look(&map->executor->stops, thread))
+        feed_text(thread, input, extents, chunk->extent, chunk->text, chunk->offset);
     for (uint32_t k = 0; k < chunk->count && !thread->failed; k++, piece++)
         if (!stops_look(&map->executor->stops, thread))
-            feed_map(thread, input, map->assign->extents, piece->extent, piece->offset,
-                     piece->length);
+            feed_map(thread, input, extents, piece->extent, piece->offset, piece->length);
     if (thread->failed)
         return;
     if (thread->sink == SINK_TEXT)
@@ -73,13 +74,15 @@ static void map_chunks(struct map_task *map, struct thread *thread)
     struct input input = {.fd = -1};
 
     while (!atomic_load(&map->failed) && (atomic_load(&map->bytes) < map->limit)) {
-        size_t i = atomic_fetch_add(&map->next, 1);
+        struct supply_chunk chunk;
+        int taken = supply_take(&map->supply, thread, &chunk);
 
-        if (i >= map->chunks.count)
+        if (!taken)
             break;
-        thread_set_up(thread);
+        if (taken > 0)
+            thread_set_up(thread);
         if (!thread->failed)
-            map_chunk(map, thread, &input, i);
+            map_chunk(map, thread, &input, &chunk);
         if (thread->failed)
             atomic_store(&map->failed, true);
     }
@@ -98,6 +101,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     struct thread *thread = &map->executor->threads[index];
     struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
     struct slot *slot = thread->slot;
+    enum sink before = thread->sink; /* map goes on after this round */
 
     thread->sink = SINK_COMBINE;
     thread->values = &values;
@@ -108,6 +112,7 @@ static int combine_one(void *context, int index, struct mr_bytes key, struct pai
     map->host->job.combine(&thread->task, key, &values);
     slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
+    thread->sink = before;
     thread->values = NULL;
     if (!thread->failed)
         return 0;
@@ -203,7 +208,7 @@ static int open_run(struct map_task *map, struct error *err)
     const Mr__JobOpen *open = host->open;
     bool sorted = host->fold.lanes || host->job.combine;
     struct run_shape shape = {open->parts, sorted ? RUN_SORTED : 0,
-                              host->map_only ? 0 : host->value_width, map->run_id};
+                              host->map_only ? 0 : host->value_width, map->run_id, host->runs};
 
     map->path = memory_format("%.*s/map-%05u.%u.run", (int)open->scratch.len,
                               (const char *)open->scratch.data, map->assign->task,
@@ -238,8 +243,8 @@ static void begin_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_begin(thread, host, map->assign);
+        thread_take_records(thread);
         load_space_free(&thread->space);
-        thread->lines.limit = host->record_limit;
         thread->sink = sink_of(host);
         if (!host->fold.lanes)
             thread->pairs =
@@ -258,6 +263,7 @@ static void end_threads(struct map_task *map)
         struct thread *thread = &map->executor->threads[i];
 
         thread_tear_down(thread);
+        thread_drop_records(thread);
         if (thread->table)
             aggregate_clear(thread->table);
         pairs_free(thread->pairs);
@@ -288,7 +294,7 @@ static void finish_states(struct map_task *map)
         return;
     if (job->finish) {
         if (into->pairs)
-            pairs_chunk(into->pairs, map->chunks.count);
+            pairs_chunk(into->pairs, map->supply.number);
         thread_phase(into, SLOT_FINISH);
         job->finish(&into->task);
         thread_flush_text(into);
@@ -320,13 +326,28 @@ static int run_rounds(struct map_task *map, struct error *err)
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
             return -1;
-        if (atomic_load(&map->next) < map->chunks.count && flush_round(map, false, err))
+        if (supply_has_more(&map->supply) && flush_round(map, false, err))
             return -1;
-    } while (atomic_load(&map->next) < map->chunks.count);
+    } while (supply_has_more(&map->supply));
     finish_states(map);
     if (first_failure(map, err) || flush_round(map, true, err))
         return -1;
     return first_failure(map, err);
+}
+
+/* What stands in the run, for who accepts it; caller frees. */
+static ProtobufCBinaryData content_of(struct map_task *map)
+{
+    uint32_t count = map->host->open->parts;
+    cleanup_free struct content *parts = memory_new(count * sizeof *parts);
+    ProtobufCBinaryData bytes;
+
+    for (int i = 0; i < map->n; i++)
+        if (map->executor->threads[i].pairs)
+            pairs_note(map->executor->threads[i].pairs, map->run);
+    run_content(map->run, parts);
+    bytes.data = content_encode(parts, count, &bytes.len);
+    return bytes;
 }
 
 static void report(struct map_task *map)
@@ -364,6 +385,7 @@ static void report(struct map_task *map)
     output.path = bytes_of(map->path);
     output.size = map->size;
     done.output = &output;
+    done.content = map->content;
     done.counters = counters.pointers;
     done.n_counters = counters.count;
     work_done(map->executor, &done, map->assign);
@@ -382,20 +404,23 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     struct error err;
     int result;
 
-    chunks_cut(&map.chunks, assign->extents, assign->n_extents, map.n);
+    supply_init(&map.supply, map.host, assign, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
     if (!result)
         result = run_rounds(&map, &err);
-    if (result)
+    if (result) {
         run_abandon(map.run);
-    else
+    } else {
+        map.content = content_of(&map);
         result = run_finish(map.run, false, &map.size, &err);
+    }
     end_threads(&map);
     if (result)
         work_failed(executor, assign, &err, 0);
     else
         report(&map);
-    chunks_done(&map.chunks);
+    supply_done(&map.supply);
+    free(map.content.data);
     free(map.path);
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -27,8 +29,8 @@ static void place_of(const struct thread *thread, char *text, size_t size)
     const struct slot *slot = thread->slot;
 
     if (slot->phase == SLOT_MAP)
-        snprintf(text, size, "'%s' offset %" PRIu64 ": ", thread->source.path,
-                 (uint64_t)slot->offset);
+        snprintf(text, size, "'%s' offset %" PRIu64 "%s: ", thread->source.path,
+                 (uint64_t)slot->offset, slot->unpacked ? " of its decompressed text" : "");
     else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
         snprintf(text, size, "key '%.*s'%s: ",
                  (int)(slot->key_length < SLOT_TEXT ? slot->key_length : SLOT_TEXT), slot->key,
@@ -111,10 +113,10 @@ void thread_flush_text(struct thread *thread)
         return;
     if (pairs_add_many(thread->pairs, thread->assign->part,
                        (struct mr_bytes){thread->out, thread->out_used}, none,
-                       thread->out_records))
+                       thread->out_records, thread->out_digest))
         no_memory(thread);
     thread->out_used = 0;
-    thread->out_records = 0;
+    thread->out_records = thread->out_digest = 0;
 }
 
 static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_bytes value)
@@ -127,8 +129,9 @@ static void emit_text(struct thread *thread, struct mr_bytes key, struct mr_byte
     if (thread->out_used && thread->out_used + need > TEXT_PIECE)
         thread_flush_text(thread);
     memory_reserve(&thread->out, &thread->out_capacity, thread->out_used + need, 1);
-    thread->out_used +=
-        format_pair(format, thread->out + thread->out_used, key, value, thread->host->value);
+    need = format_pair(format, thread->out + thread->out_used, key, value, thread->host->value);
+    thread->out_digest += XXH3_64bits(thread->out + thread->out_used, need);
+    thread->out_used += need;
     thread->out_records++;
     thread->output_records++;
 }
@@ -411,6 +414,44 @@ static void op_status(struct mr_task *task, const char *text)
     snprintf(slot->status, sizeof slot->status, "%s", text);
 }
 
+/* The current record's; NULL where there is none, and the attempt has failed. */
+static struct fields *fields_of(struct thread *thread)
+{
+    if (thread->slot->phase != SLOT_MAP || thread->host->job.input != MR_RECORDS)
+        thread_fail(thread, ERROR_JOB, "fields are for the map of a job with MR_RECORDS");
+    else if (!thread->fields)
+        thread_fail(thread, ERROR_JOB,
+                    "records of this input format have no fields: --input-format keyval, csv "
+                    "and jsonl have");
+    else
+        return thread->fields;
+    return NULL;
+}
+
+static struct mr_bytes op_field(struct mr_task *task, uint32_t i)
+{
+    struct thread *thread = thread_of(task);
+    struct fields *fields = fields_of(thread);
+
+    if (fields && i < fields_count(fields))
+        return fields_get(fields, i);
+    thread_fail(thread, ERROR_JOB, "field %u was asked for, the job's .fields names %u", i,
+                fields ? fields_count(fields) : 0);
+    return (struct mr_bytes){NULL, 0};
+}
+
+static bool op_find_field(struct mr_task *task, const char *name, struct mr_bytes *ret)
+{
+    struct thread *thread = thread_of(task);
+    struct fields *fields = fields_of(thread);
+    struct error err;
+
+    *ret = (struct mr_bytes){NULL, 0};
+    if (fields && fields_find(fields, name, ret, &err))
+        thread_fail(thread, err.code, "%s", err.text);
+    return ret->ptr != NULL;
+}
+
 static const struct mr_task_ops ops = {
     .emit_bytes = op_emit_bytes,
     .emit_i64 = op_emit_i64,
@@ -426,6 +467,8 @@ static const struct mr_task_ops ops = {
     .fail = op_fail,
     .side_file = op_side_file,
     .status = op_status,
+    .field = op_field,
+    .find_field = op_find_field,
 };
 
 void thread_begin(struct thread *thread, const struct host *host, const Mr__Assign *assign)
@@ -450,10 +493,27 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     slot->kind = (uint32_t)assign->kind;
     slot->task = assign->task;
     slot->attempt = assign->attempt;
-    slot->file = slot->single = 0;
+    slot->file = slot->single = slot->unpacked = 0;
     slot->offset = slot->length = 0;
     slot->key_length = 0;
     slot->status[0] = '\0';
+}
+
+void thread_take_records(struct thread *thread)
+{
+    const struct host *host = thread->host;
+
+    thread_drop_records(thread);
+    thread->lines.limit = host->record_limit;
+    if (format_is_checked(host->input_format) ||
+        (host->job.input == MR_RECORDS && format_has_fields(host->input_format)))
+        thread->fields = fields_new(host->input_format, host->job.fields);
+}
+
+void thread_drop_records(struct thread *thread)
+{
+    fields_free(thread->fields);
+    thread->fields = NULL;
 }
 
 void thread_phase(struct thread *thread, enum slot_phase phase)

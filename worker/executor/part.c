@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "record/encoder.h"
 
 enum { BUFFER = 1 << 20 };
 
@@ -19,11 +20,22 @@ struct part {
     enum output_format format;
     char *buffer;
     size_t used, capacity;
-    uint64_t size;
+    uint64_t size, raw_size;
+    struct encoder *encoder; /* or NULL */
     XXH3_state_t *checksum;
 };
 
-int part_open(const char *path, enum output_format format, struct part **ret, struct error *err)
+/* A full disk is not one of this worker's own: others would fill it no less. */
+static int failed(const char *path, const char *what, enum error_code code, struct error *err)
+{
+    error_errno(err, code, "%s '%s'", what, path);
+    if (err->code == ERROR_SPACE)
+        err->code = ERROR_OUTPUT_FULL;
+    return -1;
+}
+
+int part_open(const char *path, enum output_format format, enum output_codec codec,
+              struct part **ret, struct error *err)
 {
     struct part *part;
     int fd;
@@ -31,11 +43,12 @@ int part_open(const char *path, enum output_format format, struct part **ret, st
     unlink(path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
-        return error_errno(err, ERROR_OUTPUT, "create '%s'", path);
+        return failed(path, "create", ERROR_OUTPUT, err);
     part = memory_zeroed(1, sizeof *part);
     part->path = memory_text(path);
     part->fd = fd;
     part->format = format;
+    part->encoder = codec == OUTPUT_PLAIN ? NULL : encoder_new(codec);
     part->checksum = XXH3_createState();
     check(part->checksum);
     XXH3_64bits_reset(part->checksum);
@@ -43,10 +56,10 @@ int part_open(const char *path, enum output_format format, struct part **ret, st
     return 0;
 }
 
-static int flush(struct part *part, struct error *err)
+static int write_out(struct part *part, struct mr_bytes bytes, struct error *err)
 {
-    const char *at = part->buffer;
-    size_t left = part->used;
+    const char *at = bytes.ptr;
+    size_t left = bytes.len;
 
     if (left)
         XXH3_64bits_update(part->checksum, at, left);
@@ -54,15 +67,31 @@ static int flush(struct part *part, struct error *err)
         ssize_t n = write(part->fd, at, left);
 
         if (n < 0 && errno != EINTR)
-            return error_errno(err, ERROR_IO, "write '%s'", part->path);
+            return failed(part->path, "write", ERROR_IO, err);
         if (n > 0) {
             at += n;
             left -= (size_t)n;
         }
     }
-    part->size += part->used;
-    part->used = 0;
+    part->size += bytes.len;
     return 0;
+}
+
+static int flush(struct part *part, struct error *err)
+{
+    struct mr_bytes bytes = {part->buffer, part->used};
+
+    part->raw_size += part->used;
+    part->used = 0;
+    return write_out(
+        part, part->encoder ? encoder_feed(part->encoder, bytes.ptr, bytes.len) : bytes, err);
+}
+
+static int flush_all(struct part *part, struct error *err)
+{
+    if (flush(part, err))
+        return -1;
+    return part->encoder ? write_out(part, encoder_end(part->encoder), err) : 0;
 }
 
 /* Room for `need` more bytes, flushing if that spares growing. */
@@ -97,13 +126,14 @@ int part_bytes(struct part *part, struct mr_bytes bytes, struct error *err)
 
 uint64_t part_size(const struct part *part)
 {
-    return part->size + part->used;
+    return part->raw_size + part->used;
 }
 
 static void part_free(struct part *part)
 {
     if (part->fd >= 0)
         close(part->fd);
+    encoder_free(part->encoder);
     XXH3_freeState(part->checksum);
     free(part->buffer);
     free(part->path);
@@ -114,17 +144,17 @@ int part_finish(struct part *part, bool sync, struct part_result *ret, struct er
 {
     int fd = part->fd;
 
-    if (flush(part, err)) {
+    if (flush_all(part, err)) {
         part_abandon(part);
         return -1;
     }
     part->fd = -1;
     if ((sync && fsync(fd)) || close(fd)) {
-        error_errno(err, ERROR_IO, "close '%s'", part->path);
+        failed(part->path, "close", ERROR_IO, err);
         part_abandon(part);
         return -1;
     }
-    *ret = (struct part_result){part->size, XXH3_64bits_digest(part->checksum)};
+    *ret = (struct part_result){part->size, XXH3_64bits_digest(part->checksum), part->raw_size};
     part_free(part);
     return 0;
 }

@@ -12,9 +12,9 @@
 
 struct part;
 
-/* Creates the file anew, for pairs of a format. */
-int part_open(const char *path, enum output_format format, struct part **ret,
-              struct error *err);
+/* Creates the file anew, for pairs of a format, compressed by a codec. */
+int part_open(const char *path, enum output_format format, enum output_codec codec,
+              struct part **ret, struct error *err);
 
 /* Appends one pair, or bytes as they are. */
 int part_pair(struct part *part, struct mr_bytes key, struct mr_bytes value, enum mr_type type,
@@ -23,9 +23,10 @@ int part_bytes(struct part *part, struct mr_bytes bytes, struct error *err);
 
 struct part_result {
     uint64_t size, checksum; /* XXH3 of the file */
+    uint64_t raw_size;       /* of what it holds, before that was compressed */
 };
 
-/* Bytes so far. */
+/* Bytes so far, before they are compressed. */
 uint64_t part_size(const struct part *part);
 
 /* Flushes (to disk, with `sync`) and closes; on failure the file is removed. Frees the part

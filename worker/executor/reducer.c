@@ -66,7 +66,8 @@ static int open_merge(struct reduce_task *reduce, struct error *err)
         .memory = budget_reduce(reduce->executor->memory, reduce->executor->thread_count),
         .scratch = scratch,
         .fold = &reduce->host->fold,
-        .space = &reduce->thread->space};
+        .space = &reduce->thread->space,
+        .compression = reduce->host->spills};
 
     return merge_open(reduce->sources.items, reduce->sources.count, &options,
                       &reduce->thread->merge, err);
@@ -225,6 +226,7 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
     done.part_path = bytes_of(reduce->path);
     done.part_size = part->size;
     done.part_checksum = part->checksum;
+    done.part_raw_size = part->raw_size;
     done.part_records = reduce->records;
     done.unsynced = reduce->unsynced;
     work_done(reduce->executor, &done, reduce->assign);
@@ -246,10 +248,13 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
                       (const char *)open->staging.data, assign->task, assign->attempt);
     result = gather_sources(executor, assign, &reduce.sources, &reduce.lost_map, &err);
     if (!result)
-        result = part_open(reduce.path, executor->host.output_format, &thread->part, &err);
+        result = part_open(reduce.path, executor->host.output_format,
+                           executor->host.output_codec, &thread->part, &err);
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);
+    if (result && reduce.sources.count && (err.code == ERROR_DAMAGE || err.code == ERROR_IO))
+        gather_blame(&reduce.sources, &reduce.lost_map, &err);
     reduce.unsynced = !result && is_synced_later(thread, open);
     if (result)
         part_abandon(thread->part);

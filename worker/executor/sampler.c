@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/feed.h"
+#include "worker/executor/supply.h"
 #include "worker/executor/work.h"
 
 struct sample_task {
@@ -44,6 +45,34 @@ static void feed_piece(struct sample_task *sample, struct thread *thread, struct
         length = 2 * length < most ? 2 * length : most;
 }
 
+/* Of a solid file its beginning, as much of its text as the piece is long. */
+static void feed_solid(struct sample_task *sample, struct thread *thread, struct input *input,
+                       uint32_t index)
+{
+    Mr__Extent *const *extents = sample->assign->extents;
+    uint64_t left = extents[index]->length, offset, used;
+    struct solid *solid = NULL;
+    struct mr_bytes text;
+    struct error err;
+
+    if (supply_open(thread->host, input, extents, index, &solid, &err))
+        thread_fail(thread, err.code, "%s", err.text);
+    while (left && !thread->failed) {
+        size_t most = left < LIMIT_PIECE ? (size_t)left : LIMIT_PIECE;
+
+        if (solid_next(solid, &thread->lines, most, &text, &offset, &used, &err) ||
+            (text.len && supply_bind(thread, solid, input, extents[index], &err)))
+            thread_fail(thread, err.code, "%s", err.text);
+        else if (!text.len)
+            break;
+        else
+            feed_text(thread, input, extents, index, text, offset);
+        if (!thread->failed)
+            left -= text.len < left ? text.len : left;
+    }
+    solid_free(solid);
+}
+
 static void finish_piece(struct thread *thread)
 {
     if (!thread->host->job.finish)
@@ -68,7 +97,10 @@ static void sample_pieces(struct sample_task *sample, struct thread *thread)
             break;
         sample_piece(thread->sample, sample->assign->n_extents);
         thread_set_up(thread);
-        if (!thread->failed)
+        if (!thread->failed &&
+            chunks_is_solid(thread->host->input_format, sample->assign->extents[i]))
+            feed_solid(sample, thread, &input, (uint32_t)i);
+        else if (!thread->failed)
             feed_piece(sample, thread, &input, i);
         finish_piece(thread);
         if (thread->failed)
@@ -131,6 +163,7 @@ void sample_run(struct executor *executor, const Mr__Assign *assign)
 
     for (int i = 0; i < executor->thread_count; i++) {
         thread_begin(&executor->threads[i], &executor->host, assign);
+        thread_take_records(&executor->threads[i]);
         executor->threads[i].sink = SINK_SAMPLE;
         executor->threads[i].sample = sample_new();
     }
@@ -141,6 +174,7 @@ void sample_run(struct executor *executor, const Mr__Assign *assign)
     for (int i = 0; i < executor->thread_count; i++) {
         sample_free(executor->threads[i].sample);
         executor->threads[i].sample = NULL;
+        thread_drop_records(&executor->threads[i]);
         thread_phase(&executor->threads[i], SLOT_IDLE);
     }
 }

@@ -14,6 +14,7 @@
 #include "flow/pairs.h"
 #include "flow/partition.h"
 #include "flow/sample.h"
+#include "record/fields.h"
 #include "record/lines.h"
 #include "wire/slots.h"
 #include "worker/executor/host.h"
@@ -58,12 +59,13 @@ struct thread {
     struct error error;
     struct mr_source source;
     struct lines lines;
+    struct fields *fields; /* of map and sample attempts, where records are looked at */
     struct pairs *pairs;
     struct sample *sample;
     struct partitioner partitioner;
     char *out; /* SINK_TEXT: output of the chunk, not yet handed over */
     size_t out_used, out_capacity;
-    uint64_t out_records;
+    uint64_t out_records, out_digest;
     int64_t counters[LIMIT_COUNTERS];
     uint64_t input_records, input_bytes;
     uint64_t output_records;  /* not of folds, whose tables count */
@@ -81,6 +83,10 @@ struct thread {
 
 /* Binds a thread to an attempt: counters, failure and source start anew. */
 void thread_begin(struct thread *thread, const struct host *host, const Mr__Assign *assign);
+
+/* And to the records of its input; frees what it had for those of the attempt before. */
+void thread_take_records(struct thread *thread);
+void thread_drop_records(struct thread *thread);
 
 /* Says in the slot what the thread does from now on. */
 void thread_phase(struct thread *thread, enum slot_phase phase);

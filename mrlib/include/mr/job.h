@@ -41,6 +41,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <mr/text.h>
@@ -68,7 +69,7 @@ enum mr_input {
     MR_LINES,   /* `map` is given one record; by default a line without its '\n' */
     MR_BLOCKS,  /* `map` is given many whole records, one behind the other; lines with their
                    '\n', which the last may lack */
-    MR_RECORDS, /* reserved: one record with its format's fields */
+    MR_RECORDS, /* `map` is given one record, as MR_LINES, and asks for its fields: mr_field */
 };
 
 /* How values of one key become one, wherever they meet. The result does not depend on the
@@ -97,7 +98,8 @@ struct mr_source {
     uint32_t input;   /* index into mr_job.inputs; 0 without */
     uint32_t file;    /* index of the file in the expanded input list */
     const char *path; /* of the file, terminated */
-    uint64_t offset;  /* of the text's first byte in the file */
+    uint64_t offset;  /* of the text's first byte in the file; if that is compressed, in what
+                         it decompresses to */
 };
 
 /* What the executor offers. The table only grows, at its end; a job says in `ops_size` how much
@@ -122,6 +124,8 @@ struct mr_task_ops {
         __attribute__((format(printf, 2, 3)));
     const char *(*side_file)(struct mr_task *, const char *name);
     void (*status)(struct mr_task *, const char *text);
+    struct mr_bytes (*field)(struct mr_task *, uint32_t i);
+    bool (*find_field)(struct mr_task *, const char *name, struct mr_bytes *ret_field);
 };
 
 /* One thread's view of the task it works on. The executor owns it; `state` is the job's. */
@@ -161,7 +165,8 @@ struct mr_job {
     const char *const *side_files; /* reserved */
     const char *const *outputs;    /* reserved: names for emit_to, ended by NULL */
 
-    /* Defaults for --input-format: "lines" (NULL), or "fixed:N", records of N bytes; and for
+    /* Defaults for --input-format: "lines" (NULL), "fixed:N", records of N bytes, "keyval",
+     * "csv", "jsonl" (docs/job-api.md tells their options); and for
      * --output-format: "text" (NULL), key TAB value NEWLINE, or "raw", the bytes of key and
      * value with nothing between or behind, numbers as 8 bytes, little-endian. */
     const char *input_format;
@@ -204,6 +209,9 @@ struct mr_job {
      * group's: end it with a separator, or give all the same length. Depends on nothing but the
      * key and parameters. For a `reduce` without a fold. */
     size_t (*group)(struct mr_task *, struct mr_bytes key);
+    /* With MR_RECORDS: the fields that `map` reads with mr_field, ended by NULL. The input
+     * format says what they are; a field that no record of a file can have fails the job. */
+    const char *const *fields;
 };
 
 extern MR_EXPORT const struct mr_job mr_job;
@@ -438,6 +446,60 @@ static inline bool mr_value_part(struct mr_task *task, struct mr_values *values,
 static inline struct mr_bytes mr_value_key(struct mr_task *task, const struct mr_values *values)
 {
     return task->ops->value_key(values);
+}
+
+/* ---- Fields of a record, in map with MR_RECORDS
+ * -------------------------------------------------- */
+
+/* Field number i of mr_job.fields in the current record, decoded: without quotes and escapes.
+ * ptr NULL: this record does not have it. */
+static inline struct mr_bytes mr_field(struct mr_task *task, uint32_t i)
+{
+    return task->ops->field(task, i);
+}
+
+/* The same by a name that is known at run time; false if this record does not have it. It takes
+ * longer than mr_field. A name that no record of the file can have fails the attempt. */
+static inline bool mr_find_field(struct mr_task *task, const char *name,
+                                 struct mr_bytes *ret_field)
+{
+    return task->ops->find_field(task, name, ret_field);
+}
+
+/* The integer that a text is, in decimal, with a sign perhaps, and nothing around it; false: it
+ * is none, or has more than 64 bits. */
+static inline bool mr_integer_of(struct mr_bytes text, int64_t *ret)
+{
+    bool minus = text.len && *text.ptr == '-';
+    size_t i = minus || (text.len && *text.ptr == '+');
+    uint64_t value = 0;
+
+    if (i == text.len)
+        return false;
+    for (; i < text.len; i++) {
+        unsigned digit = (unsigned char)text.ptr[i] - (unsigned)'0';
+
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    if (value > (uint64_t)INT64_MAX + minus)
+        return false;
+    *ret = minus ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
+/* The same for a number with a point or an exponent. */
+static inline bool mr_double_of(struct mr_bytes text, double *ret)
+{
+    char copy[128], *end;
+
+    if (!text.len || text.len >= sizeof copy || (unsigned char)*text.ptr <= ' ')
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    *ret = strtod(copy, &end);
+    return end == copy + text.len;
 }
 
 /* ---- Everything else

@@ -16,8 +16,9 @@ killed_up() {
     done
     until (($("$marram" workers --coordinator "$endpoint" --json 2>/dev/null | grep -c '"name"') == 4)); do sleep 0.01; done
 }
+# One that was told to leave when its coordinator goes as well waits for another to hand its outputs to.
 killed_down() {
-    kill "${pids[@]}" 2>/dev/null
+    kill -KILL "${pids[@]}" 2>/dev/null
     wait "${pids[@]}" 2>/dev/null
     rm -rf "$bench/killed"
 }

@@ -22,7 +22,8 @@ killed_in_map() { killed_while map; }
 killed_in_reduce() { killed_while reduce; }
 killed_in_reduce_over_the_wire() { killed_while reduce --direct-reads off; }
 
-# A worker that holds outputs stops; a reducer elsewhere begins to fetch from it; it is killed.
+# A worker that holds outputs stops; a reducer elsewhere begins to fetch from it; it is killed. The reducer waits no longer
+# than the lease.
 killed_in_shuffle() {
     bad_sample
     LEASE=3 cluster_up 2 --direct-reads off
@@ -39,6 +40,9 @@ killed_in_shuffle() {
     expect_wanted out
     "$marram" job "$job" --json >json
     (($(counter map_reruns) > 0)) || die 'no map ran again'
+    "$marram" logs "$job" >said
+    grep -q 'the coordinator has given its worker up' said || die "nobody stopped waiting: $(cat said)"
+    ! grep -q 'does not answer' said || die "somebody waited for the silence: $(cat said)"
     cluster_down
 }
 

@@ -29,10 +29,30 @@ failing() {
 of_the_manifest() { failing _SUCCESS 5; }
 of_a_part() { failing 'part-00003' 5; }
 of_a_part_by_its_worker() { failing 'part-00003' 20; }
+of_the_staging_folder() { failing 'out.marram-/' 5; }
+
+# The file that could not be synced is never used: the part is written anew by another attempt.
+once() {
+    instrumented && skip 'a sanitizer must be the first library'
+    bad_sample
+    export FAILING_SYNC=$PWD/sync
+    LD_PRELOAD=$MARRAM_BUILD/tests/preload/failing_sync.so cluster_up 2
+    run wordcount -i in -o want20 -r 20
+    echo 'once part-00003' >sync
+    submit wordcount -i in -o out -r 20 --speculation off
+    [[ ! -e sync && $(wc -l <sync.fired) == 1 ]] || die "the fault did not fire once: $(cat sync.fired)"
+    grep -q 'part-00003\.1$' sync.fired || die "$(cat sync.fired)"
+    grep -q 'attempt failed .*task=reduce-3 attempt=1 .*Input/output error' coordinator.log || die "$(cat coordinator.log)"
+    (($(counter failed_attempts | tail -1) == 1)) || die "$(cat json)"
+    for part in want20/part-*; do expect_same "$part" "out/${part#want20/}"; done
+    cluster_down
+}
 of_the_folder_above() { failing 'work$' 5; }
 
 claim 'of the manifest' of_the_manifest
 claim 'of a part, by the coordinator' of_a_part
 claim 'of a part, by its worker' of_a_part_by_its_worker
+claim 'of the staging folder' of_the_staging_folder
+claim 'of a part, once: another attempt writes it from scratch' once
 claim 'of the folder that names the output, when it was there already' of_the_folder_above
 totals
