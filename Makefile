@@ -33,7 +33,7 @@ LIBS_teravalidate := -lz
 objects = $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find $(1) -name '*.c')))
 LIB      := $(OUT)/libmr.a
 WIRE     := $(OUT)/wire/mr.pb-c.c
-PROGRAMS := $(OUT)/marram $(OUT)/marram-executor
+PROGRAMS := $(OUT)/marram $(OUT)/marram-executor $(OUT)/marram-symbols
 NAMES    := $(OUT)/marram-coordinator $(OUT)/marram-worker
 JOBS     := $(patsubst jobs/%.c,$(OUT)/jobs/%.so,$(wildcard jobs/*.c))
 TESTJOBS := $(patsubst tests/jobs/%,$(OUT)/tests/jobs/%.so,$(basename $(wildcard tests/jobs/*.c tests/jobs/*.cc))) \
@@ -59,6 +59,8 @@ all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
+$(OUT)/marram-symbols: $(OUT)/worker/symbols/main.o
+$(OUT)/marram-symbols: override LDLIBS := -ldw
 $(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)
 $(UNIT): override LDLIBS += -lcmocka
 # A disk that fails, at any call.

@@ -37,6 +37,9 @@ static void print_head(const Mr__JobInfo *job)
     print_line("reason", job->reason);
     if (job->error)
         print_line("error", job->error->text);
+    if (job->replay.len)
+        printf("  %-10s marram replay %s %s\n", "replay", id,
+               show_bytes(job->replay, text, sizeof text));
     print_line("output", job->output);
     print_line("unread", job->unread);
     if (job->maps)
@@ -65,6 +68,7 @@ static void print_text(const Mr__JobInfo *job)
     for (size_t i = 0; i < job->n_counters; i++)
         printf("%s  %-28s %" PRId64 "\n", i ? "" : "\ncounters:\n",
                show_bytes(job->counters[i]->name, name, sizeof name), job->counters[i]->value);
+    show_skipped(stdout, job->skipped, job->n_skipped, job->skipped_count);
 }
 
 static int print(const void *into, const ProtobufCMessage *answer)
@@ -101,11 +105,15 @@ const struct verb verb_job = {
     .usage = "ID [options]",
     .about = "Tells all about one job: state, progress, what runs now, its first error, its "
              "counters.",
-    .notes = "--json prints one object: what 'marram jobs --json' has for each job, and "
-             "counters (once\n"
-             "it ended) and tasks, those that run now, each with kind, task, attempt, worker, "
-             "ticks.\n\n"
-             "Exit status: 0, whatever the job's state; 1 there is no such job.",
+    .notes =
+        "--json prints one object: what 'marram jobs --json' has for each job, and "
+        "counters (once\n"
+        "it ended) and tasks, those that run now, each with kind, task, attempt, worker, "
+        "ticks; skipped\n"
+        "(records and keys that were left out, at most 1000 of them), skipped_count, replay "
+        "(the task that\n"
+        "it failed in, for 'marram replay', or null).\n\n"
+        "Exit status: 0, whatever the job's state; 1 there is no such job.",
     .size = sizeof(struct asking),
     .options = add_options,
     .run = run,

@@ -55,6 +55,10 @@ json_t *job_info_json(const Mr__JobInfo *job, bool detail)
         json_object_set_new(root, "counters",
                             show_json_counters(job->counters, job->n_counters));
         json_object_set_new(root, "tasks", tasks_json(job->tasks, job->n_tasks));
+        json_object_set_new(root, "skipped", show_json_skipped(job->skipped, job->n_skipped));
+        json_object_set_new(root, "skipped_count", json_integer(job->skipped_count));
+        json_object_set_new(root, "replay",
+                            job->replay.len ? show_json_bytes(job->replay) : json_null());
     }
     return root;
 }

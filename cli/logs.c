@@ -1,8 +1,6 @@
 /* marram logs: what a job printed, as far as it is kept. */
 #include <stdio.h>
-#include <string.h>
 
-#include "base/size.h"
 #include "cli/asking.h"
 #include "cli/show.h"
 #include "cli/verbs.h"
@@ -13,26 +11,6 @@ struct logs {
     const char *task;
 };
 
-/* "map-3", "reduce-7". */
-static int parse_task(const char *text, Mr__Query *question, struct error *err)
-{
-    const char *dash = strrchr(text, '-');
-    size_t n = dash ? (size_t)(dash - text) : 0;
-    uint64_t number;
-
-    question->one_task = true;
-    if (n == 3 && !strncmp(text, "map", n))
-        question->kind = MR__TASK_KIND__MAP;
-    else if (n == 6 && !strncmp(text, "reduce", n))
-        question->kind = MR__TASK_KIND__REDUCE;
-    else
-        n = 0;
-    if (!n || size_parse_count(dash + 1, 0, UINT32_MAX, &number))
-        return error_set(err, ERROR_USAGE, "--task '%s': map-N or reduce-N is wanted", text);
-    question->task = (uint32_t)number;
-    return 0;
-}
-
 static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
                    struct error *err)
 {
@@ -41,7 +19,10 @@ static int prepare(const void *into, const struct option_list *words, Mr__Query 
     question->question = MR__QUESTION__JOB_LOGS;
     if (visit_job(words, &question->job, err))
         return -1;
-    return logs->task ? parse_task(logs->task, question, err) : 0;
+    question->one_task = logs->task != NULL;
+    return logs->task
+               ? visit_parse_task("--task ", logs->task, &question->kind, &question->task, err)
+               : 0;
 }
 
 static int print_json(const Mr__Logs *logs)
@@ -79,7 +60,8 @@ static void print_entry(const Mr__LogEntry *entry)
                entry->error ? show_bytes(entry->error->text, error, sizeof error) : "failed");
     else
         printf("--- last output on %s ---\n", worker);
-    fwrite(entry->text.data, 1, entry->text.len, stdout);
+    if (entry->text.len)
+        fwrite(entry->text.data, 1, entry->text.len, stdout);
     if (entry->text.len && entry->text.data[entry->text.len - 1] != '\n')
         putchar('\n');
 }

@@ -57,6 +57,9 @@ static void finished_json(const Mr__Finished *finished, const char *output)
     json_object_set_new(root, "seconds", json_real(finished->seconds));
     json_object_set_new(root, "counters",
                         show_json_counters(finished->counters, finished->n_counters));
+    json_object_set_new(root, "skipped",
+                        show_json_skipped(finished->skipped, finished->n_skipped));
+    json_object_set_new(root, "skipped_count", json_integer(finished->skipped_count));
     show_json(root);
 }
 
@@ -66,8 +69,16 @@ static bool is_state(const Mr__Finished *finished, const char *state)
            !memcmp(finished->state.data, state, finished->state.len);
 }
 
+static void explain_replay(const struct report *report, const Mr__Finished *finished)
+{
+    if (report->replays && finished->replay.len)
+        fprintf(stderr,
+                "to see it in a debugger: gdb --args marram replay %012" PRIx64 " %.*s\n",
+                finished->job, (int)finished->replay.len, (const char *)finished->replay.data);
+}
+
 /* The first cause, on one line of its own; behind it the last lines that the job printed. */
-static void explain(const Mr__Finished *finished)
+static void explain(const struct report *report, const Mr__Finished *finished)
 {
     const Mr__Error *error = finished->error;
 
@@ -76,6 +87,7 @@ static void explain(const Mr__Finished *finished)
     if (error && error->code != ERROR_CANCELLED)
         fprintf(stderr, ": %.*s", (int)error->text.len, (const char *)error->text.data);
     fputc('\n', stderr);
+    explain_replay(report, finished);
     if (!finished->log_tail.len)
         return;
     fprintf(stderr, "--- last output of the failed attempt ---\n%.*s%s",
@@ -108,11 +120,14 @@ int report_finished(struct report *report, const Mr__Finished *finished, const c
     if (report->json)
         finished_json(finished, output);
     if (is_state(finished, "done")) {
-        if (!report->json)
+        if (!report->json) {
             print_counters(finished, output);
+            show_skipped(stderr, finished->skipped, finished->n_skipped,
+                         finished->skipped_count);
+        }
         return 0;
     }
-    explain(finished);
+    explain(report, finished);
     /* What was refused before any work is wrong usage; from there on the job failed. */
     if (code >= ERROR_CODES || report->planned)
         return 1;

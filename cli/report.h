@@ -11,6 +11,7 @@
 
 struct report {
     bool json;
+    bool replays;    /* a failed job can be replayed */
     bool terminal;   /* of stderr: progress overwrites its line */
     int map, reduce; /* percent shown last; -1: nothing yet */
     bool reasons;    /* says why a job waits */

@@ -115,3 +115,53 @@ void show_json(json_t *root)
     fflush(stdout);
     json_decref(root);
 }
+
+/* Where it is: a record, or a key. */
+static json_t *culprit_json(const Mr__Culprit *culprit)
+{
+    json_t *json = json_object();
+
+    json_object_set_new(json, "phase", show_json_bytes(culprit->phase));
+    if (culprit->key_digest.len) {
+        json_object_set_new(json, "key", show_json_bytes(culprit->key));
+        json_object_set_new(json, "key_length", json_integer((json_int_t)culprit->key_length));
+    } else {
+        json_object_set_new(json, "path", show_json_bytes(culprit->path));
+        json_object_set_new(json, "offset", json_integer((json_int_t)culprit->offset));
+        json_object_set_new(json, "length", json_integer((json_int_t)culprit->length));
+    }
+    json_object_set_new(json, "signal",
+                        culprit->signal ? json_integer(culprit->signal) : json_null());
+    return json;
+}
+
+json_t *show_json_skipped(Mr__Skipped *const *skipped, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *json = skipped[i]->culprit ? culprit_json(skipped[i]->culprit) : json_object();
+        char task[SHOW_NAME];
+
+        json_object_set_new(json, "task",
+                            json_string(show_task(skipped[i]->kind, skipped[i]->task, task)));
+        json_object_set_new(json, "error", show_json_error(skipped[i]->error));
+        json_array_append_new(list, json);
+    }
+    return list;
+}
+
+void show_skipped(FILE *out, Mr__Skipped *const *skipped, size_t n, uint32_t count)
+{
+    enum { LINES = 10 };
+    char text[1200];
+
+    if (n)
+        fprintf(out, "skipped:\n");
+    for (size_t i = 0; i < n && i < LINES; i++)
+        fprintf(out, "  %s\n",
+                skipped[i]->error ? show_bytes(skipped[i]->error->text, text, sizeof text)
+                                  : "?");
+    if (n && count > LINES)
+        fprintf(out, "  and %u more (see --json)\n", count - LINES);
+}

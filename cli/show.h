@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "wire/mr.pb-c.h"
 
@@ -31,6 +32,10 @@ json_t *show_json_id(uint64_t job);
 /* null when there is none. */
 json_t *show_json_error(const Mr__Error *error);
 json_t *show_json_counters(Mr__Counter *const *counters, size_t n);
+
+json_t *show_json_skipped(Mr__Skipped *const *skipped, size_t n);
+/* A line for each of the `n` first of `count`; nothing if there is none. */
+void show_skipped(FILE *out, Mr__Skipped *const *skipped, size_t n, uint32_t count);
 
 /* Writes on stdout and frees. */
 void show_json(json_t *root);

@@ -46,6 +46,9 @@ void submission_options(struct submission *s, bool cluster, struct option_table 
          "copies of slow tasks on workers with nothing else to do", &s->speculation},
         {"task-timeout", 0, OPTION_COUNT, "SECONDS",
          "end a task that finishes no record for so long", &s->task_timeout, 1, 86400 * 7},
+        {"skip-bad-records", 0, OPTION_COUNT, "N",
+         "do without up to N records or keys that the job fails on", &s->skip_bad_records, 0,
+         LIMIT_SKIPS},
         {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object",
          &s->json},
     };
@@ -173,6 +176,7 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     spec->sync = submission->sync;
     spec->priority = (uint32_t)submission->priority + 1;
     spec->steady = !submission->speculation;
+    spec->skip_bad_records = (uint32_t)submission->skip_bad_records;
     if (protobuf_c_message_get_packed_size(&message->base) > LIMIT_MESSAGE - 1024) {
         submission_message_free(message);
         return error_set(

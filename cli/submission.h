@@ -14,7 +14,7 @@ struct submission {
     struct option_list inputs, params;
     const char *output, *name, *input_format, *output_format, *compress;
     uint64_t reducers, split_size, task_timeout;
-    uint64_t priority;
+    uint64_t priority, skip_bad_records;
     bool overwrite, sync, speculation, json;
 };
 

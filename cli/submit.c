@@ -116,6 +116,7 @@ static int run(void *into, const struct option_list *words)
     all->submission.words = words;
     all->signals = -1;
     report_init(&all->report, all->submission.json);
+    all->report.replays = true;
     all->report.reasons = true;
     if (prepare(all, &message, &object, &err)) {
         status = report_error(&all->report, "submit", &err);

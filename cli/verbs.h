@@ -2,12 +2,13 @@
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
+#include "base/version.h"
 #include "cli/verb.h"
 
 extern const struct verb verb_run_job, verb_submit, verb_jobs, verb_job, verb_wait, verb_cancel,
-    verb_logs, verb_workers, verb_drain, verb_cluster_up, verb_cluster_scale,
+    verb_logs, verb_replay, verb_workers, verb_drain, verb_cluster_up, verb_cluster_scale,
     verb_cluster_status, verb_cluster_down, verb_coordinator, verb_worker, verb_describe,
-    verb_config, verb_version;
+    verb_new, verb_config, verb_version;
 
 /* In the order of the list of verbs, NULL behind the last. */
 extern const struct verb *const verbs[];
@@ -16,7 +17,6 @@ extern const struct verb *const verbs[];
  * NULL when there is none. */
 const struct verb *verbs_find(int count, char *const *words, int *ret_used);
 
-#include "base/version.h"
-#define MARRAM_DATE    "2026-11-28" /* of the version */
+#define MARRAM_DATE "2026-11-28" /* of the version */
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
+
 enum { ID_DIGITS = 12, PATIENCE_S = 60 };
 
 struct option_row visit_row(const char **ret_endpoint)
@@ -71,17 +73,10 @@ int visit_no_words(const struct option_list *words, struct error *err)
                         : 0;
 }
 
-int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *err)
+int visit_parse_job(const char *word, uint64_t *ret_job, struct error *err)
 {
-    const char *word;
-    uint64_t job;
+    uint64_t job = strtoull(word, NULL, 16);
 
-    if (!words->count)
-        return error_set(err, ERROR_USAGE, "no job: give the id that 'marram jobs' shows");
-    word = words->items[0];
-    if (words->count > 1)
-        return error_set(err, ERROR_USAGE, "'%s' is one word too many", words->items[1]);
-    job = strtoull(word, NULL, 16);
     if (strlen(word) != ID_DIGITS || strspn(word, "0123456789abcdef") != ID_DIGITS || !job)
         return error_set(err, ERROR_USAGE,
                          "'%s' is no job id: 12 hexadecimal digits are wanted, as 'marram "
@@ -89,4 +84,36 @@ int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *
                          word);
     *ret_job = job;
     return 0;
+}
+
+int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *err)
+{
+    if (!words->count)
+        return error_set(err, ERROR_USAGE, "no job: give the id that 'marram jobs' shows");
+    if (words->count > 1)
+        return error_set(err, ERROR_USAGE, "'%s' is one word too many", words->items[1]);
+    return visit_parse_job(words->items[0], ret_job, err);
+}
+
+int visit_parse_task(const char *what, const char *text, Mr__TaskKind *ret_kind,
+                     uint32_t *ret_task, struct error *err)
+{
+    static const struct {
+        const char *name;
+        Mr__TaskKind kind;
+    } kinds[] = {{"map", MR__TASK_KIND__MAP},
+                 {"reduce", MR__TASK_KIND__REDUCE},
+                 {"sample", MR__TASK_KIND__SAMPLE}};
+    const char *dash = strrchr(text, '-');
+    uint64_t number;
+
+    for (size_t i = 0; dash && i < sizeof kinds / sizeof *kinds; i++)
+        if (strlen(kinds[i].name) == (size_t)(dash - text) &&
+            !strncmp(kinds[i].name, text, (size_t)(dash - text)) &&
+            !size_parse_count(dash + 1, 0, UINT32_MAX, &number)) {
+            *ret_kind = kinds[i].kind;
+            *ret_task = (uint32_t)number;
+            return 0;
+        }
+    return error_set(err, ERROR_USAGE, "%s'%s': map-N or reduce-N is wanted", what, text);
 }

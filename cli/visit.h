@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/client.h"
 #include "cli/options.h"
+#include "wire/mr.pb-c.h"
 
 struct visit {
     void *context;
@@ -28,6 +29,11 @@ int visit_ask(const char *endpoint, enum frame_type type, const ProtobufCMessage
 
 /* Takes the words of a verb that wants a job's id and nothing else. */
 int visit_job(const struct option_list *words, uint64_t *ret_job, struct error *err);
+/* The same of one word. */
+int visit_parse_job(const char *word, uint64_t *ret_job, struct error *err);
+/* "map-3", "reduce-7", "sample-0"; `what` is said of it in an error. */
+int visit_parse_task(const char *what, const char *text, Mr__TaskKind *ret_kind,
+                     uint32_t *ret_task, struct error *err);
 /* As above, of a verb that wants no words. */
 int visit_no_words(const struct option_list *words, struct error *err);
 

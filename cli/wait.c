@@ -57,6 +57,7 @@ static int run(void *into, const struct option_list *words)
     uint64_t job;
 
     report_init(&report, wait->json);
+    report.replays = true;
     report.reasons = true;
     /* Whatever ended a job that was accepted is the job's end, not a wrong command line. */
     report.planned = true;

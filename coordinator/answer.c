@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
+#include "coordinator/skips.h"
+#include "coordinator/told.h"
 #include "wire/bytes.h"
 
 enum { TASKS_SHOWN = 1000 };
@@ -95,7 +97,14 @@ static void answer_job(struct coordinator *coordinator, uint64_t client, const s
     if (job->result) {
         info.counters = job->result->counters;
         info.n_counters = job->result->n_counters;
+        info.skipped = job->result->skipped;
+        info.n_skipped = job->result->n_skipped;
+        info.skipped_count = job->result->skipped_count;
+        info.replay = job->result->replay;
     } else {
+        info.skipped = job->skips;
+        info.n_skipped = skips_shown(job);
+        info.skipped_count = (uint32_t)job->skip_count;
         describe_tasks(coordinator, job, described, &info);
     }
     info.unread = bytes_of(job->unread.text);
@@ -245,6 +254,8 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
         answer_wait(coordinator, client, job);
     } else if (query->question == MR__QUESTION__JOB_LOGS) {
         answer_logs(coordinator, client, job, query);
+    } else if (query->question == MR__QUESTION__REPLAY_TASK) {
+        told_replay(coordinator, client, job, query);
     } else {
         error_set(&err, ERROR_USAGE, "the coordinator does not know this question (%d)",
                   (int)query->question);

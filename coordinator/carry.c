@@ -1,5 +1,6 @@
 /* What the scheduler decides, done: messages to workers and clients, plans, commits. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -9,99 +10,39 @@
 #include "coordinator/core.h"
 #include "coordinator/ledger.h"
 #include "coordinator/record.h"
+#include "coordinator/skips.h"
 #include "coordinator/tally.h"
+#include "coordinator/told.h"
 #include "wire/bytes.h"
+#include "wire/frame.h"
 
-/* So few small parts are synced together with the manifest, in one wait instead of two. */
-enum { SYNCED_HERE_MAX = 8 };
 /* Of a cluster: splits are cut for so many at least. */
 enum { WORKERS_EXPECTED = 4 };
 
 void carry_open(struct coordinator *coordinator, struct job *job, uint64_t worker)
 {
-    Mr__JobSpec spec = *job->submit->spec;
-    Mr__JobOpen open = MR__JOB_OPEN__INIT;
+    struct told_job told;
 
     if (!job_note_worker(&job->workers, &job->worker_count, &job->worker_capacity, worker))
         return;
-    /* The inputs are the coordinator's business: tasks name their own files. */
-    spec.n_inputs = 0;
-    spec.inputs = NULL;
-    open.job = job->id;
-    open.spec = &spec;
-    open.parts = job->plan.parts;
-    open.staging = bytes_of(job->output.staging);
-    if (job->sample)
-        open.ranges = job->sample->ranges;
-    if (spec.sync && job->plan.parts <= SYNCED_HERE_MAX)
-        open.syncs_on = bytes_of(coordinator->kernel);
-    core_send(coordinator, worker, FRAME_JOB_OPEN, &open.base);
-}
-
-static void describe_extent(const struct job *job, const struct extent *extent,
-                            Mr__Extent *message)
-{
-    const struct input_file *file = &job->plan.files.items[extent->file];
-
-    mr__extent__init(message);
-    message->file = extent->file;
-    message->path = bytes_of(file->path);
-    message->offset = extent->offset;
-    message->length = extent->length;
-    message->file_size = file->size;
-    message->file_mtime_ns = file->mtime_ns;
-}
-
-/* What the attempt reads. */
-static const struct extent *extents_of(const struct job *job,
-                                       const struct sched_attempt *attempt, size_t *ret_count)
-{
-    const struct split *split;
-
-    if (attempt->kind == SCHED_SAMPLE) {
-        *ret_count = job->plan.sample_count;
-        return job->plan.sample;
-    }
-    if (attempt->kind != SCHED_MAP) {
-        *ret_count = 0;
-        return NULL;
-    }
-    split = &job->plan.splits[attempt->task];
-    *ret_count = split->count;
-    return &job->plan.extents[split->first];
+    told_job(coordinator, job, &told);
+    core_send(coordinator, worker, FRAME_JOB_OPEN, &told.message.base);
 }
 
 static void assign(struct coordinator *coordinator, struct job *job,
                    const struct sched_action *action)
 {
-    Mr__Assign message = MR__ASSIGN__INIT;
-    size_t n;
-    const struct extent *read = extents_of(job, &action->attempt, &n);
-    cleanup_free Mr__Extent *extents = memory_new((n + 1) * sizeof *extents);
-    cleanup_free Mr__Extent **pointers = memory_new((n + 1) * sizeof *pointers);
+    struct told_task told;
 
     slow_began(job, action);
     carry_open(coordinator, job, action->worker);
-    message.job = job->id;
-    message.kind = (Mr__TaskKind)action->attempt.kind;
-    message.task = action->attempt.task;
-    message.attempt = action->attempt.attempt;
-    message.alone = action->alone;
-    message.single = action->single;
-    for (size_t i = 0; i < n; i++) {
-        describe_extent(job, &read[i], &extents[i]);
-        pointers[i] = &extents[i];
-    }
-    message.extents = pointers;
-    message.n_extents = n;
-    if (action->attempt.kind == SCHED_MAP) {
-        message.part = job->plan.splits[action->attempt.task].part;
-        message.input_size = job->plan.bytes;
-    } else if (action->attempt.kind == SCHED_REDUCE) {
+    if (action->attempt.kind == SCHED_REDUCE)
         announce_all(coordinator, job, action->worker);
-        message.maps = job->map_count;
-    }
-    core_send(coordinator, action->worker, FRAME_ASSIGN, &message.base);
+    told_task(coordinator, job, &action->attempt, &told);
+    told.message.alone = action->alone;
+    told.message.single = action->single;
+    core_send(coordinator, action->worker, FRAME_ASSIGN, &told.message.base);
+    told_task_done(&told);
 }
 
 static void admit(struct coordinator *coordinator, struct job *job)
@@ -237,7 +178,7 @@ void carry_progress(struct coordinator *coordinator, struct job *job)
 
 /* The words for why a job ended as it did. */
 static void explain(const struct job *job, const struct sched_action *action,
-                    Mr__Finished *message, Mr__Error *error)
+                    Mr__Finished *message, Mr__Error *error, char **ret_overflow)
 {
     const struct job_failure *failure =
         action->cause.attempt ? job_cause(job, &action->cause) : NULL;
@@ -247,8 +188,11 @@ static void explain(const struct job *job, const struct sched_action *action,
         return;
     error->code = action->code;
     if (failure) {
-        text = failure->error.text;
+        text =
+            skips_overflowed(job, failure, ret_overflow) ? *ret_overflow : failure->error.text;
         message->log_tail = bytes_of(failure->log_tail);
+        if (job->plan.splits && error_policy(action->code) == POLICY_BLAME)
+            message->replay = bytes_of(failure->task);
     } else if (job->broken.code) {
         text = job->broken.text;
     } else if (action->state == SCHED_CANCELLED) {
@@ -256,19 +200,6 @@ static void explain(const struct job *job, const struct sched_action *action,
     }
     error->text = bytes_of(text);
     message->error = error;
-}
-
-/* A copy of the message that borrows nothing. */
-static Mr__Finished *copy(const Mr__Finished *message)
-{
-    size_t size = mr__finished__get_packed_size(message);
-    Mr__Finished *result;
-    cleanup_free uint8_t *packed = memory_new(size + 1);
-
-    mr__finished__pack(message, packed);
-    result = mr__finished__unpack(NULL, size, packed);
-    check(result);
-    return result;
 }
 
 /* How the job ends: known now, told once it is on disk. */
@@ -282,6 +213,7 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     Mr__Error error = MR__ERROR__INIT;
     cleanup_free Mr__Counter *counters = NULL;
     cleanup_free Mr__Counter **pointers = NULL;
+    char *overflow = NULL;
     struct tally tally;
 
     if (action->code == ERROR_UNSTEADY)
@@ -309,8 +241,12 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
     message.parts = job->part_count;
     message.seconds = (double)(clock_ms() - job->started_ms) / 1000;
     message.output = bytes_of(job->output.target);
-    explain(job, action, &message, &error);
-    job->ending = copy(&message);
+    message.skipped = job->skips;
+    message.n_skipped = skips_shown(job);
+    message.skipped_count = (uint32_t)job->skip_count;
+    explain(job, action, &message, &error, &overflow);
+    job->ending = (Mr__Finished *)frame_copy(&message.base);
+    free(overflow);
     tally_done(&tally);
 }
 
@@ -379,6 +315,8 @@ void carry_out(struct coordinator *coordinator, const struct sched_action *actio
             prepare_end(coordinator, job, action);
         if (job && action->record == SCHED_RECORD_COMMITTING)
             job->committing = true;
+        if (job && action->record == SCHED_RECORD_SKIPPED)
+            skips_note(job, &action->attempt);
         record_persist(coordinator, action);
         return;
     }

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/ledger.h"
+#include "coordinator/skips.h"
 #include "coordinator/tally.h"
 #include "flow/sample.h"
 #include "flow/sort.h"
@@ -112,9 +113,8 @@ static void free_messages(Mr__TaskDone **messages, size_t n)
     free(messages);
 }
 
-void job_shrink(struct job *job)
+void job_forget_plan(struct job *job)
 {
-    output_abandon(&job->output);
     plan_done(&job->plan);
     job->plan = (struct plan){.parts = job->plan.parts};
     if (job->submit)
@@ -125,6 +125,14 @@ void job_shrink(struct job *job)
     if (job->sample)
         frame_free(&job->sample->base);
     job->check = job->sample = NULL;
+    skips_done(job);
+}
+
+void job_shrink(struct job *job)
+{
+    output_abandon(&job->output);
+    if (job->state != SCHED_FAILED || !job->plan.splits)
+        job_forget_plan(job);
     free_messages(job->maps, job->map_count);
     free_messages(job->parts, job->part_count);
     free_messages(job->former, job->map_count);
@@ -164,18 +172,26 @@ void job_shrink(struct job *job)
     job->shrunk = true;
 }
 
+static void failure_done(struct job_failure *failure)
+{
+    free(failure->log_tail);
+    if (failure->culprit)
+        frame_free(&failure->culprit->base);
+}
+
 void job_free(struct job *job)
 {
     if (!job)
         return;
     job_shrink(job);
+    job_forget_plan(job);
     output_done(&job->output);
     if (job->result)
         frame_free(&job->result->base);
     if (job->ending)
         frame_free(&job->ending->base);
     for (size_t i = 0; i < job->failure_count; i++)
-        free(job->failures[i].log_tail);
+        failure_done(&job->failures[i]);
     free(job->failures);
     free(job->title);
     free(job->object);
@@ -411,7 +427,7 @@ static struct job_failure *new_failure(struct job *job, const char *worker,
                        sizeof *job->failures);
         job->failure_count++;
     } else {
-        free(job->failures[FAILURES_KEPT - 1].log_tail);
+        failure_done(&job->failures[FAILURES_KEPT - 1]);
     }
     failure = &job->failures[job->failure_count - 1];
     *failure = (struct job_failure){.log_tail = tail_of(log_tail)};
@@ -433,6 +449,7 @@ struct job_failure *job_failed(struct job *job, const struct sched_attempt *atte
     if (code == ERROR_UNSEEN || code == ERROR_NONE)
         code = ERROR_INTERNAL;
     failure->attempt = *attempt;
+    failure->culprit = skips_culprit(job, attempt, failed);
     snprintf(failure->task, sizeof failure->task, "%s-%" PRIu32,
              (unsigned)attempt->kind < SCHED_KINDS ? kinds[attempt->kind] : "?", attempt->task);
     error_set(&failure->error, code, "%.*s", (int)failed->error->text.len,

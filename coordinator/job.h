@@ -19,7 +19,8 @@ struct job_failure {
     char task[24]; /* "map-3", for people */
     char worker[65];
     struct error error;
-    bool charged; /* it cost the task an attempt */
+    bool charged;         /* it cost the task an attempt */
+    Mr__Culprit *culprit; /* owned; what it failed on; NULL: that is not certain */
     char *log_tail;
 };
 
@@ -89,6 +90,8 @@ struct job {
     size_t claim_count, claim_capacity;
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
+    Mr__Skipped **skips; /* owned; in the order in which they were found */
+    size_t skip_count, skip_capacity;
     struct error lost;   /* restored: why its inputs are not there any more */
     struct error broken; /* why planning or committing failed */
     struct error unread; /* the last run of a map that could not be read */
@@ -126,8 +129,11 @@ int job_expand(struct job *job, struct error *err);
 struct job *job_restore(uint64_t id, Mr__Submit *submit, bool mounted);
 /* Takes NULL. */
 void job_free(struct job *job);
-/* Frees all but what can still be asked about once it is finished. */
+/* Frees all but what can still be asked about once it is finished: of one that failed its plan,
+ * too. */
 void job_shrink(struct job *job);
+/* Frees the plan. */
+void job_forget_plan(struct job *job);
 
 /* Room for the messages of its tasks; the plan has been made. */
 void job_make_room(struct job *job);

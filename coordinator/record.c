@@ -106,8 +106,9 @@ static void fill_planned(struct draft *draft, const struct job *job)
     draft->record.n_sample = 3 * plan->sample_count;
     draft->record.splits = draft->splits;
     draft->record.n_splits = 3 * plan->split_count;
-    draft->record.folder = job->output.folder;
-    if (job->output.made)
+    /* Once it has ended nobody is to look at folders again: they are others' by now. */
+    draft->record.folder = job->result ? 0 : job->output.folder;
+    if (job->output.made && !job->result)
         draft->record.made = bytes_of(job->output.made);
     draft->record.check = job->check;
 }
@@ -121,17 +122,31 @@ static void fill_accepted(struct draft *draft, const struct job *job, Mr__TaskDo
     draft->record.done = message;
 }
 
-static void fill_failed(struct draft *draft, const struct job *job,
+static void fill_failed(struct draft *draft, enum sched_record type, const struct job *job,
                         const struct job_failure *failure)
 {
-    begin(draft, SCHED_RECORD_FAILED, job->id);
+    begin(draft, type, job->id);
     set_attempt(&draft->record, &failure->attempt);
     mr__task_failed__init(&draft->failed);
     core_error(&draft->error, &failure->error);
     draft->failed.error = &draft->error;
+    draft->failed.culprit = failure->culprit;
     draft->failed.log_tail = bytes_of(failure->log_tail);
     draft->record.failed = &draft->failed;
     draft->record.worker = bytes_of(failure->worker);
+}
+
+/* What it failed on is skipped: kept apart from failures, of which not all are. */
+static void fill_skipped(struct draft *draft, const struct job *job, const Mr__Skipped *skipped)
+{
+    begin(draft, SCHED_RECORD_SKIPPED, job->id);
+    draft->record.kind = skipped->kind;
+    draft->record.task = skipped->task;
+    draft->record.attempt = skipped->attempt;
+    mr__task_failed__init(&draft->failed);
+    draft->failed.error = skipped->error;
+    draft->failed.culprit = skipped->culprit;
+    draft->record.failed = &draft->failed;
 }
 
 static void fill_finished(struct draft *draft, const struct job *job, Mr__Finished *message)
@@ -179,7 +194,7 @@ static bool charge(struct draft *draft, struct job *job, const struct sched_acti
     if (!failure)
         return false;
     failure->charged = true;
-    fill_failed(draft, job, failure);
+    fill_failed(draft, SCHED_RECORD_FAILED, job, failure);
     return true;
 }
 
@@ -224,6 +239,9 @@ static void fill(struct coordinator *coordinator, struct draft *draft, struct jo
         break;
     case SCHED_RECORD_FINISHED:
         fill_finished(draft, job, job->ending);
+        break;
+    case SCHED_RECORD_SKIPPED:
+        fill_failed(draft, SCHED_RECORD_SKIPPED, job, job_cause(job, &action->attempt));
         break;
     case SCHED_RECORD_LOST:
     case SCHED_RECORD_COMMITTING:
@@ -330,20 +348,24 @@ static void add_running(const struct coordinator *coordinator, struct journal_sn
     for (uint32_t i = 0; job->maps && i < job->map_count; i++)
         draft.record.map_reruns -= job->former[i] != NULL;
     add(to, &draft);
-    if (job->maps) {
+    if (job->maps || (job->result && job->plan.splits)) {
         fill_planned(&draft, job);
         add(to, &draft);
         add_lost(to, job);
     }
+    for (size_t i = 0; i < job->skip_count; i++) {
+        fill_skipped(&draft, job, job->skips[i]);
+        add(to, &draft);
+    }
     for (size_t i = 0; i < job->failure_count; i++)
         if (job->failures[i].charged) {
-            fill_failed(&draft, job, &job->failures[i]);
+            fill_failed(&draft, SCHED_RECORD_FAILED, job, &job->failures[i]);
             add(to, &draft);
         }
     add_accepted(to, job, &job->sample, 1);
     add_accepted(to, job, job->maps, job->map_count);
     add_accepted(to, job, job->parts, job->part_count);
-    if (job->committing) {
+    if (job->committing && !job->result) {
         begin(&draft, SCHED_RECORD_COMMITTING, job->id);
         add(to, &draft);
     }
@@ -357,10 +379,10 @@ static void write_all(void *context, struct journal_snapshot *to)
     for (size_t i = 0; i < coordinator->job_count; i++) {
         const struct job *job = coordinator->jobs[i];
 
-        if (!job->result) {
+        if (!job->result || job->plan.splits)
             add_running(coordinator, to, job);
+        if (!job->result)
             continue;
-        }
         fill_finished(&draft, job, job->result);
         add(to, &draft);
     }

@@ -13,6 +13,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/ledger.h"
 #include "coordinator/record.h"
+#include "coordinator/skips.h"
 #include "store/expand.h"
 #include "wire/bytes.h"
 #include "wire/link.h"
@@ -176,6 +177,20 @@ static bool take_failed(struct job *job, const Mr__Record *record)
     return true;
 }
 
+static bool take_skipped(struct job *job, const Mr__Record *record)
+{
+    struct sched_attempt attempt = {record->job, (enum sched_kind)record->kind, record->task,
+                                    record->attempt};
+    cleanup_free char *worker = bytes_text(record->worker);
+
+    if (!record->failed || !record->failed->error ||
+        record->failed->error->code >= ERROR_CODES ||
+        !job_failed(job, &attempt, worker, record->failed)->culprit)
+        return false;
+    skips_note(job, &attempt);
+    return true;
+}
+
 static struct job *finished_job(struct coordinator *coordinator, const Mr__Record *record)
 {
     struct job *job = memory_zeroed(1, sizeof *job);
@@ -250,6 +265,8 @@ static bool take_fact(struct coordinator *coordinator, Mr__Record *record)
         return take_lost(job, record);
     case SCHED_RECORD_FAILED:
         return take_failed(job, record);
+    case SCHED_RECORD_SKIPPED:
+        return take_skipped(job, record);
     case SCHED_RECORD_COMMITTING:
         job->committing = true;
         return true;
@@ -272,6 +289,7 @@ static void tell_scheduler(struct coordinator *coordinator, const Mr__Record *re
         fact.checked = job->check != NULL;
         fact.priority = job->priority;
         fact.steady = job->submit->spec->steady;
+        fact.skips = job->submit->spec->skip_bad_records;
         fact.lives = record->lives;
         fact.map_reruns = record->map_reruns;
     } else if (record->type == SCHED_RECORD_PLANNED) {
@@ -291,6 +309,8 @@ static int take(void *context, struct mr_bytes bytes, struct error *err)
 
     if (record && record->failed && record->failed->error)
         fact.code = (enum error_code)record->failed->error->code;
+    if (record && record->failed)
+        fact.culprit = skips_identity(record->failed->culprit);
     if (!record || !take_fact(coordinator, record))
         result = error_set(err, ERROR_DAMAGE,
                            "the journal in '%s' has a record (type %u, job %012" PRIx64

@@ -11,7 +11,10 @@
 #include "coordinator/core.h"
 #include "coordinator/ledger.h"
 #include "coordinator/record.h"
+#include "coordinator/skips.h"
 #include "wire/bytes.h"
+
+enum { PLANS_KEPT = 16 };
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
 {
@@ -136,6 +139,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
         note_unread(coordinator, job, failed->lost_map, &failure->error);
     if (error_policy(event.code) == POLICY_NO_ROOM)
         room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
+    event.culprit = skips_identity(failure->culprit);
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
@@ -201,6 +205,9 @@ static void from_client(struct coordinator *coordinator, uint64_t peer, enum fra
     case FRAME_DRAIN:
         drain_asked(coordinator, peer, (const Mr__Drain *)message);
         break;
+    case FRAME_BLOB_GET:
+        submit_blob_get(coordinator, peer, (const Mr__BlobGet *)message);
+        break;
     case FRAME_QUERY:
         answer_query(coordinator, peer, (const Mr__Query *)message);
         break;
@@ -253,6 +260,19 @@ static void settle(struct coordinator *coordinator)
             carry_progress(coordinator, coordinator->jobs[i]);
 }
 
+/* The plans of the jobs that failed last are kept: their tasks can be replayed. */
+static void forget_plans(struct coordinator *coordinator)
+{
+    size_t kept = 0;
+
+    for (size_t i = coordinator->job_count; i-- > 0;) {
+        struct job *job = coordinator->jobs[i];
+
+        if (job->shrunk && job->plan.splits && ++kept > PLANS_KEPT)
+            job_forget_plan(job);
+    }
+}
+
 /* Of the finished jobs the latest are kept, without what only running needs. */
 static void forget_finished(struct coordinator *coordinator)
 {
@@ -267,6 +287,7 @@ static void forget_finished(struct coordinator *coordinator)
         if (!job->shrunk) {
             sched_forget(coordinator->sched, job->id);
             job_shrink(job);
+            forget_plans(coordinator);
         }
     }
     for (size_t i = 0; i < coordinator->job_count; i++) {

@@ -68,6 +68,9 @@ static int check_spec(const Mr__JobSpec *spec, struct error *err)
                          spec->priority - 1, SCHED_PRIORITIES - 1);
     if (codec_choose(compress, false, &ignored, err))
         return error_wrap(err, "--compress");
+    if (spec->skip_bad_records > LIMIT_SKIPS)
+        return error_set(err, ERROR_USAGE, "%u bad records are more than may be skipped, %d",
+                         spec->skip_bad_records, LIMIT_SKIPS);
     return check_size(spec, err);
 }
 
@@ -108,7 +111,8 @@ static void admit(struct coordinator *coordinator, uint64_t client, struct job *
     struct sched_event event = {.type = EVENT_JOB_SUBMITTED,
                                 .job = job->id,
                                 .priority = job->priority,
-                                .steady = job->submit->spec->steady};
+                                .steady = job->submit->spec->steady,
+                                .skips = job->submit->spec->skip_bad_records};
     cleanup_free char *output = memory_text(job->output.target);
 
     memory_reserve(&coordinator->jobs, &coordinator->job_capacity, coordinator->job_count + 1,

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "coordinator/ledger.h"
+#include "coordinator/skips.h"
 
 /* In the order in which people see them. */
 static const struct {
@@ -184,6 +185,8 @@ char *tally_manifest(const struct job *job)
     json_object_set_new(root, "codec", json_string(format_codec_name(codec)));
     json_object_set_new(root, "parts", parts);
     json_object_set_new(root, "counters", counters);
+    if (job->skip_count)
+        json_object_set_new(root, "skipped", skips_json(job));
     text = json_dumps(root, JSON_INDENT(2));
     json_decref(root);
     check(text);

@@ -43,6 +43,7 @@ layers() {
     includes coordinator/sched base coordinator/sched
     includes coordinator base wire store record flow coordinator
     includes worker/agent base wire store record worker/agent
+    includes worker/symbols none
     includes worker/executor base wire store record flow worker/executor
     includes jobs none
     includes manual base cli manual

@@ -20,6 +20,7 @@ libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
 libinih-dev            build             configuration files
+libdw-dev              build             names in backtraces
 libpcre2-dev           build             the grep job
 zlib1g-dev             build             gzip, in and out; the teravalidate job
 liblz4-dev             build             compressed runs and inputs
@@ -31,6 +32,7 @@ gzip                   test              compressed inputs and outputs
 zstd                   test              compressed inputs and outputs
 lz4                    test              compressed inputs
 procps                 test              looking for processes that were left behind
+gdb                    test              replaying a task in a debugger
 strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own
 dpkg-dev               package           Debian packages

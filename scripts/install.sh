@@ -17,22 +17,22 @@ filled_in() { sed "s|@BINDIR@|$prefix/bin|g; s|@VERSION@|$version|g" "$1"; }
 files() {
     local file
     echo "755 $built/marram bin/marram"
-    echo "755 $built/marram-executor libexec/marram/marram-executor"
+    for file in marram-executor marram-symbols; do echo "755 $built/$file libexec/marram/$file"; done
     for file in "$built"/jobs/*.so; do echo "644 $file lib/marram/jobs/${file##*/}"; done
     for file in mrlib/include/mr/*.h; do echo "644 $file include/mr/${file##*/}"; done
-    for file in "$built"/man/*.[1-9]; do
-        if [[ -e $file ]]; then echo "644 $file share/man/man${file##*.}/${file##*/}"; fi
+    for file in "$built"/share/man/man[1-9]/*; do
+        echo "644 $file ${file#"$built"/}"
     done
-    if [[ -e $built/completion/marram ]]; then
-        echo "644 $built/completion/marram share/bash-completion/completions/marram"
-    fi
+    echo "644 $built/share/bash-completion/completions/marram share/bash-completion/completions/marram"
     echo '644 LICENSE share/doc/marram/LICENSE'
     echo '644 README.md share/doc/marram/README.md'
     echo '644 scripts/packaging/marram.pc.in lib/pkgconfig/marram.pc'
     echo '644 scripts/packaging/marram-coordinator.service.in lib/systemd/system/marram-coordinator.service'
     echo '644 scripts/packaging/marram-worker.service.in lib/systemd/system/marram-worker.service'
 }
-links=(marram-coordinator marram-worker)
+# Other names of files, beside them.
+links=(bin/marram-coordinator bin/marram-worker share/bash-completion/completions/marram-coordinator
+    share/bash-completion/completions/marram-worker)
 
 install_all() {
     local mode source target link
@@ -45,13 +45,13 @@ install_all() {
             install -D -m "$mode" "$source" "$top/$target"
         fi
     done < <(files)
-    for link in "${links[@]}"; do ln -sf marram "$top/bin/$link"; done
+    for link in "${links[@]}"; do ln -sf marram "$top/$link"; done
 }
 
 uninstall_all() {
     local target link
     while read -r _ _ target; do rm -f "$top/$target"; done < <(files)
-    for link in "${links[@]}"; do rm -f "$top/bin/$link"; done
+    for link in "${links[@]}"; do rm -f "$top/$link"; done
     for target in libexec/marram lib/marram/jobs lib/marram include/mr share/doc/marram; do
         rmdir "$top/$target" 2>/dev/null || true
     done

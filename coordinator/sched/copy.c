@@ -43,9 +43,11 @@ void copy_swap(struct task *task)
     copy->worker = task->worker;
     copy->attempt = task->attempt;
     copy->age = task->age;
+    copy->known = task->known;
     task->worker = old.worker;
     task->attempt = old.attempt;
     task->age = old.age;
+    task->known = old.known;
     link_copy(copy);
     task_list_add(&task->worker->running, task);
 }
@@ -85,8 +87,8 @@ static bool is_fit(const struct sched *sched, const struct task *task,
     return (task->kind == SCHED_MAP || task->kind == SCHED_REDUCE) && !job->steady &&
            job->phase < JOB_COMMITTING && job->gate <= sched->persisted &&
            task->state == TASK_RUNNING && task->attempt == attempt->attempt && !task->copy &&
-           !task->alone && !task->single && !task->began_alone && !job->waiting[kind] &&
-           !job->waiting_alone[kind] && (!kind || place_maps_ready(job));
+           !task->alone && !task->single && !task->blamed && !task->began_alone &&
+           !job->waiting[kind] && !job->waiting_alone[kind] && (!kind || place_maps_ready(job));
 }
 
 /* A worker with room for a copy, other than the one that is slow. */
@@ -122,6 +124,7 @@ void copy_straggler(struct sched *sched, const struct sched_event *event)
                           .worker = worker,
                           .attempt = ++task->given,
                           .age = task->job->age,
+                          .known = (uint32_t)task->job->skip_count,
                           .slots = slots};
     task->copy = copy;
     link_copy(copy);

@@ -50,12 +50,13 @@ uint64_t gate_persist_end(struct sched *sched, const struct sched_action *finish
     return action.sequence;
 }
 
-void gate_persist_failure(struct sched *sched, const struct sched_action *failure)
+void gate_persist_like(struct sched *sched, enum sched_record record,
+                       const struct sched_action *like)
 {
-    struct sched_action action = *failure;
+    struct sched_action action = *like;
 
     action.type = ACTION_PERSIST;
-    action.record = SCHED_RECORD_FAILED;
+    action.record = record;
     action.sequence = ++sched->sequence;
     gate_emit(sched, &action);
 }

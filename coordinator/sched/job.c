@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "coordinator/sched/state.h"
 
@@ -41,6 +42,7 @@ void job_submit(struct sched *sched, const struct sched_event *event)
 
     if (!job)
         return;
+    job->skips_max = event->skips < LIMIT_SKIPS ? event->skips : LIMIT_SKIPS;
     job->gate = gate_persist(sched, SCHED_RECORD_SUBMITTED, job->id, NULL, 0);
     hold(sched, job, job->gate, ACTION_ADMITTED);
     job->phase = JOB_CHECKING;
@@ -194,6 +196,7 @@ void job_delete(struct sched *sched, struct job *job)
     else
         sched->last = job->prev;
     share_end(sched, job);
+    skip_done(job);
     for (uint32_t i = 0; i < job->map_count; i++)
         free(job->maps[i].copy);
     for (uint32_t i = 0; i < job->reduce_count; i++)

@@ -35,7 +35,7 @@ static void failed(const struct sched_fact *fact, struct task *task)
         return;
     if (task->attempt < fact->attempt.attempt)
         task->attempt = fact->attempt.attempt;
-    task_note_blame(task, fact->attempt.attempt, fact->code);
+    task_note_blame(task, fact->attempt.attempt, fact->code, &fact->culprit);
     if (task->blamed == LIMIT_ATTEMPTS)
         task->job->doomed = task;
 }
@@ -57,6 +57,7 @@ static void submitted(struct sched *sched, const struct sched_fact *fact)
         return;
     job->phase = JOB_CHECKING;
     job->lives = fact->lives;
+    job->skips_max = fact->skips < LIMIT_SKIPS ? fact->skips : LIMIT_SKIPS;
     job->map_reruns = fact->map_reruns;
     if (fact->checked)
         job->check.state = TASK_DONE;
@@ -93,6 +94,9 @@ void sched_restore(struct sched *sched, const struct sched_fact *fact)
         break;
     case SCHED_RECORD_FAILED:
         failed(fact, task);
+        break;
+    case SCHED_RECORD_SKIPPED:
+        skip_restore(job, &fact->culprit);
         break;
     case SCHED_RECORD_COMMITTING:
         job->phase = JOB_COMMITTING;

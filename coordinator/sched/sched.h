@@ -41,6 +41,11 @@
  * An attempt that is slow (STRAGGLER: who has a clock judges) gets a copy on another worker if
  * nothing else waits for that. The first of the two that is done counts, the other is revoked.
  *
+ * Bad records. A job may say how many records and keys it does without (`skips`): the first so
+ * many that its attempts fail on are skipped (a record SKIPPED each), and cost no attempt. The
+ * caller tells each ASSIGN which they are, and which stretches to feed with care
+ * (sched_narrowed). One more fails the job.
+ *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -69,8 +74,21 @@ struct sched_attempt {
 
 enum { SCHED_PRIORITIES = 10, SCHED_PRIORITY_USUAL = 5 };
 
+/* What an attempt failed on, if that is certain. */
+enum sched_culprit_type {
+    CULPRIT_NONE,
+    CULPRIT_BLOCK,  /* several records: the next attempt feeds them singly */
+    CULPRIT_RECORD, /* may be skipped, ... */
+    CULPRIT_KEY     /* ... and so may this */
+};
+struct sched_culprit {
+    enum sched_culprit_type type;
+    uint32_t file;
+    uint64_t low, high; /* BLOCK: offset, length; RECORD: offset, 0; KEY: its digest */
+};
+
 enum sched_event_type {
-    EVENT_JOB_SUBMITTED, /* job, checked, priority, steady */
+    EVENT_JOB_SUBMITTED, /* job, checked, priority, steady, skips */
     EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts),
                             sample */
     EVENT_JOB_BROKEN,    /* job, code: planning or committing failed */
@@ -80,7 +98,7 @@ enum sched_event_type {
     EVENT_WORKER_LOST,   /* worker: its attempts are lost, and the map outputs that it holds */
     EVENT_WORKER_DRAINING, /* worker, late: it is to leave once nothing needs it */
     EVENT_TASK_DONE,       /* worker, attempt */
-    EVENT_TASK_FAILED,     /* worker, attempt, code, blamed, suspect, lost_map */
+    EVENT_TASK_FAILED,     /* worker, attempt, code, blamed, suspect, culprit, lost_map */
     EVENT_STRAGGLER,       /* attempt: it is slow; a copy of it elsewhere may be done sooner */
     EVENT_PERSISTED,       /* sequence */
     EVENT_RESTORED,        /* all facts of the former life were told: goes on from there */
@@ -99,12 +117,14 @@ struct sched_event {
     bool checked;      /* what its CHECK task would find is known already */
     uint32_t priority; /* 0 to SCHED_PRIORITIES - 1: each step doubles the job's share */
     bool steady;       /* no copies of its slow tasks */
+    uint32_t skips;    /* bad records and keys that it does without, LIMIT_SKIPS at most */
     uint32_t maps, reduces;
     bool sample; /* no map goes before a SAMPLE task is accepted */
     struct sched_attempt attempt;
     enum error_code code;
-    bool blamed;       /* the task is the cause of the failure */
-    bool suspect;      /* it may be the cause: run it alone next time */
+    bool blamed;  /* the task is the cause of the failure */
+    bool suspect; /* it may be the cause: run it alone next time */
+    struct sched_culprit culprit;
     uint32_t lost_map; /* with code ERROR_FETCH: the map task whose output cannot be read */
     uint64_t sequence;
     bool draining; /* it joins in order to leave: it gets nothing, and says so again when it has
@@ -146,6 +166,9 @@ enum sched_record {
     SCHED_RECORD_FAILED, /* a failure that the task was charged with: code. Nothing waits for it
                           */
     SCHED_RECORD_STARTED, /* the caller's own: a new life begins, attempts have new numbers */
+    SCHED_RECORD_SKIPPED, /* what the attempt failed on is skipped from now on: code. Nothing
+                             waits for it: what is accepted without it is written down behind
+                             it */
 };
 
 enum sched_state { SCHED_RUNNING, SCHED_DONE, SCHED_FAILED, SCHED_CANCELLED };
@@ -191,15 +214,17 @@ void sched_step(struct sched *sched, const struct sched_event *event,
 struct sched_fact {
     enum sched_record record;
     uint64_t job;                 /* STARTED: 0 */
-    struct sched_attempt attempt; /* ACCEPTED, LOST, FAILED */
+    struct sched_attempt attempt; /* ACCEPTED, LOST, FAILED, SKIPPED */
     bool checked;                 /* SUBMITTED */
     uint32_t priority;            /* SUBMITTED */
     bool steady;                  /* SUBMITTED */
+    uint32_t skips;               /* SUBMITTED */
     uint32_t lives;               /* SUBMITTED: how often it was restored already */
     uint64_t map_reruns;          /* SUBMITTED */
     uint32_t maps, reduces;       /* PLANNED */
     bool sample;
-    enum error_code code; /* FAILED */
+    enum error_code code;         /* FAILED */
+    struct sched_culprit culprit; /* FAILED, SKIPPED */
 };
 void sched_restore(struct sched *sched, const struct sched_fact *fact);
 
@@ -244,6 +269,12 @@ bool sched_runs(const struct sched *sched, uint64_t worker,
 /* Whether that attempt runs as the only one of its task. */
 bool sched_runs_singly(const struct sched *sched, uint64_t worker,
                        const struct sched_attempt *attempt);
+
+/* The stretches of its input that the attempt of a map or sample has to feed record by record:
+ * culprits of type BLOCK, borrowed until the next step. */
+const struct sched_culprit *sched_narrowed(const struct sched *sched,
+                                           const struct sched_attempt *attempt,
+                                           size_t *ret_count);
 
 /* Where the parts of a job are reduced if there is room: the homes are fixed when it is
  * planned, `sched_homes` of them, and part p belongs to the home p % sched_homes. sched_home

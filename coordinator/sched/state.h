@@ -10,7 +10,8 @@
  *   share.c   which job is next, and which ones must wait
  *   place.c   which task goes to which worker
  *   copy.c    second attempts of slow tasks
- *   cuts.c    which workers do not reach each other */
+ *   cuts.c    which workers do not reach each other
+ *   skip.c    bad records: found, and left out */
 #ifndef SCHED_STATE_H
 #define SCHED_STATE_H
 
@@ -36,15 +37,19 @@ struct task {
     uint32_t remade;  /* map: times that its output was lost in a fetch */
     uint32_t freed;   /* failures that cost nothing */
     bool alone, single;
-    bool began_alone;      /* RUNNING: that attempt */
-    struct worker *worker; /* RUNNING: where; DONE map: who holds the output */
-    struct copy *copy;     /* RUNNING: another attempt beside it, owned; NULL: none */
+    bool began_alone, began_single; /* RUNNING: that attempt; copies are neither */
+    struct worker *worker;          /* RUNNING: where; DONE map: who holds the output */
+    struct copy *copy;              /* RUNNING: another attempt beside it, owned; NULL: none */
     uint64_t age;      /* the job's: REDUCE: when it started; DONE map: when it was accepted */
     uint64_t answered; /* DONE: by which worker; it may be lost by now */
     uint64_t avoid;    /* the worker of the last free failure, 0: none */
     struct task *prev, *next; /* in the worker's list */
     uint32_t cause_attempt;   /* the blamed failure that will be told; 0: none */
     enum error_code cause;
+    bool cause_exact;             /* it names a record or key */
+    uint32_t known;               /* RUNNING: skips that the attempt was told of */
+    struct sched_culprit *narrow; /* blocks that attempts failed on, owned */
+    size_t narrow_count, narrow_capacity;
 };
 
 /* A second attempt of a task that runs. */
@@ -53,6 +58,7 @@ struct copy {
     struct worker *worker;
     uint32_t attempt;
     uint64_t age;             /* as the task's */
+    uint32_t known;           /* as the task's */
     uint64_t slots;           /* threads that it was counted for */
     struct copy *prev, *next; /* in the worker's list */
 };
@@ -129,6 +135,12 @@ struct job {
     struct worker_list handy; /* run its task, and have room for one in hand */
     struct worker_list full;  /* run its task, and have room for none */
     bool steady;              /* no copies are wanted */
+
+    /* skip.c */
+    uint32_t skips_max;
+    struct sched_culprit *skips; /* in the order in which they were found */
+    size_t skip_count, skip_capacity;
+    uint64_t searched; /* attempts that ended in search of bad records, at no cost */
     uint64_t speculative_attempts;
 };
 
@@ -192,8 +204,9 @@ uint64_t gate_persist(struct sched *sched, enum sched_record record, uint64_t jo
                       const struct sched_attempt *attempt, uint64_t worker);
 /* FINISHED, with what the action says. */
 uint64_t gate_persist_end(struct sched *sched, const struct sched_action *finished);
-/* A failure that the task was charged with. */
-void gate_persist_failure(struct sched *sched, const struct sched_action *failure);
+/* FAILED or SKIPPED, with what the action says; nothing waits for it. */
+void gate_persist_like(struct sched *sched, enum sched_record record,
+                       const struct sched_action *like);
 void gate_open(struct sched *sched, uint64_t sequence);
 
 /* job.c */
@@ -217,7 +230,8 @@ struct sched_attempt task_attempt(const struct task *task);
 void task_ready(struct task *task);
 void task_start(struct sched *sched, struct task *task, struct worker *worker);
 void task_done(struct sched *sched, const struct sched_event *event);
-void task_note_blame(struct task *task, uint32_t attempt, enum error_code code);
+void task_note_blame(struct task *task, uint32_t attempt, enum error_code code,
+                     const struct sched_culprit *culprit);
 void task_failed(struct sched *sched, const struct sched_event *event);
 void task_output_lost(struct sched *sched, struct task *map);
 /* The attempt ends without a result: its worker has room again. If there is a copy, that one is
@@ -310,6 +324,17 @@ void copy_swap(struct task *task);
 void copy_revoke(struct sched *sched, struct task *task);
 /* The copy ends without a result. */
 void copy_detach(struct sched *sched, struct task *task);
+
+/* skip.c */
+/* Whether the failure, the task's own, was one on the way to a bad record that may be skipped:
+ * then it is dealt with, and costs nothing. The attempt was told of `known` skips. */
+bool skip_failed(struct sched *sched, struct task *task, const struct sched_event *event,
+                 uint32_t known);
+/* The block is fed singly from now on; false if it was already. */
+bool skip_narrow(struct task *task, const struct sched_culprit *block);
+/* Restored. */
+void skip_restore(struct job *job, const struct sched_culprit *culprit);
+void skip_done(struct job *job);
 
 /* place.c */
 void place_all(struct sched *sched);

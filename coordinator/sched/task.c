@@ -6,7 +6,8 @@
 
 enum {
     FREE_FAILURES_MAX = 200
-}; /* of one task: beyond it something is wrong that retries do not cure */
+}; /* of one task, but for those that the search for bad records brought: beyond it something
+      is wrong that retries do not cure */
 
 struct sched_attempt task_attempt(const struct task *task)
 {
@@ -116,6 +117,8 @@ void task_start(struct sched *sched, struct task *task, struct worker *worker)
         task->given = task->job->lives * SCHED_LIFE_ATTEMPTS;
     task->attempt = ++task->given;
     task->began_alone = task->alone;
+    task->began_single = task->single;
+    task->known = (uint32_t)task->job->skip_count;
     task->worker = worker;
     task->age = task->job->age;
     task_list_add(&worker->running, task);
@@ -300,16 +303,25 @@ void task_done(struct sched *sched, const struct sched_event *event)
     job_advance(sched, task->job);
 }
 
-/* The cause that will be told is the first one; but if the same happens again now that records
- * are fed singly, that names the place. */
-void task_note_blame(struct task *task, uint32_t attempt, enum error_code code)
+/* The cause that will be told is the first one, unless the same happens again and only that
+ * names the place. Where the place is not known yet, the next attempt looks for it: in the
+ * block that it is in, or in all of the input, record by record on one thread, so that who dies
+ * without a word names it too. */
+void task_note_blame(struct task *task, uint32_t attempt, enum error_code code,
+                     const struct sched_culprit *culprit)
 {
+    bool exact = culprit->type >= CULPRIT_RECORD;
+
     task->job->failed_attempts++;
-    if (!task->blamed || (task->blamed == 1 && code == task->cause)) {
+    if (!task->blamed ||
+        (code == task->cause && !task->cause_exact && (exact || task->blamed == 1))) {
         task->cause_attempt = attempt;
         task->cause = code;
+        task->cause_exact = exact;
     }
-    task->single = true;
+    if (culprit->type == CULPRIT_NONE ||
+        (culprit->type == CULPRIT_BLOCK && !skip_narrow(task, culprit)))
+        task->single = true;
     task->blamed++;
 }
 
@@ -331,8 +343,8 @@ static void charge(struct sched *sched, struct task *task, const struct sched_ev
     struct sched_attempt cause = event->attempt;
 
     gate_emit(sched, &failure);
-    gate_persist_failure(sched, &failure);
-    task_note_blame(task, event->attempt.attempt, event->code);
+    gate_persist_like(sched, SCHED_RECORD_FAILED, &failure);
+    task_note_blame(task, event->attempt.attempt, event->code, &event->culprit);
     if (task->blamed < LIMIT_ATTEMPTS) {
         again(task);
         return;
@@ -347,7 +359,7 @@ static void excuse(struct sched *sched, struct task *task, const struct sched_ev
     task->avoid = event->worker;
     if (event->suspect)
         task->alone = task->single = true;
-    if (++task->freed < FREE_FAILURES_MAX)
+    if (++task->freed < FREE_FAILURES_MAX + task->job->searched)
         again(task);
     else
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
@@ -424,6 +436,7 @@ void task_failed(struct sched *sched, const struct sched_event *event)
     enum error_policy policy = error_policy(event->code);
     bool blamed = event->blamed || (event->suspect && task && task->began_alone);
     uint64_t age = task ? task->age : 0;
+    uint32_t known = task ? task->known : 0;
 
     if (!task)
         return;
@@ -438,6 +451,8 @@ void task_failed(struct sched *sched, const struct sched_event *event)
         make_way(sched, task, event);
     else if (policy == POLICY_GIVE_UP && blamed)
         job_end(sched, task->job, SCHED_FAILED, event->code, &event->attempt);
+    else if (policy == POLICY_BLAME && blamed && skip_failed(sched, task, event, known))
+        ;
     else if (policy == POLICY_BLAME && blamed)
         charge(sched, task, event);
     else

@@ -7,6 +7,7 @@
 enum {
     LIMIT_PARTS = 1024 * 16,   /* reduce tasks of a job (-r) */
     LIMIT_ATTEMPTS = 4,        /* blamed attempts of one task before the job fails */
+    LIMIT_SKIPS = 10000,       /* bad records and keys that a job may do without */
     LIMIT_SILENCE_S = 600,     /* without a finished record, by default */
     LIMIT_THREADS = 256,       /* OpenMP threads of one executor */
     LIMIT_WORKERS_OF_RUN = 64, /* --workers of `marram run` */

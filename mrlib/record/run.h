@@ -112,6 +112,8 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
  * come in several pieces only if no other segment of this run is appended in between. */
 int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
                struct run_builder *builder, bool last, struct error *err);
+/* From now on segments of other parts are taken and thrown away. */
+void run_keep_only(struct run_writer *writer, uint32_t part);
 /* Whether it compresses blocks. A segment that run_append_ranges packs gathers in memory up to
  * 4 MiB; a larger one may leave holes behind it in the file. */
 bool run_packs(const struct run_writer *writer);

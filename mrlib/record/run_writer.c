@@ -75,6 +75,17 @@ int run_create(const char *path, const struct run_shape *shape, struct run_write
     return 0;
 }
 
+void run_keep_only(struct run_writer *writer, uint32_t part)
+{
+    writer->keeps_only = true;
+    writer->kept = part;
+}
+
+static bool is_left_out(const struct run_writer *writer, uint32_t part)
+{
+    return writer->keeps_only && part != writer->kept;
+}
+
 uint64_t run_take_place(struct run_writer *writer, uint64_t size)
 {
     return atomic_fetch_add(&writer->offset, size);
@@ -142,6 +153,8 @@ void run_reserve(struct run_writer *writer, struct run_builder *builder, uint32_
      * append cuts short. */
     uint64_t blocks = 4 * (payload / LIMIT_BLOCK) + 8;
 
+    if (is_left_out(writer, part))
+        return;
     open_segment(writer, builder, round, part, flags | writer->shape.flags);
     builder->room = payload + blocks * sizeof(struct run_block);
     builder->segment.offset = run_take_place(writer, builder->room);
@@ -171,6 +184,10 @@ int run_append(struct run_writer *writer, uint32_t round, uint32_t part,
     struct packer *packer;
     int result;
 
+    if (is_left_out(writer, part)) {
+        run_builder_empty(builder);
+        return 0;
+    }
     if (!builder->open)
         open_segment(writer, builder, round, part, writer->shape.flags);
     check(segment->round == round && segment->part == part);
@@ -253,6 +270,8 @@ int run_append_ranges(struct run_writer *writer, uint32_t round, uint32_t part,
     uint64_t at;
 
     check(part < writer->shape.parts);
+    if (is_left_out(writer, part))
+        return 0;
     if (writer->shape.compression.codec)
         return run_append_packed(writer, round, part, ranges, count, err);
     for (size_t i = 0; i < count; i += run_cut_block(ranges + i, count - i, &header))

@@ -20,6 +20,8 @@ struct run_writer {
     pthread_mutex_t lock;     /* of what follows: */
     struct run_segment *segments;
     size_t count, capacity;
+    bool keeps_only; /* the segments of `kept` */
+    uint32_t kept;
     uint64_t *digests;       /* by part; NULL: none was noted */
     struct packer **packers; /* that nobody has at the moment */
     size_t packer_count, packer_capacity;

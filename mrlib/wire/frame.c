@@ -62,6 +62,7 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_DRAINING] = &mr__draining__descriptor,
     [FRAME_TAKE] = &mr__take__descriptor,
     [FRAME_TOOK] = &mr__took__descriptor,
+    [FRAME_REPLAY] = &mr__replay__descriptor,
 };
 
 static bool is_bare(unsigned type)
@@ -195,4 +196,16 @@ void frame_free(ProtobufCMessage *message)
 {
     if (message)
         protobuf_c_message_free_unpacked(message, NULL);
+}
+
+ProtobufCMessage *frame_copy(const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    cleanup_free uint8_t *packed = memory_new(size + 1);
+    ProtobufCMessage *copy;
+
+    protobuf_c_message_pack(message, packed);
+    copy = protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
+    check(copy);
+    return copy;
 }

@@ -65,6 +65,7 @@ enum frame_type {
     FRAME_DRAINING = 38,
     FRAME_TAKE = 39,
     FRAME_TOOK = 40,
+    FRAME_REPLAY = 65,
     FRAME_TYPES
 };
 
@@ -86,5 +87,8 @@ struct frame_stamp frame_get_stamp(const uint8_t *frame);
 int frame_unpack(const uint8_t *frame, size_t size, enum frame_type *ret_type,
                  ProtobufCMessage **ret_message, struct error *err);
 void frame_free(ProtobufCMessage *message);
+
+/* A copy of a message of our own that borrows nothing; frame_free. */
+ProtobufCMessage *frame_copy(const ProtobufCMessage *message);
 
 #endif

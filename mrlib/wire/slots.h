@@ -25,7 +25,7 @@ enum slot_phase {
     SLOT_LOAD, /* dlopen and constructors */
 };
 
-enum { SLOT_TEXT = 256, SLOT_TRACE = 2048 };
+enum { SLOT_TEXT = 256, SLOT_TRACE = 3072, SLOT_DIGEST = 16 };
 
 struct slot {
     _Atomic uint32_t phase; /* enum slot_phase */
@@ -41,11 +41,13 @@ struct slot {
     _Atomic uint32_t
         fault; /* the signal that this thread raised; SLOT_EXITED if it called exit() */
     _Atomic uint32_t key_length;
-    _Atomic uint32_t unpacked; /* 1: `offset` is in the text of a compressed file */
-    char key[SLOT_TEXT];       /* in reduce and combine: the key's first bytes */
-    char status[SLOT_TEXT];    /* what the job said last with mr_status */
-    char trace[SLOT_TRACE];    /* backtrace, a line a frame, terminated; written by the fault
-                                  handler */
+    _Atomic uint32_t unpacked;     /* 1: `offset` is in the text of a compressed file */
+    _Atomic uint32_t group_length; /* of the key: what makes its group */
+    char key[SLOT_TEXT];           /* in reduce and combine: the key's first bytes */
+    uint8_t digest[SLOT_DIGEST]; /* of what makes the group, where that is longer than `key` */
+    char status[SLOT_TEXT];      /* what the job said last with mr_status */
+    char trace[SLOT_TRACE];      /* backtrace, a line a frame, terminated; written by the fault
+                                    handler */
 } __attribute__((aligned(64)));
 
 enum { SLOT_EXITED = 0x1000 };

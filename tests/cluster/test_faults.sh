@@ -65,7 +65,7 @@ backtrace_names_the_object() {
     instrumented && skip 'the sanitizer takes the signal'
     sample
     crash misbehave 'signal 11' -p map=segv
-    grep -q '^  #0 .*(misbehave.so)' stderr || die "$(cat stderr)"
+    grep -q '^  #0 .*misbehave.c:[0-9]* (misbehave.so+0x' stderr || die "$(cat stderr)"
 }
 # At exit() the sanitizer would speak instead of the job.
 exit_in_map() {
@@ -256,7 +256,7 @@ claim 'so does each other way to crash' crash_of_other_kinds
 claim 'a crash in a block names the record, found by feeding one at a time' crash_in_a_block
 claim 'a crash in reduce names the key' crash_in_reduce
 claim 'a stack overflow in a thread of OpenMP names the record' stack_overflow
-claim 'the backtrace names the job object' backtrace_names_the_object
+claim 'the backtrace names object, file and line' backtrace_names_the_object
 claim 'exit(0) is no success' exit_in_map
 claim 'exit(0) in a constructor is no success' exit_in_a_constructor
 claim 'an endless loop ends with the task timeout' endless_loop

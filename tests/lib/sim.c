@@ -188,7 +188,7 @@ void sim_finished(struct sim *sim, const struct sched_action *action)
 {
     struct sim_job *job = &sim->jobs[action->job];
     struct happening forget = {.type = HAPPEN_FORGET, .event.job = action->job};
-    bool broken = job->badness || job->plan_breaks || job->commit_breaks;
+    bool broken = job->badness || job->plan_breaks || job->commit_breaks || job->overflows;
 
     job->finished = true;
     if (action->state == SCHED_DONE && broken)
@@ -198,6 +198,8 @@ void sim_finished(struct sim *sim, const struct sched_action *action)
         sim_fail(sim, "a job without a bad task failed");
     if (action->state == SCHED_CANCELLED && !job->cancelled)
         sim_fail(sim, "a job that nobody cancelled is cancelled");
+    if (action->state == SCHED_FAILED && job->overflows)
+        sim_count(sim, SIM_OVERFLOWS);
     sim_count(sim, action->state == SCHED_DONE     ? SIM_DONE
                    : action->state == SCHED_FAILED ? SIM_FAILED
                                                    : SIM_CANCELLED);
@@ -307,6 +309,7 @@ static void step(struct sim *sim, const struct sched_event *event)
     const char *complaint;
 
     sim->actions.count = 0;
+    sim->told = *event;
     remember_event(sim, event);
     sched_step(sim->sched, event, &sim->actions);
     for (size_t i = 0; i < sim->actions.count; i++)
@@ -392,8 +395,11 @@ static void done(struct sim *sim)
     for (uint64_t i = 1; i <= sim->worker_count; i++)
         free(sim->workers[i].attempts);
     for (uint64_t i = 1; i <= sim->job_count; i++) {
-        for (int kind = 0; kind < SCHED_KINDS; kind++)
+        for (int kind = 0; kind < SCHED_KINDS; kind++) {
             free(sim->jobs[i].failures_left[kind]);
+            free(sim->jobs[i].bad_records[kind]);
+            free(sim->jobs[i].skipped[kind]);
+        }
         free(sim->jobs[i].holders);
         free(sim->jobs[i].attempts);
         free(sim->jobs[i].owners);

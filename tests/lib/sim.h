@@ -39,6 +39,8 @@
     X(BLAMED, "blamed failures")                                    \
     X(SUSPECTED, "suspects")                                        \
     X(INNOCENT, "innocent failures")                                \
+    X(SKIPPED, "bad records skipped")                               \
+    X(OVERFLOWS, "jobs with too many of them")                      \
     X(UNREAD, "fetch errors")                                       \
     X(UNSEEN, "files unseen")                                       \
     X(UNREACHED, "workers not reached by others")                   \

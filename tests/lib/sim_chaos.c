@@ -229,6 +229,10 @@ static void submit(struct sim *sim, uint64_t id)
     job->commit_breaks = one_in(sim, 20);
     event.priority = one_in(sim, 2) ? 5 : (uint32_t)rng_below(&sim->rng, SCHED_PRIORITIES);
     event.steady = one_in(sim, 8);
+    if (one_in(sim, 3))
+        event.skips = (uint32_t)sim_between(sim, 1, 60);
+    job->skips = event.skips;
+    job->sees = (enum sim_sight)sim_between(sim, SIM_SEES_ALL, SIM_SEES_NOTHING);
     job->priority = event.priority;
     job->steady = event.steady;
     if (one_in(sim, 2))
@@ -314,10 +318,13 @@ static void size_job(struct sim *sim, struct sim_job *job)
                          : kind == SCHED_REDUCE ? job->reduces
                                                 : 1;
 
+        job->counts[kind] = count;
         job->failures_left[kind] = memory_zeroed(count, 1);
         for (uint32_t i = 0; i < count; i++)
             if (sim_fault(sim, sim->rates.flaky))
                 job->failures_left[kind][i] = (uint8_t)sim_between(sim, 1, 3);
+        if (kind != SCHED_SAMPLE || job->sampled)
+            sim_spoil(sim, job, (enum sched_kind)kind, count);
     }
 }
 

@@ -80,6 +80,7 @@ static void owe_for_record(struct model *model, const struct sched_action *recor
         action.type = ACTION_COMMIT;
         break;
     case SCHED_RECORD_FAILED:
+    case SCHED_RECORD_SKIPPED:
     case SCHED_RECORD_STARTED:
         return;
     case SCHED_RECORD_FINISHED:
@@ -156,7 +157,9 @@ static void judge_revoke(struct model *model, const struct sched_action *action)
         object(model, "it does not run", action);
     else if (!job->ended && !(job->committing && action->attempt.kind == SCHED_MAP) &&
              !task->answered) {
-        if (model->revokes && (job->blind[action->worker] || model_is_barred(worker)))
+        if (same_attempt(&model->stopped, &action->attempt))
+            model->stopped.attempt = 0;
+        else if (model->revokes && (job->blind[action->worker] || model_is_barred(worker)))
             model->revokes--;
         else if (!model_gives_back(model, action) && !takes_hand(model, job, worker))
             object(model, "it is still needed", action);
@@ -233,6 +236,7 @@ static void begin_copy(struct model *model, const struct model_job *job,
     task->copy_on = action->worker;
     task->copy = action->attempt.attempt;
     task->copy_age = job->age;
+    task->copy_known = (uint32_t)job->skips.count;
     task->copy_slots = action->attempt.kind == SCHED_REDUCE ? 1 : worker->threads;
     model->copy_slots += task->copy_slots;
     model->copy_due = false;
@@ -288,6 +292,8 @@ static void judge_assign(struct model *model, const struct sched_action *action)
     task->runs_on = action->worker;
     task->current = attempt->attempt;
     task->runs_alone = action->alone;
+    task->runs_single = action->single;
+    task->known = (uint32_t)job->skips.count;
     if (attempt->kind == SCHED_REDUCE)
         task->age = job->age;
     job->waiting[attempt->kind]--;

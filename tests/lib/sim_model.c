@@ -20,6 +20,10 @@ static void free_job(struct model_job *job)
 {
     if (!job)
         return;
+    for (int kind = 0; kind < SCHED_KINDS; kind++)
+        for (uint32_t i = 0; i < job->counts[kind]; i++)
+            free(job->tasks[kind][i].blocks.items);
+    free(job->skips.items);
     free(job->tasks[SCHED_MAP]);
     free(job->tasks[SCHED_REDUCE]);
     free(job->cuts);
@@ -140,6 +144,8 @@ void model_stop(struct model *model, const struct sched_attempt *attempt)
             task->runs_on = task->copy_on;
             task->current = task->copy;
             task->age = task->copy_age;
+            task->known = task->copy_known;
+            task->runs_single = false;
             model->tally.orphaned += !task->answered;
         }
         task->copy_on = 0;
@@ -197,6 +203,7 @@ void model_submitted(struct model *model, const struct sched_event *event)
     job->serial = ++model->serial;
     job->priority = event->priority;
     job->steady = event->steady;
+    job->skips_max = event->skips;
     job->tasks[SCHED_CHECK] = &job->check;
     job->counts[SCHED_CHECK] = job->waiting[SCHED_CHECK] = 1;
     model_want(model, SCHED_RECORD_SUBMITTED, id, NULL, 0);
@@ -444,6 +451,8 @@ static void check_end_of_step(struct model *model)
                        model->revokes);
     if (model->copy_due)
         model_complain(model, "the slow attempt got no copy, though a worker is idle");
+    if (model->stopped.attempt)
+        model_complain(model, "what else runs of a task with a bad record was not revoked");
     if (model->losers)
         model_complain(model, "the slower attempt of a task that is done was not revoked");
     for (uint64_t id = 0; id < MODEL_JOBS; id++) {
@@ -465,6 +474,7 @@ const char *model_step(struct model *model, const struct sched_event *event,
 {
     model->record_count = 0;
     model->revokes = 0;
+    model->stopped.attempt = 0;
     model->late_worker = model->filled = 0;
     model->emitted = 0;
     model->straggler = (struct sched_attempt){0};

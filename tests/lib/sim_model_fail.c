@@ -4,16 +4,22 @@
 
 enum { EXCUSED_MAX = 200 };
 
-void model_blame(struct model *model, const struct sched_attempt *attempt, enum error_code code)
+void model_blame(struct model *model, const struct sched_attempt *attempt, enum error_code code,
+                 const struct sched_culprit *culprit)
 {
+    bool exact = culprit->type == CULPRIT_RECORD || culprit->type == CULPRIT_KEY, better;
+
     struct model_task *task = model_task(model, attempt);
 
     model_job(model, attempt->job)->failed_attempts++;
-    task->single = true;
+    if (!exact && (culprit->type != CULPRIT_BLOCK || !model_narrow(task, culprit)))
+        task->single = true;
     task->blamed++;
-    if (task->blamed == 1 || (task->blamed == 2 && task->cause == code)) {
+    better = task->cause == code && !task->cause_exact && (exact || task->blamed == 2);
+    if (task->blamed == 1 || better) {
         task->cause_attempt = attempt->attempt;
         task->cause = code;
+        task->cause_exact = exact;
     }
 }
 
@@ -29,7 +35,7 @@ static void charge(struct model *model, struct model_task *task,
 
     model_owe(model, 0, &action);
     model_want(model, SCHED_RECORD_FAILED, cause.job, &cause, event->worker);
-    model_blame(model, &cause, event->code);
+    model_blame(model, &cause, event->code, &event->culprit);
     cause.attempt = task->cause_attempt;
     if (task->blamed == LIMIT_ATTEMPTS)
         model_end(model, cause.job, SCHED_FAILED, task->cause, &cause);
@@ -58,7 +64,7 @@ static void excuse(struct model *model, struct model_task *task,
         job->lonely += event->attempt.kind == SCHED_REDUCE && !task->alone && !task->runs_on;
         task->alone = task->single = true;
     }
-    if (++task->excused == EXCUSED_MAX)
+    if (++task->excused >= EXCUSED_MAX + job->searched)
         model_end(model, event->attempt.job, SCHED_FAILED, event->code, &event->attempt);
 }
 
@@ -111,6 +117,8 @@ void model_failed(struct model *model, const struct sched_event *event)
     bool is_copy = task->copy_on && event->attempt.attempt == task->copy;
     bool blamed = event->blamed || (event->suspect && task->runs_alone);
     uint64_t age = is_copy ? task->copy_age : task->age;
+    uint32_t known = is_copy ? task->copy_known : task->known;
+    bool single = task->runs_single && !is_copy;
 
     model_stop(model, &event->attempt);
     switch (error_policy(event->code)) {
@@ -126,6 +134,8 @@ void model_failed(struct model *model, const struct sched_event *event)
             excuse(model, task, event);
         break;
     case POLICY_BLAME:
+        if (blamed && model_skip(model, event, known, single))
+            break;
         if (blamed)
             charge(model, task, event);
         else

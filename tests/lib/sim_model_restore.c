@@ -58,14 +58,16 @@ static void restore_failed(struct model *model, const struct sched_fact *fact)
 
     if (task->attempt < fact->attempt.attempt)
         task->attempt = fact->attempt.attempt;
-    model_blame(model, &fact->attempt, fact->code);
+    model_blame(model, &fact->attempt, fact->code, &fact->culprit);
 }
 
 void model_restore(struct model *model, const struct sched_fact *fact)
 {
     struct model_job *job = model_job(model, fact->job);
-    struct sched_event event = {
-        .job = fact->job, .priority = fact->priority, .steady = fact->steady};
+    struct sched_event event = {.job = fact->job,
+                                .priority = fact->priority,
+                                .steady = fact->steady,
+                                .skips = fact->skips};
 
     model->persisted = ++model->sequence;
     switch (fact->record) {
@@ -84,6 +86,9 @@ void model_restore(struct model *model, const struct sched_fact *fact)
         break;
     case SCHED_RECORD_FAILED:
         restore_failed(model, fact);
+        break;
+    case SCHED_RECORD_SKIPPED:
+        model_skip_restored(model, fact);
         break;
     case SCHED_RECORD_COMMITTING:
         job->committing = true;

@@ -6,6 +6,12 @@
 
 #include "tests/lib/sim_model.h"
 
+/* Culprits, in the order in which they were found. */
+struct model_list {
+    struct sched_culprit *items;
+    size_t count, capacity;
+};
+
 struct model_task {
     uint32_t attempt;  /* the highest given out */
     uint64_t runs_on;  /* 0: does not run */
@@ -22,9 +28,12 @@ struct model_task {
     uint64_t age; /* count of accepted maps when it was accepted (map) or assigned (reduce) */
     uint32_t blamed, excused, remade;
     bool alone, single;
-    bool runs_alone; /* the attempt that does */
+    bool runs_alone, runs_single; /* the attempt that does */
+    uint32_t known, copy_known;   /* skips that it, and the other one, was told of */
+    struct model_list blocks;     /* that are fed record by record */
     uint32_t cause_attempt;
     enum error_code cause;
+    bool cause_exact;
 };
 
 struct model_job {
@@ -43,6 +52,9 @@ struct model_job {
     enum sched_wait wait;
     uint64_t failed_attempts, map_reruns, drain_reruns, drain_restarts, age;
     bool queued, steady;
+    uint32_t skips_max;
+    struct model_list skips;
+    uint64_t searched; /* attempts that ended in search of bad records */
     uint32_t priority;
     uint64_t serial;
     bool given[MODEL_WORKERS];
@@ -90,6 +102,8 @@ struct model {
     uint64_t emitted; /* the `after` of the last one emitted in this step */
     struct due *due;
     size_t due_count, due_capacity;
+    struct sched_attempt stopped; /* in this step, for its task is searched for bad records;
+                                     attempt 0: none */
     uint32_t revokes; /* attempts of workers set aside, to be revoked in this step */
     struct sched_action *records; /* PERSIST actions that this step must contain */
     size_t record_count, record_capacity;
@@ -123,8 +137,8 @@ void model_touch(struct model *model, uint64_t worker);
 void model_submitted(struct model *model, const struct sched_event *event);
 void model_planned(struct model *model, const struct sched_event *event);
 /* A blamed failure of the task. */
-void model_blame(struct model *model, const struct sched_attempt *attempt,
-                 enum error_code code);
+void model_blame(struct model *model, const struct sched_attempt *attempt, enum error_code code,
+                 const struct sched_culprit *culprit);
 void model_end(struct model *model, uint64_t job, enum sched_state state, enum error_code code,
                const struct sched_attempt *cause);
 void model_restored(struct model *model);
@@ -142,6 +156,15 @@ void model_owe(struct model *model, uint64_t after, const struct sched_action *a
 void model_failed(struct model *model, const struct sched_event *event);
 /* The output of an accepted map is gone. */
 void model_output_lost(struct model *model, struct sched_attempt attempt);
+
+/* sim_model_skip.c */
+/* The block is fed record by record from now on; false if it was already. */
+bool model_narrow(struct model_task *task, const struct sched_culprit *block);
+/* Whether the failure is one step in the search for bad records, of an attempt that was told of
+ * `known` skips. */
+bool model_skip(struct model *model, const struct sched_event *event, uint32_t known,
+                bool was_single);
+void model_skip_restored(struct model *model, const struct sched_fact *fact);
 
 /* sim_model_cuts.c */
 /* Two workers do not reach each other. */

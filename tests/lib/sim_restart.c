@@ -13,6 +13,11 @@ void sim_note_record(struct sim *sim, const struct sched_action *action)
     struct sim_record record = {
         .action = *action, .maps = job->maps, .reduces = job->reduces, .sample = job->sampled};
 
+    if (action->record == SCHED_RECORD_FAILED || action->record == SCHED_RECORD_SKIPPED)
+        record.culprit = sim->told.culprit;
+    if (action->record == SCHED_RECORD_SKIPPED)
+        sim_skipped(sim, &action->attempt);
+
     memory_reserve(&sim->records, &sim->record_capacity, sim->record_count + 1,
                    sizeof *sim->records);
     sim->records[sim->record_count++] = record;
@@ -36,7 +41,8 @@ static void submit_again(struct sim *sim, const struct sim_record *record)
     struct sched_event event = {.type = EVENT_JOB_SUBMITTED,
                                 .job = record->action.job,
                                 .priority = job->priority,
-                                .steady = job->steady};
+                                .steady = job->steady,
+                                .skips = job->skips};
 
     if (record->action.record != SCHED_RECORD_SUBMITTED)
         return;
@@ -54,7 +60,9 @@ static void tell(struct sim *sim, const struct sim_record *record)
                               .maps = record->maps,
                               .reduces = record->reduces,
                               .sample = record->sample,
-                              .code = record->action.code};
+                              .skips = sim->jobs[record->action.job].skips,
+                              .code = record->action.code,
+                              .culprit = record->culprit};
 
     if (fact.record == SCHED_RECORD_FINISHED && !sim->jobs[fact.job].finished) {
         sim_count(sim, SIM_ENDED_AGAIN);
@@ -94,6 +102,7 @@ static void cut_records(struct sim *sim)
     }
     sim->report->counts[SIM_RECORDS_LOST] += sim->record_count - kept;
     sim->record_count = kept;
+    sim_skips_again(sim);
 }
 
 bool sim_restart(struct sim *sim)

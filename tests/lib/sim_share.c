@@ -85,7 +85,7 @@ static const char *unfit(const struct model *model, const struct model_job *job,
         return "the job wants no copies";
     if (job->ended || job->committing || job->barrier > model->persisted)
         return "nothing of the job may begin now";
-    if (task->alone || task->single || task->runs_alone)
+    if (task->alone || task->single || task->blamed || task->runs_alone)
         return "what failed is not copied";
     if (job->waiting[kind])
         return "others of its phase wait still";

@@ -4,6 +4,7 @@
  *   sim_worker.c  workers, attempts and how they end
  *   sim_holder.c  workers that say that they hold outputs
  *   sim_drain.c   workers that are to leave
+ *   sim_skip.c    bad records in the input
  *   sim_restart.c the coordinator dies and is started anew
  *   sim_chaos.c   what befalls the cluster, and how large it is */
 #ifndef TESTS_SIM_STATE_H
@@ -62,6 +63,9 @@ struct sim_worker {
     size_t attempt_count, attempt_capacity;
 };
 
+/* How well an attempt sees which record it failed on. */
+enum sim_sight { SIM_SEES_ALL, SIM_SEES_BLOCKS, SIM_SEES_NOTHING };
+
 enum sim_badness { NOT_BAD, BAD_BLAMED, BAD_SUSPECT, BAD_INPUT, BAD_OUTPUT };
 
 struct sim_job {
@@ -74,9 +78,16 @@ struct sim_job {
     uint32_t hidden; /* from so many workers in a thousand */
     uint32_t maps, reduces;
     uint8_t *failures_left[SCHED_KINDS]; /* by kind and task: blamed failures still to come */
-    uint64_t *holders;                   /* by map: who holds the output */
-    uint32_t *attempts;                  /* by map: whose output counts */
-    uint64_t *owners;                    /* by map: who has the files of it */
+    uint32_t skips;                      /* bad records that it does without */
+    uint32_t spoiled;                    /* that it has */
+    bool overflows;                      /* these are more */
+    enum sim_sight sees;
+    uint32_t counts[SCHED_KINDS];      /* of tasks */
+    uint8_t *bad_records[SCHED_KINDS]; /* by kind and task */
+    uint8_t *skipped[SCHED_KINDS];     /* as far as anyone was told */
+    uint64_t *holders;                 /* by map: who holds the output */
+    uint32_t *attempts;                /* by map: whose output counts */
+    uint64_t *owners;                  /* by map: who has the files of it */
     uint32_t *versions,
         *complained; /* by map: accepted so often; complained of so many versions */
     uint32_t *last_complained;
@@ -87,6 +98,7 @@ struct sim_record {
     struct sched_action action;
     uint32_t maps, reduces;
     bool sample;
+    struct sched_culprit culprit; /* of FAILED and SKIPPED */
 };
 
 /* Faults of one run, in a thousand. */
@@ -114,6 +126,7 @@ struct sim {
     uint64_t lease_us, chaos_us, delay_us, disk_us, work_us;
     struct sim_record *records;
     size_t record_count, record_capacity;
+    struct sched_event told;       /* the event of this step */
     uint64_t asked, saved, saving; /* records wanted on disk; there; being written (0: none) */
     struct {
         bool is_event;
@@ -155,6 +168,17 @@ void sim_claim(struct sim *sim, uint64_t worker);
 void sim_answered(struct sim *sim, const struct sched_action *action);
 /* Who was someone else before says what it kept. */
 void sim_reclaim(struct sim *sim, uint64_t worker);
+
+/* sim_skip.c */
+/* Puts bad records into the input of a job's tasks. */
+void sim_spoil(struct sim *sim, struct sim_job *job, enum sched_kind kind, uint32_t count);
+/* Whether the attempt fails on one. */
+bool sim_meets_bad(struct sim *sim, const struct sched_action *assign,
+                   struct sched_event *event);
+/* One more is skipped. */
+void sim_skipped(struct sim *sim, const struct sched_attempt *attempt);
+/* Only those are that the records tell of. */
+void sim_skips_again(struct sim *sim);
 
 /* sim_restart.c */
 void sim_note_record(struct sim *sim, const struct sched_action *action);

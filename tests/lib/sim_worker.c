@@ -180,6 +180,8 @@ static void job_failure(struct sim *sim, const struct sched_action *assign,
         event->code = job->badness == BAD_INPUT ? ERROR_INPUT : ERROR_CRASH;
         event->suspect = job->badness == BAD_SUSPECT;
         event->blamed = !event->suspect;
+    } else if (sim_meets_bad(sim, assign, event)) {
+        /* It comes again until it is skipped. */
     } else if (left && *left && !sim_is_quiet(sim)) {
         --*left;
         event->code = codes[rng_below(&sim->rng, 4)];

@@ -54,10 +54,19 @@ void stage_close(struct stage *stage)
 
 void stage_open_planned(struct stage *stage, uint64_t workers, uint32_t maps, uint32_t reduces)
 {
+    stage_open_skipping(stage, workers, maps, reduces, 0);
+}
+
+void stage_open_skipping(struct stage *stage, uint64_t workers, uint32_t maps, uint32_t reduces,
+                         uint32_t skips)
+{
+    struct sched_event job = submitted(1);
+
+    job.skips = skips;
     stage_open(stage, true);
     for (uint64_t worker = 1; worker <= workers; worker++)
         stage_tell(stage, joined(worker, 1));
-    stage_tell(stage, submitted(1));
+    stage_tell(stage, job);
     stage_tell(stage, done(1, check_of(1, 1)));
     stage_tell(stage, planned(1, maps, reduces));
 }

@@ -20,6 +20,9 @@ void stage_close(struct stage *stage);
 /* Workers 1..n with one thread each, and job 1 as it stands when its tasks have just been
  * handed out: the first went to worker 2, for worker 1 did the check. */
 void stage_open_planned(struct stage *stage, uint64_t workers, uint32_t maps, uint32_t reduces);
+/* As above, of a job that does without so many bad records. */
+void stage_open_skipping(struct stage *stage, uint64_t workers, uint32_t maps, uint32_t reduces,
+                         uint32_t skips);
 
 /* Makes the step for one event; `trace` then tells its actions. */
 void stage_tell(struct stage *stage, struct sched_event event);

@@ -5,8 +5,11 @@
 
 static const char *const kinds[SCHED_KINDS] = {"check", "map", "reduce", "sample"};
 static const char *const states[] = {"running", "done", "failed", "cancelled"};
-static const char *const records[] = {"submitted",  "planned",  "accepted", "lost",
-                                      "committing", "finished", "failed",   "started"};
+static const char *const records[] = {
+    "submitted", "planned",    "accepted",
+    "lost",      "committing", "finished",
+    "failed",    "started",    [SCHED_RECORD_SKIPPED] = "skipped",
+};
 
 struct attempt_text {
     char text[64];
@@ -26,7 +29,8 @@ static struct attempt_text words(const struct sched_attempt *attempt)
 static void trace_persist(const struct sched_action *action, char *text, size_t size)
 {
     bool keyed = action->record == SCHED_RECORD_ACCEPTED ||
-                 action->record == SCHED_RECORD_LOST || action->record == SCHED_RECORD_FAILED;
+                 action->record == SCHED_RECORD_LOST || action->record == SCHED_RECORD_FAILED ||
+                 action->record == SCHED_RECORD_SKIPPED;
 
     if (keyed)
         snprintf(text, size, "persist %" PRIu64 " %s %s", action->sequence,

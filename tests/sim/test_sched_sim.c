@@ -344,6 +344,15 @@ static bool let_loser_run(const struct sched_event *event, struct sched_actions 
     return false;
 }
 
+/* What must run alone would be spoken of first. */
+static bool is_alone_given(const struct sched_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++)
+        if (actions->items[i].type == ACTION_ASSIGN && actions->items[i].alone)
+            return true;
+    return false;
+}
+
 /* Gives what another was given to one that does not see it. */
 static bool lead_to_the_blind(const struct lie *lie, struct sched_actions *actions)
 {
@@ -405,7 +414,7 @@ static void tell_lie(void *context, const struct sched_event *event,
         lie->told = lead_to_the_blind(lie, actions);
         break;
     case LOSER:
-        lie->told = let_loser_run(event, actions);
+        lie->told = !is_alone_given(actions) && let_loser_run(event, actions);
     }
 }
 

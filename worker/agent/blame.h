@@ -2,18 +2,24 @@
  *
  * A thread that raised a signal or called exit() marked its slot. Where no slot is marked
  * (SIGKILL from outside, _exit) the tasks in user code are suspects: with one, it is that one;
- * with several, each is tried again alone. Tasks that had not begun are innocent. */
+ * with several, each is tried again alone. Tasks that had not begun are innocent.
+ *
+ * What a task failed on is its culprit if one thread alone can have done it: the one that is
+ * marked, or the only one in user code. Else no record is named as if it were known. */
 #ifndef AGENT_BLAME_H
 #define AGENT_BLAME_H
 
 #include <stdbool.h>
 
+#include "wire/culprit.h"
 #include "worker/agent/child.h"
 
 struct verdict {
     bool blamed, suspect; /* neither: innocent */
     struct error error;
-    uint32_t lost_map; /* with ERROR_FETCH: the map task whose run could not be read */
+    bool certain;           /* `culprit` is what it failed on */
+    struct culprit culprit; /* with the path that its ASSIGN has */
+    uint32_t lost_map;      /* with ERROR_FETCH: the map task whose run could not be read */
 };
 
 /* `status` as of waitpid. One verdict for each held task, in order; the caller gives the array.

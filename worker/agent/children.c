@@ -9,7 +9,11 @@
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
 #include "worker/agent/revoked.h"
+#include "worker/agent/symbols.h"
 #include "worker/agent/watch.h"
+
+/* Of one job. */
+enum { TRACES_NAMED = 8 };
 
 struct child *children_find(const struct agent *agent, uint64_t job)
 {
@@ -72,6 +76,8 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
     failed.lost_map = verdict->lost_map;
     if (error_policy(verdict->error.code) == POLICY_NO_ROOM)
         failed.scratch_free = lease_scratch_free(agent);
+    if (verdict->certain)
+        failed.culprit = (Mr__Culprit *)(uintptr_t)&verdict->culprit.message;
     if (log)
         failed.log_tail = bytes_of(log);
     agent_tell(agent, FRAME_TASK_FAILED, &failed.base);
@@ -81,7 +87,9 @@ void children_report(struct agent *agent, const Mr__Assign *task, const struct v
 static void child_failed_task(struct agent *agent, struct child *child,
                               const Mr__TaskFailed *failed)
 {
-    struct verdict verdict = {.blamed = failed->blamed, .lost_map = failed->lost_map};
+    struct verdict verdict = {.blamed = failed->blamed,
+                              .certain = failed->culprit != NULL,
+                              .lost_map = failed->lost_map};
     const Mr__Error *error = failed->error;
     Mr__Assign task = MR__ASSIGN__INIT;
     cleanup_free char *log = NULL;
@@ -90,6 +98,8 @@ static void child_failed_task(struct agent *agent, struct child *child,
     task.kind = failed->kind;
     task.task = failed->task;
     task.attempt = failed->attempt;
+    if (failed->culprit)
+        verdict.culprit.message = *failed->culprit;
     if (error && error->code && error->code < ERROR_CODES)
         error_set(&verdict.error, (enum error_code)error->code, "%.*s", (int)error->text.len,
                   (const char *)error->text.data);
@@ -212,16 +222,33 @@ static bool listen_to(struct agent *agent, struct child *child)
     return result == 2;
 }
 
+/* With the names that the job object has for its frames; of the first few alone, for it takes
+ * time in which others wait. Caller frees. */
+static char *named_trace(struct agent *agent, const struct child *child, const char *trace)
+{
+    struct known_job *job = jobs_find(agent, child->job);
+    const Mr__JobSpec *spec = job ? job->open->spec : NULL;
+    cleanup_free char *name = NULL;
+
+    if (!*trace || !job || !job->object || !spec->n_blobs || job->named >= TRACES_NAMED)
+        return memory_text(trace);
+    job->named++;
+    name = bytes_text(spec->blobs[0]->name);
+    return symbols_name(agent->options.program, trace, job->object, name);
+}
+
 /* The executor's last words: its output, and the backtrace of the thread that is to blame. */
-static char *last_words(const struct child *child)
+static char *last_words(struct agent *agent, const struct child *child)
 {
     cleanup_free char *log = tail_text(&child->tail);
-    const char *trace = "";
+    cleanup_free char *trace = NULL;
+    cleanup_free char *named = NULL;
 
-    for (int i = 0; i < LIMIT_THREADS && !*trace; i++)
+    for (int i = 0; i < LIMIT_THREADS && !trace; i++)
         if (child->slots->slot[i].fault)
-            trace = child->slots->slot[i].trace;
-    return memory_format("%s%s%.*s", log, *trace ? "backtrace:\n" : "", SLOT_TRACE - 1, trace);
+            trace = memory_format("%.*s", SLOT_TRACE - 1, child->slots->slot[i].trace);
+    named = named_trace(agent, child, trace ? trace : "");
+    return memory_format("%s%s%s", log, *named ? "backtrace:\n" : "", named);
 }
 
 /* An executor is dead or to be killed: what it said before counts, what it holds is judged. */
@@ -236,7 +263,7 @@ void children_bury(struct agent *agent, struct child *child)
     listen_to(agent, child);
     tail_drain(&child->tail, child->output);
     verdicts = memory_new((child->held_count + 1) * sizeof *verdicts);
-    log = last_words(child);
+    log = last_words(agent, child);
     blame(child, status, verdicts);
     for (size_t i = 0; i < child->held_count; i++)
         children_report(agent, child->held[i], &verdicts[i],

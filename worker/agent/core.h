@@ -47,6 +47,7 @@ struct known_job {
     struct kept *kept;
     size_t kept_count, kept_capacity;
     bool former;         /* announced in a session that is over */
+    int named;           /* backtraces of it that got names */
     struct ahead *ahead; /* NULL: nothing was announced yet */
 };
 

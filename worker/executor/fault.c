@@ -11,16 +11,17 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { STACK_SIZE = 128 << 10, FRAMES_MAX = 26, FRAMES_SKIPPED = 2, GUARD_SECONDS = 2 };
+enum { STACK_SIZE = 128 << 10, FRAMES_MAX = 26, FRAMES_SKIPPED = 3, GUARD_SECONDS = 2 };
 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
 
 static _Thread_local struct slot *here;
 static _Thread_local bool stacked;
+static void (*told)(const struct slot *slot);
 
 /* One frame a line. dladdr and snprintf are not promised to be safe here; should one of them
  * hang, the alarm ends the process, and the slot has named the signal already. */
-static void write_trace(struct slot *slot)
+__attribute__((noinline)) static void write_trace(struct slot *slot)
 {
     void *frames[FRAMES_MAX];
     int n = backtrace(frames, FRAMES_MAX);
@@ -28,19 +29,20 @@ static void write_trace(struct slot *slot)
 
     for (int i = FRAMES_SKIPPED; i < n && used + 128 < SLOT_TRACE; i++) {
         const char *file = "?", *slash;
+        char symbol[64] = "";
         Dl_info info = {0};
-        size_t offset;
 
         dladdr(frames[i], &info);
         if (info.dli_fname) {
             slash = strrchr(info.dli_fname, '/');
             file = slash ? slash + 1 : info.dli_fname;
         }
-        offset = (size_t)((char *)frames[i] -
-                          (char *)(info.dli_sname ? info.dli_saddr : info.dli_fbase));
+        if (info.dli_sname)
+            snprintf(symbol, sizeof symbol, "%.40s+0x%zx ", info.dli_sname,
+                     (size_t)((char *)frames[i] - (char *)info.dli_saddr));
         used += (size_t)snprintf(slot->trace + used, SLOT_TRACE - used,
-                                 "  #%d %.40s+0x%zx (%.60s)\n", i - FRAMES_SKIPPED,
-                                 info.dli_sname ? info.dli_sname : "", offset, file);
+                                 "  #%d %s(%.60s+0x%zx)\n", i - FRAMES_SKIPPED, symbol, file,
+                                 (size_t)((char *)frames[i] - (char *)info.dli_fbase));
     }
 }
 
@@ -52,6 +54,8 @@ static void handle(int number, siginfo_t *info, void *context)
     if (here && !here->fault) {
         here->fault = (uint32_t)number;
         write_trace(here);
+        if (told)
+            told(here);
     }
     signal(number, SIG_DFL);
     raise(number);
@@ -60,8 +64,16 @@ static void handle(int number, siginfo_t *info, void *context)
 /* exit() is not how a task ends. The executor itself leaves by _exit alone. */
 static void exited(void)
 {
-    if (here && !here->fault)
-        here->fault = SLOT_EXITED;
+    if (!here || here->fault || here->phase == SLOT_IDLE)
+        return;
+    here->fault = SLOT_EXITED;
+    if (told)
+        told(here);
+}
+
+void fault_tell(void (*tell)(const struct slot *slot))
+{
+    told = tell;
 }
 
 void fault_install(void)

@@ -10,6 +10,9 @@ void fault_install(void);
 
 /* On each thread that runs user code, OpenMP's too: where it reports, and a stack for the
  * handler, without which a stack overflow would end the process unexplained. */
+/* Calls `tell`, in the signal handler or at exit(), once the slot says what happened. */
+void fault_tell(void (*tell)(const struct slot *slot));
+
 void fault_watch(struct slot *slot);
 
 #endif

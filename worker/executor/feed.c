@@ -1,5 +1,7 @@
 #include "worker/executor/feed.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "record/fixed.h"
 #include "record/newlines.h"
@@ -100,13 +102,12 @@ static void map_block(struct thread *thread, struct mr_bytes text, uint64_t offs
     slot_tick(thread->slot);
 }
 
-static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offset)
+/* Feeds a stretch of whole records, as blocks where the job takes them. */
+static void map_stretch(struct thread *thread, struct mr_bytes text, uint64_t offset,
+                        bool single)
 {
-    bool blocks = thread->host->job.input == MR_BLOCKS, single = thread->assign->single;
+    bool blocks = thread->host->job.input == MR_BLOCKS;
 
-    thread->text = text.ptr;
-    thread->text_size = text.len;
-    thread_phase(thread, SLOT_MAP);
     if (blocks && !single) {
         map_block(thread, text, offset);
     } else if (thread->fields) {
@@ -116,6 +117,55 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     } else {
         map_lines(thread, text, offset, blocks);
     }
+}
+
+/* Bytes of the first record, valid or not, with what ends it. */
+static size_t first_record(const struct thread *thread, struct mr_bytes text)
+{
+    size_t width = thread->host->input_format.width;
+    struct mr_bytes rest = text, whole, record;
+    const char *newline;
+    struct error ignored;
+
+    if (thread->fields)
+        return fields_next(thread->fields, &rest, &whole, &record, &ignored) ? whole.len
+                                                                             : text.len;
+    if (thread->host->input_format.kind == INPUT_FIXED)
+        return width < text.len ? width : text.len;
+    newline = memchr(text.ptr, '\n', text.len);
+    return newline ? (size_t)(newline - text.ptr) + 1 : text.len;
+}
+
+/* Text of which some records are left out, or fed singly: what lies between is fed as it is. */
+static void map_with_care(struct thread *thread, struct mr_bytes text, uint64_t offset)
+{
+    uint64_t at = offset, end = offset + text.len, until;
+
+    for (; at < end && !thread->failed; at = until) {
+        struct mr_bytes rest = {text.ptr + (at - offset), (size_t)(end - at)};
+        enum skips_how how = skips_at(thread->skips, thread->source.file, at, end, &until);
+
+        if (how == SKIPS_LEAVE_OUT) {
+            until = at + first_record(thread, rest);
+            thread->skipped++;
+            continue;
+        }
+        rest.len = (size_t)(until - at);
+        map_stretch(thread, rest, at, how == SKIPS_SINGLY || thread->assign->single);
+    }
+}
+
+static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offset)
+{
+    const struct skips *skips = thread->skips;
+
+    thread->text = text.ptr;
+    thread->text_size = text.len;
+    thread_phase(thread, SLOT_MAP);
+    if (skips && (skips->record_count || skips->narrow_count))
+        map_with_care(thread, text, offset);
+    else
+        map_stretch(thread, text, offset, thread->assign->single);
     thread_phase(thread, SLOT_HOST);
     thread->text = NULL;
     thread->text_size = 0;

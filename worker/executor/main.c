@@ -21,8 +21,10 @@
 #include "base/memory.h"
 #include "base/slab.h"
 #include "wire/bytes.h"
+#include "wire/culprit.h"
 #include "wire/frame.h"
 #include "worker/executor/fault.h"
+#include "worker/executor/replay.h"
 #include "worker/executor/work.h"
 
 enum { CHANNEL_FD = 3, SLOTS_FD = 4 };
@@ -50,27 +52,43 @@ void work_send(struct executor *executor, enum frame_type type, const ProtobufCM
 {
     struct error err;
 
-    if (channel_send(&executor->channel, type, message, &err))
+    if (executor->replay)
+        replay_report(executor, type, message);
+    else if (channel_send(&executor->channel, type, message, &err))
         _exit(1);
 }
 
-void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
-                 uint32_t lost_map)
+/* The record, block or key that a thread failed on; NULL: none is known. */
+static Mr__Culprit *culprit_in(const Mr__Assign *assign, const struct thread *failed,
+                               struct culprit *ret)
 {
-    Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
+    if (!failed || !culprit_of(failed->slot, failed->failed_in, ret))
+        return NULL;
+    for (size_t i = 0; failed->failed_in == SLOT_MAP && i < assign->n_extents; i++)
+        if (assign->extents[i]->file == ret->message.file)
+            ret->message.path = assign->extents[i]->path;
+    return &ret->message;
+}
+
+void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
+                 const struct thread *failed, uint32_t lost_map)
+{
+    Mr__TaskFailed report = MR__TASK_FAILED__INIT;
     Mr__Error message = MR__ERROR__INIT;
+    struct culprit culprit;
 
     message.code = error->code;
     message.text = bytes_of(error->text);
-    failed.job = assign->job;
-    failed.kind = assign->kind;
-    failed.task = assign->task;
-    failed.attempt = assign->attempt;
-    failed.error = &message;
-    failed.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT &&
+    report.job = assign->job;
+    report.kind = assign->kind;
+    report.task = assign->task;
+    report.attempt = assign->attempt;
+    report.error = &message;
+    report.blamed = error->code != ERROR_FETCH && error->code != ERROR_CUT &&
                     error_policy(error->code) != POLICY_NO_ROOM;
-    failed.lost_map = lost_map;
-    work_send(executor, FRAME_TASK_FAILED, &failed.base);
+    report.culprit = culprit_in(assign, failed, &culprit);
+    report.lost_map = lost_map;
+    work_send(executor, FRAME_TASK_FAILED, &report.base);
 }
 
 void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign)
@@ -82,7 +100,7 @@ void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *
     work_send(executor, FRAME_TASK_DONE, &done->base);
 }
 
-static void make_threads(struct executor *executor)
+void work_make_threads(struct executor *executor)
 {
     uint32_t wanted = executor->host.open->threads;
 
@@ -166,15 +184,15 @@ static void work(struct executor *executor)
         struct error err;
 
         if (!executor->threads)
-            make_threads(executor);
+            work_make_threads(executor);
         if (work_load(executor, task, &err)) {
-            work_failed(executor, task, &err, 0);
+            work_failed(executor, task, &err, NULL, 0);
         } else if (task->kind == MR__TASK_KIND__REDUCE) {
             run_reduces(executor, task);
             continue;
         } else if (task->kind == MR__TASK_KIND__MAP) {
             if (check_ranges(&executor->host, &err))
-                work_failed(executor, task, &err, 0);
+                work_failed(executor, task, &err, NULL, 0);
             else
                 map_run(executor, task);
         } else if (task->kind == MR__TASK_KIND__SAMPLE) {
@@ -198,7 +216,7 @@ static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
            !memcmp(output->endpoint, message->endpoint.data, message->endpoint.len);
 }
 
-static void keep_output(struct executor *executor, const Mr__MapOutput *message)
+void work_keep_output(struct executor *executor, const Mr__MapOutput *message)
 {
     struct map_output *output;
     struct run_file *run = NULL;
@@ -233,7 +251,7 @@ static void keep_outputs(struct executor *executor, const Mr__MapOutputs *messag
 {
     pthread_mutex_lock(&executor->lock);
     for (size_t i = 0; i < message->n_outputs; i++)
-        keep_output(executor, message->outputs[i]);
+        work_keep_output(executor, message->outputs[i]);
     pthread_mutex_unlock(&executor->lock);
 }
 
@@ -324,13 +342,16 @@ static void restrain(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct executor executor;
     pthread_t listener;
 
+    if (argc == 3 && !strcmp(argv[1], "--replay"))
+        replay_main(&executor, argv[2]);
     if (!was_started_by_agent()) {
-        fputs("marram-executor is started by a worker, not by hand\n", stderr);
+        fputs("marram-executor is started by a worker or by 'marram replay', not by hand\n",
+              stderr);
         return 2;
     }
     restrain();

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
+#include "wire/culprit.h"
 #include "worker/executor/budget.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/feed.h"
@@ -28,6 +29,7 @@ struct map_task {
     const Mr__Assign *assign;
     int n;           /* threads */
     uint64_t memory; /* bytes for this attempt */
+    struct skips skips;
     struct supply supply;
     atomic_size_t bytes; /* in all containers */
     size_t limit;        /* of them */
@@ -94,28 +96,44 @@ static void map_chunks(struct map_task *map, struct thread *thread)
 /* ---- Rounds
  * -------------------------------------------------------------------------------------- */
 
+/* A key that combine is not called for keeps its values. */
+static int pass_on(struct pairs_group *group, struct error *err)
+{
+    struct mr_bytes value;
+
+    while (pairs_group_next(group, &value))
+        if (pairs_group_emit(group, value, err))
+            return -1;
+    return 0;
+}
+
 static int combine_one(void *context, int index, struct mr_bytes key, struct pairs_group *group,
                        struct error *err)
 {
     struct map_task *map = context;
     struct thread *thread = &map->executor->threads[index];
     struct mr_values values = {.thread = thread, .group = group, .key = key, .whole = key};
-    struct slot *slot = thread->slot;
     enum sink before = thread->sink; /* map goes on after this round */
+    struct mr_bytes prefix = key;
+    bool dropped;
 
     thread->sink = SINK_COMBINE;
     thread->values = &values;
     thread_set_up(thread);
-    slot->key_length = (uint32_t)key.len;
-    memcpy(slot->key, key.ptr, key.len < SLOT_TEXT ? key.len : SLOT_TEXT);
+    culprit_show_key(thread->slot, key.ptr, key.len, key.len);
     thread_phase(thread, SLOT_COMBINE);
-    map->host->job.combine(&thread->task, key, &values);
+    /* What is wrong with its group is said as if of the key. */
+    if (map->host->job.group && !thread_group(thread, key, &prefix))
+        culprit_show_key(thread->slot, key.ptr, key.len, prefix.len);
+    dropped = skips_key(&map->skips, prefix.ptr, prefix.len);
+    if (!dropped && !thread->failed)
+        map->host->job.combine(&thread->task, key, &values);
     slot_tick(thread->slot);
     thread_phase(thread, SLOT_HOST);
     thread->sink = before;
     thread->values = NULL;
     if (!thread->failed)
-        return 0;
+        return dropped ? pass_on(group, err) : 0;
     *err = thread->error;
     return -1;
 }
@@ -214,7 +232,11 @@ static int open_run(struct map_task *map, struct error *err)
                               (const char *)open->scratch.data, map->assign->task,
                               map->assign->attempt);
     unlink(map->path);
-    return run_create(map->path, &shape, &map->run, err);
+    if (run_create(map->path, &shape, &map->run, err))
+        return -1;
+    if (map->executor->keeps_part)
+        run_keep_only(map->run, map->executor->only_part);
+    return 0;
 }
 
 static enum sink sink_of(const struct host *host)
@@ -244,6 +266,7 @@ static void begin_threads(struct map_task *map)
 
         thread_begin(thread, host, map->assign);
         thread_take_records(thread);
+        thread->skips = &map->skips;
         load_space_free(&thread->space);
         thread->sink = sink_of(host);
         if (!host->fold.lanes)
@@ -304,24 +327,29 @@ static void finish_states(struct map_task *map)
         atomic_store(&map->failed, true);
 }
 
-static int first_failure(const struct map_task *map, struct error *err)
+/* The thread that tells why the attempt failed; NULL: none did. */
+static const struct thread *failed_thread(const struct map_task *map)
 {
     for (int i = 0; i < map->n; i++)
-        if (map->executor->threads[i].failed) {
-            *err = map->executor->threads[i].error;
-            return -1;
-        }
-    return 0;
+        if (map->executor->threads[i].failed)
+            return &map->executor->threads[i];
+    return NULL;
+}
+
+static int first_failure(const struct map_task *map, struct error *err)
+{
+    const struct thread *thread = failed_thread(map);
+
+    if (!thread)
+        return 0;
+    *err = thread->error;
+    return -1;
 }
 
 static int run_rounds(struct map_task *map, struct error *err)
 {
-    /* Who dies without a word leaves nothing but what its threads were doing: a record is
-     * blamed with certainty where one thread does all. */
-    int n = map->assign->single ? 1 : map->n;
-
     do {
-#pragma omp parallel num_threads(n)
+#pragma omp parallel num_threads(map->n)
         map_chunks(map, &map->executor->threads[omp_get_thread_num()]);
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
@@ -356,9 +384,10 @@ static void report(struct map_task *map)
     struct counter_list counters = {.count = 0};
     Mr__MapOutput output = MR__MAP_OUTPUT__INIT;
     Mr__TaskDone done = MR__TASK_DONE__INIT;
-    uint64_t records = 0, bytes = 0, emitted = 0;
+    uint64_t records = 0, bytes = 0, emitted = 0, skipped = 0;
 
     for (int i = 0; i < map->n; i++) {
+        skipped += map->executor->threads[i].skipped;
         records += map->executor->threads[i].input_records;
         bytes += map->executor->threads[i].input_bytes;
         emitted += map->executor->threads[i].output_records;
@@ -369,6 +398,7 @@ static void report(struct map_task *map)
     if (host->fold.lanes)
         emitted = map->combined_in;
     counter_add(&counters, "map_output_records", (int64_t)emitted);
+    counter_add(&counters, "skipped_records", (int64_t)skipped);
     counter_add(&counters, "combine_input_records", (int64_t)map->combined_in);
     counter_add(&counters, "combine_output_records", (int64_t)map->combined_out);
     counter_add(&counters, "spilled_bytes", (int64_t)map->spilled);
@@ -397,13 +427,16 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         .executor = executor,
         .host = &executor->host,
         .assign = assign,
-        .n = executor->thread_count,
+        /* Who dies without a word leaves nothing but what its threads were doing: a record or
+         * key is blamed with certainty where one thread does all. */
+        .n = assign->single ? 1 : executor->thread_count,
         .memory = executor->memory,
         .run_id = work_run_id(assign->job, assign->task, assign->attempt),
     };
     struct error err;
     int result;
 
+    skips_open(&map.skips, assign);
     supply_init(&map.supply, map.host, assign, map.n);
     begin_threads(&map);
     result = open_run(&map, &err);
@@ -417,10 +450,11 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
     }
     end_threads(&map);
     if (result)
-        work_failed(executor, assign, &err, 0);
+        work_failed(executor, assign, &err, failed_thread(&map), 0);
     else
         report(&map);
     supply_done(&map.supply);
     free(map.content.data);
+    skips_done(&map.skips);
     free(map.path);
 }

@@ -46,6 +46,7 @@ static void fail(struct thread *thread, enum error_code code, const char *format
     if (thread->failed)
         return;
     thread->failed = true;
+    thread->failed_in = (enum slot_phase)thread->slot->phase;
     thread->error.code = code;
     place_of(thread, thread->error.text, sizeof thread->error.text);
     used = strlen(thread->error.text);
@@ -478,6 +479,7 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     thread->task = (struct mr_task){.ops = &ops, .params = host->params};
     thread->host = host;
     thread->assign = assign;
+    thread->skips = NULL;
     thread->sink = SINK_NONE;
     thread->stops = 0;
     thread->set_up = thread->failed = thread->has_next = false;
@@ -488,6 +490,7 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
                                                &thread->task, host->range};
     memset(thread->counters, 0, sizeof thread->counters);
     thread->input_records = thread->input_bytes = thread->output_records = thread->groups = 0;
+    thread->skipped = 0;
     thread->out_used = 0;
     thread->out_records = 0;
     slot->kind = (uint32_t)assign->kind;
@@ -495,7 +498,7 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     slot->attempt = assign->attempt;
     slot->file = slot->single = slot->unpacked = 0;
     slot->offset = slot->length = 0;
-    slot->key_length = 0;
+    slot->key_length = slot->group_length = 0;
     slot->status[0] = '\0';
 }
 

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/resources.h"
 #include "wire/bytes.h"
+#include "wire/culprit.h"
 #include "worker/executor/budget.h"
 #include "worker/executor/work.h"
 
@@ -19,6 +20,7 @@ struct reduce_task {
     const struct host *host;
     const Mr__Assign *assign;
     struct thread *thread;
+    struct skips skips;
     struct sources sources;
     uint32_t lost_map;
     char *path;
@@ -120,14 +122,11 @@ static int write_sorted(struct reduce_task *reduce, struct error *err)
 /* The group's key is kept aside: its record's memory is reused as values are read. */
 static struct mr_bytes keep_key(struct thread *thread, struct mr_bytes key)
 {
-    struct slot *slot = thread->slot;
-
     memory_reserve(&thread->key, &thread->key_capacity, key.len + MR_PADDING, 1);
     if (key.len)
         memcpy(thread->key, key.ptr, key.len);
     memset(thread->key + key.len, 0, MR_PADDING);
-    slot->key_length = (uint32_t)key.len;
-    memcpy(slot->key, thread->key, key.len < SLOT_TEXT ? key.len : SLOT_TEXT);
+    culprit_show_key(thread->slot, thread->key, key.len, key.len);
     return (struct mr_bytes){thread->key, key.len};
 }
 
@@ -140,11 +139,17 @@ static void reduce_group(struct reduce_task *reduce)
 
     values.whole = keep_key(thread, thread->next_key);
     thread->has_next = false;
-    thread->groups++;
     slot_set_phase(thread->slot, SLOT_REDUCE);
     if (thread_group(thread, values.whole, &values.key))
         return;
-    reduce->host->job.reduce(&thread->task, values.key, &values);
+    if (reduce->host->job.group)
+        culprit_show_key(thread->slot, thread->key, values.whole.len, values.key.len);
+    if (skips_key(&reduce->skips, values.key.ptr, values.key.len)) {
+        thread->skipped++;
+    } else {
+        thread->groups++;
+        reduce->host->job.reduce(&thread->task, values.key, &values);
+    }
     slot_set_phase(thread->slot, SLOT_HOST);
     slot_tick(thread->slot);
     /* What the job did not read is skipped: the next group begins behind it. */
@@ -214,6 +219,7 @@ static void report(struct reduce_task *reduce, const struct part_result *part)
 
     counter_add(&counters, "reduce_input_groups", (int64_t)thread->groups);
     counter_add(&counters, "reduce_output_records", (int64_t)reduce->records);
+    counter_add(&counters, "skipped_records", (int64_t)thread->skipped);
     counter_add(&counters, "reduce_input_records", (int64_t)reduce->totals.records);
     counter_add(&counters, "reduce_input_pairs", (int64_t)reduce->totals.pairs);
     counter_add(&counters, "shuffle_bytes", (int64_t)reduce->sources.bytes);
@@ -243,6 +249,7 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
 
     thread_begin(thread, &executor->host, assign);
     thread_phase(thread, SLOT_HOST);
+    skips_open(&reduce.skips, assign);
     reduce.path =
         memory_format("%.*s/part-%05u.%u", (int)open->staging.len,
                       (const char *)open->staging.data, assign->task, assign->attempt);
@@ -263,9 +270,10 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
     thread->part = NULL;
     thread_phase(thread, SLOT_IDLE);
     if (result)
-        work_failed(executor, assign, &err, reduce.lost_map);
+        work_failed(executor, assign, &err, thread->failed ? thread : NULL, reduce.lost_map);
     else
         report(&reduce, &part);
     gather_done(&reduce.sources);
+    skips_done(&reduce.skips);
     free(reduce.path);
 }

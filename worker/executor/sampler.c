@@ -111,7 +111,9 @@ static void sample_pieces(struct sample_task *sample, struct thread *thread)
     thread->source.path = "";
 }
 
-static int run_all(struct sample_task *sample, struct error *err)
+/* *ret_failed: the thread that tells why. */
+static int run_all(struct sample_task *sample, const struct thread **ret_failed,
+                   struct error *err)
 {
     struct executor *executor = sample->executor;
 
@@ -122,6 +124,7 @@ static int run_all(struct sample_task *sample, struct error *err)
         thread_tear_down(&executor->threads[i]);
     for (int i = 0; i < executor->thread_count; i++)
         if (executor->threads[i].failed) {
+            *ret_failed = &executor->threads[i];
             *err = executor->threads[i].error;
             return -1;
         }
@@ -159,16 +162,20 @@ static void report(struct sample_task *sample)
 void sample_run(struct executor *executor, const Mr__Assign *assign)
 {
     struct sample_task sample = {.executor = executor, .assign = assign};
+    const struct thread *failed = NULL;
+    struct skips skips;
     struct error err;
 
+    skips_open(&skips, assign);
     for (int i = 0; i < executor->thread_count; i++) {
         thread_begin(&executor->threads[i], &executor->host, assign);
         thread_take_records(&executor->threads[i]);
+        executor->threads[i].skips = &skips;
         executor->threads[i].sink = SINK_SAMPLE;
         executor->threads[i].sample = sample_new();
     }
-    if (run_all(&sample, &err))
-        work_failed(executor, assign, &err, 0);
+    if (run_all(&sample, &failed, &err))
+        work_failed(executor, assign, &err, failed, 0);
     else
         report(&sample);
     for (int i = 0; i < executor->thread_count; i++) {
@@ -177,4 +184,5 @@ void sample_run(struct executor *executor, const Mr__Assign *assign)
         thread_drop_records(&executor->threads[i]);
         thread_phase(&executor->threads[i], SLOT_IDLE);
     }
+    skips_done(&skips);
 }

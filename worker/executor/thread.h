@@ -19,6 +19,7 @@
 #include "wire/slots.h"
 #include "worker/executor/host.h"
 #include "worker/executor/part.h"
+#include "worker/executor/skips.h"
 
 /* Where an emit goes. */
 enum sink {
@@ -49,6 +50,7 @@ struct thread {
     const struct host *host;
     struct slot *slot;
     const Mr__Assign *assign;
+    const struct skips *skips; /* of the attempt; NULL: it has none */
     enum sink sink;
     bool set_up;
     bool failed;      /* emits are dropped, the attempt fails with `error` */
@@ -57,6 +59,7 @@ struct thread {
     size_t text_size;
     struct aggregate *table; /* empty but in map; kept until the first reduce */
     struct error error;
+    enum slot_phase failed_in; /* what it did then */
     struct mr_source source;
     struct lines lines;
     struct fields *fields; /* of map and sample attempts, where records are looked at */
@@ -68,6 +71,7 @@ struct thread {
     uint64_t out_records, out_digest;
     int64_t counters[LIMIT_COUNTERS];
     uint64_t input_records, input_bytes;
+    uint64_t skipped;         /* records or groups that were left out */
     uint64_t output_records;  /* not of folds, whose tables count */
     struct mr_values *values; /* SINK_COMBINE: of the key being combined */
     /* reduce */

@@ -26,6 +26,8 @@ struct map_output {
     struct run_file *run;
 };
 
+struct replay;
+
 struct executor {
     struct channel channel;
     struct slots *slots;
@@ -39,10 +41,19 @@ struct executor {
     struct map_output *outputs;
     size_t output_count, output_capacity;
     struct gather gather;
+    struct replay *replay; /* NULL: there is an agent */
+    bool keeps_part;       /* of runs only the segments of `only_part` are kept */
+    uint32_t only_part;
 };
 
 /* Loads the job if it is not loaded yet; blames `assign` for what its constructors do. */
 int work_load(struct executor *executor, const Mr__Assign *assign, struct error *err);
+
+/* The threads' places, as many as the job was announced with. */
+void work_make_threads(struct executor *executor);
+
+/* Where a map's output is. */
+void work_keep_output(struct executor *executor, const Mr__MapOutput *message);
 
 /* Do an attempt and report it. reduce_run is called on the thread's own OpenMP thread. */
 void map_run(struct executor *executor, const Mr__Assign *assign);
@@ -53,9 +64,10 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
 void work_send(struct executor *executor, enum frame_type type,
                const ProtobufCMessage *message);
 
-/* Reports. */
+/* Reports. `failed`: the thread whose place in input or keys the error is about; NULL: none.
+ */
 void work_failed(struct executor *executor, const Mr__Assign *assign, const struct error *error,
-                 uint32_t lost_map);
+                 const struct thread *failed, uint32_t lost_map);
 void work_done(struct executor *executor, Mr__TaskDone *done, const Mr__Assign *assign);
 
 /* A counter list for a report: a fixed number of built-in counters, and the job's own. */
