@@ -23,8 +23,7 @@ DESTDIR=$work/all PREFIX=/usr scripts/install.sh install "$built" "$version"
 mkdir -p "$work/all/lib"
 mv "$work/all/usr/lib/systemd" "$work/all/lib/"
 rm -rf "$work/all/usr/share/doc"
-strip --strip-unneeded "$work/all/usr/bin/marram" "$work/all/usr/libexec/marram/marram-executor" \
-    "$work"/all/usr/lib/marram/jobs/*.so
+strip --strip-unneeded "$work/all/usr/bin/marram" "$work"/all/usr/libexec/marram/* "$work"/all/usr/lib/marram/jobs/*.so
 
 # take PACKAGE PATH...: from what was installed into the package
 take() {
@@ -86,7 +85,7 @@ package() {
         (cd "$work/$name" && find etc -type f -printf '/%p\n' | sort) >"$control/conffiles"
         install -m 755 scripts/packaging/postinst scripts/packaging/prerm scripts/packaging/postrm "$control/"
     fi
-    (cd "$work/$name" && find usr lib -type f -print0 2>/dev/null | sort -z | xargs -0r md5sum) >"$control/md5sums"
+    (cd "$work/$name" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | sort -z | xargs -0 md5sum) >"$control/md5sums"
     find "$control" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
     mkdir -p "$built/deb"
     dpkg-deb --root-owner-group -Zxz -b "$work/$name" "$built/deb" >/dev/null

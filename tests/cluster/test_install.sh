@@ -2,7 +2,7 @@
 # What `make install` and `make deb` give works where it is put, and so does the job that `marram new` begins there.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
-version=$(sed -n 's/^#define MARRAM_VERSION "\(.*\)"$/\1/p' "$root/cli/verbs.h")
+version=$(sed -n 's/^#define MARRAM_VERSION "\(.*\)"$/\1/p' "$root/mrlib/base/version.h")
 
 # install_to FOLDER PREFIX: its programs in $bin
 install_to() {
