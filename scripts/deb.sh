@@ -3,6 +3,7 @@
 #
 #     scripts/deb.sh BUILD-FOLDER VERSION      writes *.deb into BUILD-FOLDER/deb
 #
+# DEBFULLNAME and DEBEMAIL, as for other Debian tools, say who answers for them.
 # The same tree gives the same packages: times are that of the last commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/.."
 built=$(realpath "$1")
 version=$2
 architecture=$(dpkg --print-architecture)
-maintainer='The Marram authors <marram@localhost>'
+maintainer="${DEBFULLNAME:-The Marram authors} <${DEBEMAIL:-marram@localhost}>"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 # Permissions in a package are not those of who builds it.
@@ -78,6 +79,7 @@ package() {
         echo 'Priority: optional'
         echo "Installed-Size: $(du -sk --apparent-size "$work/$name" | cut -f1)"
         [[ -z $depends ]] || echo "Depends: $depends"
+        [[ $name != marram ]] || echo 'Recommends: marram-jobs'
         echo "Description: $summary"
         sed 's/^/ /'
     } >"$control/control"
@@ -92,15 +94,19 @@ package() {
     echo "$built/deb/${name}_${version}_$architecture.deb"
 }
 
-package marram admin "$(needs marram)" 'MapReduce for compiled code' <<'END'
-A job is a shared object with a map and a reduce, a cluster is a coordinator and workers that come and go. The same
-input gives the same bytes, however many workers take part and whatever fails.
+package marram admin "$(needs marram), passwd" 'MapReduce for compiled code' <<'END'
+A job is a shared object with a map and a reduce, a cluster is a coordinator
+and workers that come and go. The same input gives the same bytes, however
+many workers take part and whatever fails.
 .
-This package has the programs and units for systemd, which are not started until they are enabled.
+This package has the programs and units for systemd, which are not started
+until they are enabled.
 END
 package marram-jobs admin "$(needs marram-jobs), marram (= $version)" 'jobs that ship with Marram' <<'END'
-Word count, grep, sort, tera sort and others, compiled, for marram run and marram submit.
+Word count, grep, sort, tera sort and others, compiled, for marram run and
+marram submit.
 END
-package marram-dev devel '' 'the header of jobs for Marram' <<'END'
-<mr/job.h> is all that a job includes; pkg-config knows where it is. marram new, of the package marram, begins a job.
+package marram-dev devel '' 'header of jobs for Marram' <<'END'
+<mr/job.h> is all that a job includes; pkg-config knows where it is.
+marram new, of the package marram, begins a job.
 END

@@ -130,14 +130,12 @@ bare_system() {
     "$root/scripts/deb.sh" "$MARRAM_BUILD" "$version" >made
     debootstrap --variant=minbase bookworm "$root_folder" >log 2>&1 || die "$(tail -3 log)"
     while read -r package; do cp "$package" "$root_folder/tmp/"; done <made
-    trap 'umount bare/proc bare/dev 2>/dev/null' EXIT
-    mount -t proc proc bare/proc
-    mount --rbind /dev bare/dev
-    mount --make-rslave bare/dev
     cp "$root/tests/packaging/on_bare_system.sh" "$root_folder/tmp/"
-    chroot "$root_folder" /tmp/on_bare_system.sh >log 2>&1 || die "$(tail -20 log)"
-    grep -q '^ok: installed, used, removed, purged$' log
-    umount -R bare/proc bare/dev
+    # What is mounted and what runs in there ends with it.
+    # shellcheck disable=SC2016 # $1 is that of the inner shell
+    unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /tmp/on_bare_system.sh' \
+        sh "$root_folder" >log 2>&1 || die "$(tail -20 log)"
+    grep -q '^ok: installed, used, removed, purged$' log || die "$(tail -20 log)"
 }
 
 claim 'a job runs from wherever it is installed' any_prefix
