@@ -59,6 +59,7 @@ all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
 $(OUT)/marram-executor: $(EXECUTOR) $(LIB)
+$(OUT)/marram-executor: override LDLIBS += -lseccomp
 $(OUT)/marram-symbols: $(OUT)/worker/symbols/main.o
 $(OUT)/marram-symbols: override LDLIBS := -ldw
 $(UNIT): $(OUT)/%: $(OUT)/%.o $(TESTLIB) $(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) $(LIB)

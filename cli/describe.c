@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/describe.h"
 #include "cli/locate.h"
 #include "cli/verbs.h"
 #include "store/object.h"
@@ -50,17 +51,34 @@ static int ask(struct child *child, const char *path, const char *scratch, struc
                : 0;
 }
 
+/* The next message, but for what it says of its fences. */
+static bool hear(struct child *child, enum frame_type *ret_type, ProtobufCMessage **ret,
+                 struct error *err)
+{
+    struct pollfd ready = {child->channel.fd, POLLIN, 0};
+    int result;
+
+    /* Several may have come at once. */
+    while ((result = channel_receive(&child->channel, false, ret_type, ret, err)) > 0) {
+        if (result == 1 && *ret_type != FRAME_CONFINED)
+            return true;
+        if (result == 1)
+            frame_free(*ret);
+        else if (poll(&ready, 1, PATIENCE_MS) != 1)
+            break;
+    }
+    return false;
+}
+
 /* Takes the answer, or the reason why there is none. */
 static int await(struct child *child, Mr__TaskDone **ret, struct error *err)
 {
-    struct pollfd ready = {child->channel.fd, POLLIN, 0};
     ProtobufCMessage *message = NULL;
     enum frame_type type = FRAME_GOODBYE;
     struct verdict verdict;
     int status;
 
-    if (poll(&ready, 1, PATIENCE_MS) == 1 &&
-        channel_receive(&child->channel, true, &type, &message, err) == 1) {
+    if (hear(child, &type, &message, err)) {
         const Mr__TaskFailed *failed = (const Mr__TaskFailed *)message;
 
         if (type == FRAME_TASK_DONE) {
@@ -79,7 +97,7 @@ static int await(struct child *child, Mr__TaskDone **ret, struct error *err)
     return -1;
 }
 
-static int describe(const char *path, Mr__TaskDone **ret, struct error *err)
+int describe_object(const char *path, Mr__TaskDone **ret, struct error *err)
 {
     const char *base = getenv("TMPDIR");
     cleanup_free char *scratch =
@@ -93,7 +111,7 @@ static int describe(const char *path, Mr__TaskDone **ret, struct error *err)
         return -1;
     if (!mkdtemp(scratch))
         return error_errno(err, ERROR_IO, "make a temporary folder '%s'", scratch);
-    result = child_spawn(program, 1, &child, err);
+    result = child_spawn(program, 1, NULL, &child, err);
     if (!result)
         result = ask(child, path, scratch, err);
     if (!result)
@@ -200,7 +218,7 @@ static int run(void *into, const struct option_list *words)
     if (words->count != 1)
         return usage_error("describe", "name one job (see 'marram describe --help')");
     path = locate_job(words->items[0], &err);
-    if (!path || describe(path, &done, &err))
+    if (!path || describe_object(path, &done, &err))
         return usage_error("describe", "%s", err.text);
     if (*json)
         print_json(done->description);

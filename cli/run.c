@@ -8,6 +8,7 @@
 #include "base/resources.h"
 #include "cli/private.h"
 #include "cli/report.h"
+#include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/submission.h"
 #include "cli/submitting.h"
@@ -18,6 +19,7 @@ enum { INTERRUPTED = 130 };
 
 struct run {
     struct submission submission;
+    struct sandbox_options sandbox;
     uint64_t workers, threads, memory;
     struct private_cluster *cluster;
     struct client *client;
@@ -43,6 +45,7 @@ static void add_options(void *into, struct option_table *table)
     run->workers = 1;
     submission_options(&run->submission, false, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
+    sandbox_options(&run->sandbox, table);
 }
 
 static void fill_defaults(struct run *run)
@@ -118,7 +121,8 @@ static int start(struct run *run, struct error *err)
     Mr__Submit *message;
     int result;
 
-    if (!object || submission_message(&run->submission, &message, err))
+    if (!object || sandbox_export(&run->sandbox, err) ||
+        submission_message(&run->submission, &message, err))
         return -1;
     run->output = memory_format("%.*s", (int)message->spec->output.len,
                                 (const char *)message->spec->output.data);

@@ -22,6 +22,7 @@ const struct verb *const verbs[] = {
     &verb_describe,
     &verb_new,
     &verb_config,
+    &verb_doctor,
     &verb_version,
     NULL,
 };

@@ -9,6 +9,7 @@
 #include "base/resources.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
+#include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
@@ -17,6 +18,7 @@
 
 struct setup {
     struct daemon_options daemon;
+    struct sandbox_options sandbox;
     const char *coordinator, *listen, *name_option, *scratch_option;
     uint64_t threads, memory, drain_timeout;
     bool direct_reads;
@@ -51,6 +53,7 @@ static void add_options(void *into, struct option_table *table)
     setup->direct_reads = true;
     setup->drain_timeout = 300;
     options_add(table, rows, sizeof rows / sizeof *rows);
+    sandbox_options(&setup->sandbox, table);
     daemon_options(&setup->daemon, table);
 }
 
@@ -88,7 +91,8 @@ static int prepare(struct setup *setup, struct error *err)
     cleanup_free char *base =
         setup->scratch_option ? locate_absolute(setup->scratch_option) : NULL;
 
-    if (check_listen(setup, err) || choose_name(setup, err))
+    if (check_listen(setup, err) || choose_name(setup, err) ||
+        sandbox_export(&setup->sandbox, err))
         return -1;
     setup->program = locate_executor(err);
     if (!setup->program || daemon_start(&setup->daemon, &setup->stop, err) ||

@@ -1,6 +1,7 @@
 /* marram workers: who works for the coordinator. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/size.h"
 #include "cli/asking.h"
@@ -14,6 +15,48 @@ static int prepare(const void *into, const struct option_list *words, Mr__Query 
     (void)into;
     question->question = MR__QUESTION__ALL_WORKERS;
     return visit_no_words(words, err);
+}
+
+static json_t *confinement_json(const Mr__Confinement *confinement)
+{
+    json_t *root;
+
+    if (!confinement)
+        return json_null();
+    root = json_object();
+    json_object_set_new(root, "rlimits", json_boolean(confinement->limits));
+    json_object_set_new(root, "capabilities", json_boolean(confinement->capabilities));
+    json_object_set_new(root, "cgroup", show_json_bytes(confinement->cgroup));
+    json_object_set_new(root, "seccomp", show_json_bytes(confinement->seccomp));
+    json_object_set_new(root, "landlock", show_json_bytes(confinement->landlock));
+    return root;
+}
+
+static void add_missing(char *text, size_t size, bool missing, const char *name)
+{
+    size_t used = strlen(text);
+
+    if (missing)
+        snprintf(text + used, size - used, "%s%s", used ? "," : "no ", name);
+}
+
+static bool is_none(ProtobufCBinaryData bytes)
+{
+    return bytes.len < 4 || !memcmp(bytes.data, "none", 4);
+}
+
+/* "yes", or which fences are missing; "?" before the worker has said. */
+static const char *confined(const Mr__Confinement *confinement, char *text, size_t size)
+{
+    *text = '\0';
+    if (!confinement)
+        return "?";
+    add_missing(text, size, !confinement->limits, "rlimits");
+    add_missing(text, size, !confinement->capabilities, "capabilities");
+    add_missing(text, size, is_none(confinement->cgroup), "cgroup");
+    add_missing(text, size, is_none(confinement->seccomp), "seccomp");
+    add_missing(text, size, is_none(confinement->landlock), "landlock");
+    return *text ? text : "yes";
 }
 
 static json_t *worker_json(const Mr__WorkerInfo *worker)
@@ -33,6 +76,7 @@ static json_t *worker_json(const Mr__WorkerInfo *worker)
     json_object_set_new(root, "running", json_integer(worker->running));
     json_object_set_new(root, "outputs", json_integer((json_int_t)worker->outputs));
     json_object_set_new(root, "scratch_free", json_integer((json_int_t)worker->scratch_free));
+    json_object_set_new(root, "confinement", confinement_json(worker->confinement));
     json_object_set_new(root, "heard", json_real(worker->heard));
     json_object_set_new(root, "age", json_real(worker->age));
     return root;
@@ -59,19 +103,20 @@ static int print(const void *into, const ProtobufCMessage *answer)
 
     if (asked->json)
         return print_json(workers);
-    printf("%-24s  %-8s  %7s  %7s  %10s  %10s  %7s  %7s  %s\n", "NAME", "STATE", "THREADS",
-           "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "ENDPOINT");
+    printf("%-24s  %-8s  %7s  %7s  %10s  %10s  %7s  %7s  %-8s  %s\n", "NAME", "STATE",
+           "THREADS", "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "CONFINED", "ENDPOINT");
     for (size_t i = 0; i < workers->n_workers; i++) {
         const Mr__WorkerInfo *worker = workers->workers[i];
         char name[32], state[12], memory[32], disk[32], heard[SHOW_TIME], age[SHOW_TIME];
-        char endpoint[128], reason[160];
+        char endpoint[128], reason[160], fences[80];
 
-        printf("%-24s  %-8s  %7u  %7u  %10s  %10s  %7s  %7s  %s%s%s\n",
+        printf("%-24s  %-8s  %7u  %7u  %10s  %10s  %7s  %7s  %-8s  %s%s%s\n",
                show_bytes(worker->name, name, sizeof name),
                show_bytes(worker->state, state, sizeof state), worker->threads, worker->running,
                size_format(worker->memory, memory, sizeof memory),
                size_format(worker->scratch_free, disk, sizeof disk),
                show_time(worker->heard, heard), show_time(worker->age, age),
+               confined(worker->confinement, fences, sizeof fences),
                show_bytes(worker->data_endpoint, endpoint, sizeof endpoint),
                worker->reason.len ? "  " : "",
                show_bytes(worker->reason, reason, sizeof reason));
@@ -102,9 +147,9 @@ const struct verb verb_workers = {
     .about = "Lists the workers that the coordinator hears of.",
     .notes = "--json prints workers (each with worker, name, state, reason, threads, memory, "
              "pid, endpoint,\n"
-             "running, outputs, scratch_free, heard, age) and the counts lost, refused, "
-             "damaged since the\n"
-             "coordinator started. Sizes are in bytes, times in seconds.",
+             "running, outputs, scratch_free, confinement, heard, age) and the counts lost, "
+             "refused,\n"
+             "damaged since the coordinator started. Sizes are in bytes, times in seconds.",
     .size = sizeof(struct asking),
     .options = add_options,
     .run = run,

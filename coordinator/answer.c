@@ -190,11 +190,14 @@ static void describe_worker(const struct coordinator *coordinator, const struct 
     info->data_endpoint = member->hello->data_endpoint;
     info->heard = (double)(now_ms - member->heard_ms) / 1000;
     info->age = (double)(now_ms - member->joined_ms) / 1000;
-    if (member->heartbeat)
-        info->scratch_free = member->heartbeat->scratch_free;
+    if (!member->heartbeat)
+        return;
+    info->scratch_free = member->heartbeat->scratch_free;
+    info->confinement = member->heartbeat->confinement;
 }
 
-static void answer_workers(struct coordinator *coordinator, uint64_t client)
+/* `place` is that of a probe; -1: nobody asks what they see. */
+static void answer_workers(struct coordinator *coordinator, uint64_t client, int place)
 {
     Mr__Workers answer = MR__WORKERS__INIT;
     cleanup_free Mr__WorkerInfo *infos =
@@ -212,6 +215,8 @@ static void answer_workers(struct coordinator *coordinator, uint64_t client)
         if (coordinator->members[i]->hello->role != MR__ROLE__WORKER)
             continue;
         describe_worker(coordinator, coordinator->members[i], info);
+        if (place >= 0)
+            probe_describe(coordinator, coordinator->members[i], place, info);
         size = protobuf_c_message_get_packed_size(&info->base) + 16;
         if (size > room)
             break;
@@ -238,11 +243,17 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
 {
     struct job *job = core_job(coordinator, query->job);
     struct error err;
+    int place;
 
     if (query->question == MR__QUESTION__ALL_JOBS) {
         listing_answer(coordinator, client, query->limit);
     } else if (query->question == MR__QUESTION__ALL_WORKERS) {
-        answer_workers(coordinator, client);
+        answer_workers(coordinator, client, -1);
+    } else if (query->question == MR__QUESTION__SIGHT) {
+        if (probe_ask(coordinator, query, &place, &err))
+            answer_error(coordinator, client, &err);
+        else
+            answer_workers(coordinator, client, place);
     } else if (!job && past_answer(coordinator, client, query)) {
         return;
     } else if (!job) {

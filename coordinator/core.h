@@ -29,6 +29,21 @@
 #include "store/blobs.h"
 #include "wire/link.h"
 
+/* What a worker told of a file that somebody asks about. */
+struct sight {
+    uint64_t probe; /* which; 0: it told nothing */
+    uint64_t digest;
+    char error[160]; /* "": it sees the file */
+};
+
+/* A file that somebody asks about just now, as long as he does. */
+struct probe {
+    uint64_t number; /* 0: none */
+    char *path;
+    int64_t asked_ms;
+};
+enum { PROBES = 4 };
+
 struct member {
     uint64_t id;              /* its link's identity: new with each life of the peer */
     Mr__Hello *hello;         /* owned; its role says what it is */
@@ -36,6 +51,7 @@ struct member {
     int64_t joined_ms, heard_ms;
     struct full *full;       /* of a worker whose scratch disk is full, owned; else NULL */
     struct leaving *leaving; /* of a worker that is to leave, owned; else NULL */
+    struct sight sights[PROBES];
     uint64_t given,
         taking; /* bytes that it was told to take over: in all; still on their way */
 };
@@ -56,6 +72,8 @@ struct coordinator {
     int64_t claims_end_ms;   /* until then workers may claim what they kept; 0: that is over */
     struct history *history; /* NULL: there is none */
     struct checked checked;
+    struct probe probes[PROBES];
+    uint64_t probe_count; /* numbers them */
     char kernel[RESOURCES_KERNEL];
     struct job **jobs; /* in order of submission; finished ones until they are too many */
     size_t job_count, job_capacity;
@@ -111,6 +129,18 @@ void submit_blob(struct coordinator *coordinator, uint64_t client, const Mr__Blo
 void submit_blob_get(struct coordinator *coordinator, uint64_t worker,
                      const Mr__BlobGet *wanted);
 void submit_cancel(struct coordinator *coordinator, uint64_t client, const Mr__Cancel *message);
+
+/* probe.c: files that somebody asks the workers about. */
+int probe_ask(struct coordinator *coordinator, const Mr__Query *query, int *ret_place,
+              struct error *err);
+void probe_heard(struct coordinator *coordinator, struct member *member,
+                 const Mr__Heartbeat *heartbeat);
+/* Asks a worker what it has not told yet. */
+void probe_tell(const struct coordinator *coordinator, const struct member *member,
+                Mr__HeartbeatAck *ack);
+void probe_describe(const struct coordinator *coordinator, const struct member *member,
+                    int place, Mr__WorkerInfo *info);
+void probe_close(struct coordinator *coordinator);
 
 /* answer.c */
 void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Query *query);

@@ -229,6 +229,8 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
     }
     member->heard_ms = clock_ms();
     ack.sent_ms = heartbeat->sent_ms;
+    probe_heard(coordinator, member, heartbeat);
+    probe_tell(coordinator, member, &ack);
     link_send_once(coordinator->link, peer, FRAME_HEARTBEAT_ACK, &ack.base);
     if (member->heartbeat)
         frame_free(&member->heartbeat->base);

@@ -435,6 +435,7 @@ void serve_close(struct coordinator *coordinator)
     checked_done(&coordinator->checked);
     blobs_close(coordinator->blobs);
     history_close(coordinator->history);
+    probe_close(coordinator);
     link_close(coordinator->link);
     free(coordinator);
 }

@@ -19,6 +19,7 @@ libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
 libxxhash-dev          build             checksums
+libseccomp-dev         build             what user code may not call
 libinih-dev            build             configuration files
 libdw-dev              build             names in backtraces
 libpcre2-dev           build             the grep job

@@ -62,6 +62,7 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_DRAINING] = &mr__draining__descriptor,
     [FRAME_TAKE] = &mr__take__descriptor,
     [FRAME_TOOK] = &mr__took__descriptor,
+    [FRAME_CONFINED] = &mr__confinement__descriptor,
     [FRAME_REPLAY] = &mr__replay__descriptor,
 };
 

@@ -65,6 +65,7 @@ enum frame_type {
     FRAME_DRAINING = 38,
     FRAME_TAKE = 39,
     FRAME_TOOK = 40,
+    FRAME_CONFINED = 60,
     FRAME_REPLAY = 65,
     FRAME_TYPES
 };

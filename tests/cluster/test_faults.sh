@@ -1,30 +1,10 @@
 #!/usr/bin/env bash
-# Jobs that misbehave: named exactly, contained, nothing left behind. tests/jobs/misbehave.c says how.
+# Jobs that misbehave: named exactly, contained, nothing left behind. tests/jobs/misbehave.c says how. What loops,
+# exits, leaks, forks or prints without end is in chaos/row12 to row16.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
-
-# 100,000 lines, one of which is bad; $offset says where.
-sample() {
-    awk 'BEGIN { for (i = 0; i < 60000; i++) print "word" i % 1000, "filler of no interest" }' >in
-    offset=$(wc -c <in)
-    echo BAD >>in
-    awk 'BEGIN { for (i = 0; i < 40000; i++) print "word" i % 77, "more filler" }' >>in
-}
-
-# crash JOB WORDS PARAMETERS...: the job fails, says WORDS, and leaves no output; JSON in ./json
-crash() {
-    local job=$1 words=$2 status=0
-    shift 2
-    timeout 120 "$marram" run "$testjobs/$job.so" -i in -o out --split-size 500K --workers 2 --threads 2 \
-        -r 5 --json "$@" >json 2>stderr || status=$?
-    ((status == 1)) || die "status $status, not 1: $(cat stderr)"
-    grep -qF -- "$words" stderr || die "stderr does not say '$words': $(cat stderr)"
-    [[ ! -e out ]] || die 'there is an output folder'
-    [[ -z $(ls -d out.marram-* 2>/dev/null) ]] || die 'there is a staging folder'
-    # Four attempts of the guilty task, and none of another's.
-    [[ ${attempts:-4} == any ]] || expect_counter failed_attempts 4
-}
-record() { echo "record at '$PWD/in' offset $offset"; }
+# shellcheck source=tests/lib/faults.sh
+source "$root/tests/lib/faults.sh"
 
 crash_in_map() {
     sample
@@ -67,48 +47,6 @@ backtrace_names_the_object() {
     crash misbehave 'signal 11' -p map=segv
     grep -q '^  #0 .*misbehave.c:[0-9]* (misbehave.so+0x' stderr || die "$(cat stderr)"
 }
-# At exit() the sanitizer would speak instead of the job.
-exit_in_map() {
-    with_quiet_exit
-    sample
-    crash misbehave "called exit(0) in map, $(record)" -p map=exit
-    crash misbehave "status 0 in map, $(record)" -p map=_exit
-    crash misbehave "called exit(0) in reduce, key 'BAD'" -p reduce=exit
-    # Every task has the fault in its setup: which of them is the first to give up is open.
-    attempts=any crash misbehave 'called exit(0) in setup' -p setup=exit
-}
-exit_in_a_constructor() {
-    with_quiet_exit
-    echo x >in
-    crash exit_constructor 'called exit(0) while the job object was loaded'
-}
-endless_loop() {
-    sample
-    crash misbehave "task timeout of 1 s" -p map=loop --task-timeout 1
-    grep -qF "$(record)" stderr
-    crash misbehave "key 'BAD'" -p reduce=loop --task-timeout 1
-}
-endless_output() {
-    sample
-    crash misbehave "task timeout of 1 s" -p map=print --task-timeout 1
-    grep -q '^\[[0-9]* bytes dropped\]' stderr
-    (($(wc -c <stderr) < 100000)) || die "$(wc -c <stderr) bytes on stderr"
-}
-last_output_is_kept() {
-    sample
-    crash misbehave "$(record)" -p map=print_and_segv
-    grep -q '^\[2[0-9]* bytes dropped\]' stderr
-    grep -q '^the last line$' stderr
-    sample
-    "$marram" run "$testjobs/misbehave.so" -i in -o out -p map=print_much >stdout 2>stderr
-    [[ ! -s stdout ]] || die 'the job printed into our standard output'
-}
-growth_without_end() {
-    instrumented && skip 'the sanitizer keeps memory of its own'
-    sample
-    crash misbehave 'more than the' -p map=grow --memory 64M
-    grep -qF "$(record)" stderr
-}
 noise_on_the_channel() {
     sample
     crash misbehave "$(record)" -p map=babble
@@ -150,13 +88,6 @@ innocents_lose_nothing() {
         done
     done
 }
-daemons_end_with_the_job() {
-    sample
-    run "$testjobs/misbehave.so" -i in -o out -p map=daemon
-    [[ -f misbehaved ]] || die 'the fault did not fire'
-    [[ ! -e /proc/$(cat misbehaved) ]] || die "process $(cat misbehaved) is still there"
-}
-
 # start ARGUMENTS...: runs in the background with signals as from a terminal; pid in $pid
 start() {
     env --default-signal=INT,TERM,HUP "$marram" run "$@" 2>stderr >stdout &
@@ -257,18 +188,11 @@ claim 'a crash in a block names the record, found by feeding one at a time' cras
 claim 'a crash in reduce names the key' crash_in_reduce
 claim 'a stack overflow in a thread of OpenMP names the record' stack_overflow
 claim 'the backtrace names object, file and line' backtrace_names_the_object
-claim 'exit(0) is no success' exit_in_map
-claim 'exit(0) in a constructor is no success' exit_in_a_constructor
-claim 'an endless loop ends with the task timeout' endless_loop
-claim 'endless output is capped' endless_output
-claim 'the last lines of output are kept' last_output_is_kept
-claim 'growth without end is ended' growth_without_end
 claim 'noise on the channel of the executor is a crash' noise_on_the_channel
 claim 'mr_fail fails the job with its words' job_says_fail
 claim 'what contradicts the declaration fails the job' contradictions
 claim 'an exception of C++ is shown' exception_in_cxx
 claim 'innocent tasks lose no attempt, and the output is right' innocents_lose_nothing
-claim 'daemons end with the job' daemons_end_with_the_job
 claim 'SIGINT, SIGTERM and SIGHUP cancel with status 130' interrupted
 claim 'nohup is respected' nohup_is_respected
 claim 'SIGKILL leaves no process' killed

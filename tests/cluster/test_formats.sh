@@ -2,6 +2,7 @@
 # Records of a fixed size, synthetic input, raw output; and groups by a prefix of the key.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 # records N FILE: records of 10 characters that tell the file.
 records() { seq -f "$2%09.0f" 1 "$1" | tr -d '\n' >"$2"; }

@@ -2,6 +2,7 @@
 # Inputs of odd shapes: very many files, very small ones, very long lines. ON_CLUSTER=N: on a cluster of N workers.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 # small_files N: N files in ./in of about a KiB each, with whole lines; what they hold, in order, in ./all
 small_files() {

@@ -6,6 +6,7 @@ source "$(dirname "$0")/../lib/harness.sh"
 source "$root/tests/lib/cluster.sh"
 # shellcheck source=tests/lib/memory.sh
 source "$root/tests/lib/memory.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 # bounded MIB ARGUMENTS...: runs the job, which may hold so much.
 bounded() {

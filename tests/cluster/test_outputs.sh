@@ -2,6 +2,7 @@
 # What the shipped jobs print equals what independent tools print, on every kind of input.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 text=/usr/share/common-licenses
 [[ -z ${ON_CLUSTER:-} ]] || on_cluster "$ON_CLUSTER"

@@ -2,6 +2,7 @@
 # The tera sort, from its records to the check of their order; and sorted lines.
 # shellcheck source=tests/lib/harness.sh
 source "$(dirname "$0")/../lib/harness.sh"
+no_marks=yes # of its jobs: they write their output and nothing else
 
 # Of the first 200,000 records, made by a program in another language with numbers of 128 bits of its own: their
 # SHA-256 and the sum of their CRC-32s.

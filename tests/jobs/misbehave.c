@@ -138,12 +138,6 @@ static void print_much(struct mr_task *task)
     print(20 << 20);
 }
 
-static void print_and_segv(struct mr_task *task)
-{
-    print_much(task);
-    segv(task);
-}
-
 static void leave_a_daemon(struct mr_task *task)
 {
     (void)task;
@@ -156,19 +150,6 @@ static void leave_a_daemon(struct mr_task *task)
     mark();
     for (;;)
         pause();
-}
-
-static void grow(struct mr_task *task)
-{
-    (void)task;
-    for (;;) {
-        char *block = malloc(1 << 20);
-
-        if (!block)
-            abort();
-        memset(block, 1, 1 << 20);
-        *(char *volatile *)block = block;
-    }
 }
 
 static void say_fail(struct mr_task *task)
@@ -249,9 +230,7 @@ static const struct {
     {"wait", wait_to_go},
     {"print", print_for_ever},
     {"print_much", print_much},
-    {"print_and_segv", print_and_segv},
     {"daemon", leave_a_daemon},
-    {"grow", grow},
     {"fail", say_fail},
     {"wrong_type", emit_wrong_type},
     {"once", crash_once},

@@ -48,6 +48,8 @@ claim() {
         set -e
         cd "$work"
         export TMPDIR=$work/tmp
+        # Jobs of tests leave marks in the folder of the claim, unless the suite says that its jobs leave none.
+        [[ -n ${no_marks:-} ]] || export MARRAM_JOB_WRITES=$work
         "$body"
     ) >"$base/log" 2>&1
     status=$?

@@ -30,7 +30,7 @@ static struct child *spawn(const char *folder, const char *script)
 
     folder_text(folder, "executor", text);
     assert_int_equal(chmod(path, 0700), 0);
-    if (child_spawn(path, 3, &child, &err))
+    if (child_spawn(path, 3, NULL, &child, &err))
         fail_msg("%s", err.text);
     return child;
 }
@@ -104,7 +104,7 @@ static void an_executor_finds_its_channel_slots_and_settings(void **state)
     while (tail_drain(&child->tail, child->output))
         ;
     text = tail_text(&child->tail);
-    assert_string_equal(text, "0 1 2 3 4 channel\nOMP_DYNAMIC=false\nOMP_NUM_THREADS=3\n"
+    assert_string_equal(text, "0 1 2 3 4 5 channel\nOMP_DYNAMIC=false\nOMP_NUM_THREADS=3\n"
                               "OMP_STACKSIZE=8M\nOMP_WAIT_POLICY=passive\nparent\n");
     assert_int_equal(child->slots->version, SLOTS_VERSION);
     child_free(child);
@@ -117,7 +117,7 @@ static void a_program_that_is_missing_is_named(void **state)
     struct child *child = NULL;
 
     (void)state;
-    assert_int_equal(child_spawn("/none/executor", 1, &child, &err), -1);
+    assert_int_equal(child_spawn("/none/executor", 1, NULL, &child, &err), -1);
     assert_null(child);
     assert_non_null(strstr(err.text, "start '/none/executor': No such file or directory"));
     child_free(NULL);

@@ -13,6 +13,7 @@
 #include "tests/lib/folder.h"
 #include "wire/bytes.h"
 #include "worker/executor/chunks.c"
+#include "worker/executor/door.c"
 #include "worker/executor/input.c"
 
 enum { EXTENTS = 400 };

@@ -15,6 +15,7 @@
 #include "worker/agent/fetch.h"
 #include "worker/agent/share.h"
 
+#include "worker/executor/door.c"
 #include "worker/executor/gather.c"
 
 enum { DEADLINE_MS = 60000, JOB = 2, MAPS = 9, PARTS = 4, ROUNDS = 2, RECORDS = 50 };

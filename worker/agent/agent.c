@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "store/tree.h"
 #include "worker/agent/core.h"
+#include "worker/agent/sight.h"
 #include "worker/agent/strays.h"
 
 void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessage *message)
@@ -145,6 +146,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
         return -1;
     }
     strays_adopt();
+    cgroup_find("/proc/self", &agent->groups);
     if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
@@ -182,7 +184,9 @@ void agent_close(struct agent *agent)
     share_close(agent->share);
     fetch_close(agent->fetch);
     take_close(agent->take);
+    sight_close(agent->sight);
     blobs_close(agent->blobs);
+    cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);
 }

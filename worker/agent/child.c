@@ -21,15 +21,18 @@
 
 extern char **environ;
 
-/* In the executor: 3 is the channel, 4 the slots. Others must not lie there when they are
- * moved. */
-enum { CHANNEL_FD = 3, SLOTS_FD = 4, FD_BASE = 10 };
+/* Processes and threads that user code may have beside our threads. */
+enum { TASKS_SPARE = 512 };
+
+/* In the executor: 3 is the channel, 4 the slots, 5 the door. Others must not lie there when
+ * they are moved. */
+enum { CHANNEL_FD = 3, SLOTS_FD = 4, DOOR_FD = 5, FD_BASE = 10 };
 
 /* The environment of ours, with OpenMP's settings replaced. Threads that wait for work do not
  * spin: an executor shares its processors. Caller frees the array and its first SETTINGS texts.
  */
-enum { SETTINGS = 5 };
-static char **child_environment(uint32_t threads)
+enum { SETTINGS = 6 };
+static char **child_environment(uint32_t threads, const char *cgroup)
 {
     size_t n = 0, used = SETTINGS;
     char **list;
@@ -42,8 +45,10 @@ static char **child_environment(uint32_t threads)
     list[2] = memory_text("OMP_DYNAMIC=false");
     list[3] = memory_text("OMP_STACKSIZE=8M");
     list[4] = memory_format("MARRAM_AGENT_PID=%d", (int)getpid());
+    list[5] = memory_format("MARRAM_CGROUP=%s", cgroup);
     for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], "OMP_", 4) && strncmp(environ[i], "MARRAM_AGENT_PID=", 17))
+        if (strncmp(environ[i], "OMP_", 4) && strncmp(environ[i], "MARRAM_AGENT_PID=", 17) &&
+            strncmp(environ[i], "MARRAM_CGROUP=", 14))
             list[used++] = environ[i];
     list[used] = NULL;
     return list;
@@ -58,7 +63,7 @@ static int move_up(int fd)
 }
 
 struct ends {
-    int channel, slots, output; /* the executor's ends */
+    int channel, slots, door, output; /* the executor's ends */
 };
 
 static int open_ends(struct child *child, struct ends *ends, struct error *err)
@@ -69,6 +74,10 @@ static int open_ends(struct child *child, struct ends *ends, struct error *err)
         return error_errno(err, ERROR_IO, "socketpair");
     channel_init(&child->channel, pair[0]);
     ends->channel = move_up(pair[1]);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+        return error_errno(err, ERROR_IO, "socketpair");
+    child->door = pair[0];
+    ends->door = move_up(pair[1]);
     if (pipe2(pipes, O_CLOEXEC))
         return error_errno(err, ERROR_IO, "pipe");
     child->output = pipes[0];
@@ -114,6 +123,7 @@ static pid_t start(void *context)
     posix_spawn_file_actions_adddup2(&actions, ends->output, 2);
     posix_spawn_file_actions_adddup2(&actions, ends->channel, CHANNEL_FD);
     posix_spawn_file_actions_adddup2(&actions, ends->slots, SLOTS_FD);
+    posix_spawn_file_actions_adddup2(&actions, ends->door, DOOR_FD);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
@@ -125,10 +135,10 @@ static pid_t start(void *context)
     return how->error ? -1 : pid;
 }
 
-static int spawn(struct child *child, const char *program, uint32_t threads,
+static int spawn(struct child *child, const char *program, uint32_t threads, const char *cgroup,
                  const struct ends *ends, struct error *err)
 {
-    struct start how = {program, child_environment(threads), ends, 0};
+    struct start how = {program, child_environment(threads, cgroup), ends, 0};
 
     child->pid = strays_start(start, &how);
     for (int i = 0; i < SETTINGS; i++)
@@ -142,20 +152,25 @@ static int spawn(struct child *child, const char *program, uint32_t threads,
     return child->pidfd < 0 ? error_errno(err, ERROR_IO, "pidfd_open") : 0;
 }
 
-int child_spawn(const char *program, uint32_t threads, struct child **ret, struct error *err)
+int child_spawn(const char *program, uint32_t threads, struct cgroup_base *groups,
+                struct child **ret, struct error *err)
 {
     struct child *child = memory_zeroed(1, sizeof *child);
-    struct ends ends = {-1, -1, -1};
+    struct ends ends = {-1, -1, -1, -1};
+    cleanup_free char *cgroup = NULL;
     int result;
 
-    child->pid = child->pidfd = child->output = child->ended_slot = -1;
+    child->pid = child->pidfd = child->output = child->door = child->ended_slot = -1;
     child->channel.fd = -1;
+    child->group = cgroup_new(groups, threads + TASKS_SPARE);
+    cgroup = cgroup_words(groups, child->group);
     result = open_ends(child, &ends, err);
     if (!result)
-        result = spawn(child, program, threads, &ends, err);
+        result = spawn(child, program, threads, cgroup, &ends, err);
     memory_cleanup_close(&ends.channel);
     memory_cleanup_close(&ends.output);
     memory_cleanup_close(&ends.slots);
+    memory_cleanup_close(&ends.door);
     if (result) {
         child_kill(child, NULL);
         child_free(child);
@@ -173,6 +188,7 @@ void child_kill(struct child *child, int *ret_status)
         return;
     kill(-child->pid, SIGKILL);
     kill(child->pid, SIGKILL);
+    cgroup_kill(child->group);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         ;
     strays_forget(child->pid);
@@ -194,6 +210,8 @@ void child_free(struct child *child)
     channel_done(&child->channel);
     memory_cleanup_close(&child->pidfd);
     memory_cleanup_close(&child->output);
+    memory_cleanup_close(&child->door);
+    cgroup_free(child->group);
     if (child->slots)
         munmap(child->slots, sizeof *child->slots);
     free(child);

@@ -11,6 +11,7 @@
 #include "wire/channel.h"
 #include "wire/mr.pb-c.h"
 #include "wire/slots.h"
+#include "worker/agent/cgroup.h"
 #include "worker/agent/tail.h"
 
 struct child {
@@ -18,6 +19,9 @@ struct child {
     int pidfd;
     int output; /* read end of stdout and stderr, non-blocking; -1 once closed */
     struct channel channel;
+    int door;             /* where it asks for files */
+    struct cgroup *group; /* owned; NULL: none */
+    int reports;          /* of what confines it */
     struct slots *slots;
     struct tail tail;
     uint64_t job;      /* 0: a spare */
@@ -35,11 +39,13 @@ struct child {
     int ended_slot;        /* the slot to blame for it, or -1 */
 };
 
-/* Starts `program` in a session of its own with `threads` OpenMP threads to come. */
-int child_spawn(const char *program, uint32_t threads, struct child **ret, struct error *err);
+/* Starts `program` in a session of its own with `threads` OpenMP threads to come, and tells it
+ * the control group to join, which is made below `groups` (NULL: none). */
+int child_spawn(const char *program, uint32_t threads, struct cgroup_base *groups,
+                struct child **ret, struct error *err);
 
-/* Kills the process group, reaps the process (*ret_status as of waitpid), frees everything that
- * the child holds. Takes NULL; ret_status may be NULL. */
+/* Kills the process and all that it started, reaps the process (*ret_status as of waitpid),
+ * frees everything that the child holds. Takes NULL; ret_status may be NULL. */
 void child_kill(struct child *child, int *ret_status);
 void child_free(struct child *child);
 

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "worker/agent/core.h"
+#include "worker/agent/door.h"
 #include "worker/agent/revoked.h"
 #include "worker/agent/symbols.h"
 #include "worker/agent/watch.h"
@@ -31,7 +32,8 @@ struct child *children_start(struct agent *agent, struct error *err)
         error_set(err, ERROR_REFUSED, "this worker has %d executors already", CHILDREN_MAX);
         return NULL;
     }
-    if (child_spawn(agent->options.program, agent->options.threads, &child, err))
+    if (child_spawn(agent->options.program, agent->options.threads, &agent->groups, &child,
+                    err))
         return NULL;
     agent->children[agent->child_count++] = child;
     return child;
@@ -199,6 +201,10 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
             revoked_drop(child, failed->kind, failed->task, failed->attempt);
         return true;
     }
+    if (type == FRAME_CONFINED) {
+        fences_told(agent, child, (const Mr__Confinement *)message);
+        return true;
+    }
     return type == FRAME_PART_WANTED &&
            want_part(agent, child, (const Mr__PartWanted *)message);
 }
@@ -260,6 +266,7 @@ void children_bury(struct agent *agent, struct child *child)
 
     agent->spare_died = agent->spare_died || !child->job;
     child_kill(child, &status);
+    fences_judge(child, status);
     listen_to(agent, child);
     tail_drain(&child->tail, child->output);
     verdicts = memory_new((child->held_count + 1) * sizeof *verdicts);
@@ -282,6 +289,7 @@ int children_events(struct child *child, struct link_event *events)
 
     events[n++] = (struct link_event){.fd = child->channel.fd};
     events[n++] = (struct link_event){.fd = child->pidfd};
+    events[n++] = (struct link_event){.fd = child->door};
     if (child->output >= 0)
         events[n++] = (struct link_event){.fd = child->output};
     return n;
@@ -290,11 +298,15 @@ int children_events(struct child *child, struct link_event *events)
 void children_serve(struct agent *agent, struct child *child, const struct link_event *events,
                     int n)
 {
-    if (n > 2 && events[2].ready && !tail_drain(&child->tail, child->output)) {
+    bool sensible = true;
+
+    if (n > 3 && events[3].ready && !tail_drain(&child->tail, child->output)) {
         close(child->output);
         child->output = -1;
     }
-    if (events[1].ready || (events[0].ready && !listen_to(agent, child)))
+    if (events[2].ready && !events[1].ready)
+        sensible = door_serve(child, jobs_find(agent, child->job));
+    if (events[1].ready || !sensible || (events[0].ready && !listen_to(agent, child)))
         children_bury(agent, child);
 }
 

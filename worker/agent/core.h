@@ -15,6 +15,7 @@
 #include "worker/agent/ahead.h"
 #include "worker/agent/blame.h"
 #include "worker/agent/child.h"
+#include "worker/agent/fences.h"
 #include "worker/agent/fetch.h"
 #include "worker/agent/share.h"
 #include "worker/agent/take.h"
@@ -22,7 +23,7 @@
 enum {
     CHILDREN_MAX = 64,
     WATCH_MS = 100,
-    EVENTS_A_CHILD = 3,
+    EVENTS_A_CHILD = 4,
     PROGRESS_MAX = 512,
     GOODBYE_MS = 1000
 };
@@ -51,6 +52,7 @@ struct known_job {
     struct ahead *ahead; /* NULL: nothing was announced yet */
 };
 
+struct sight;
 struct agent {
     struct agent_options options;
     struct link *link;
@@ -58,6 +60,7 @@ struct agent {
     struct share *share;  /* serves our runs; NULL: nobody fetches from here */
     struct fetch *fetch;  /* brings others' runs; NULL: none was wanted yet */
     uint64_t bundles;     /* numbers their files */
+    struct sight *sight;  /* of a file that the coordinator asked about; NULL: never yet */
     struct take *take;    /* takes over runs of workers that leave; NULL: none yet */
     bool welcome;         /* the coordinator knows us */
     bool lost;            /* it has given us up: begin anew */
@@ -70,6 +73,8 @@ struct agent {
     int64_t hello_ms;     /* when HELLO was said */
     int64_t beaten_ms;    /* when the last heartbeat was sent */
     int64_t confirmed_ms; /* when the last one was sent that was answered */
+    struct cgroup_base groups;
+    struct fences fences;
     struct child *children[CHILDREN_MAX];
     int child_count;
     int64_t bound_ms; /* when an executor was given a job last */

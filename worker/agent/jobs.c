@@ -80,6 +80,7 @@ static int bind_child(struct agent *agent, struct child *child, struct known_job
     child->job = job->id;
     agent->bound_ms = clock_ms();
     agent->spare_died = false;
+    fences_bind(agent, child, job->open->staging);
     child->task_timeout = spec && spec->task_timeout ? spec->task_timeout : LIMIT_SILENCE_S;
     if (open_at(agent, child, job, err))
         return -1;

@@ -8,6 +8,7 @@
 #include "wire/hello.h"
 #include "wire/session.h"
 #include "worker/agent/core.h"
+#include "worker/agent/sight.h"
 
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
 {
@@ -30,6 +31,7 @@ void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack)
 {
     if ((int64_t)ack->sent_ms > agent->confirmed_ms && (int64_t)ack->sent_ms <= clock_ms())
         agent->confirmed_ms = (int64_t)ack->sent_ms;
+    sight_look(&agent->sight, ack);
 }
 
 void lease_refused(struct agent *agent, const Mr__Refused *message)
@@ -86,16 +88,21 @@ static void beat(struct agent *agent, int64_t now_ms)
 {
     Mr__Heartbeat heartbeat = MR__HEARTBEAT__INIT;
     Mr__TaskProgress progress[PROGRESS_MAX], *pointers[PROGRESS_MAX];
+    Mr__Confinement confinement;
 
     if (!agent->welcome || now_ms - agent->beaten_ms < agent->heartbeat_ms)
         return;
     agent->beaten_ms = now_ms;
     heartbeat.sent_ms = (uint64_t)now_ms;
     heartbeat.scratch_free = lease_scratch_free(agent);
+    fences_describe(&agent->fences, &confinement);
+    if (agent->fences.known)
+        heartbeat.confinement = &confinement;
     heartbeat.n_tasks = fill_progress(agent, progress, PROGRESS_MAX);
     heartbeat.tasks = pointers;
     for (size_t i = 0; i < heartbeat.n_tasks; i++)
         pointers[i] = &progress[i];
+    sight_tell(agent->sight, &heartbeat);
     link_send_once(agent->link, 0, FRAME_HEARTBEAT, &heartbeat.base);
 }
 

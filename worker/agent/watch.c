@@ -13,9 +13,14 @@ static uint64_t motion(const struct slot *slot)
            ((uint64_t)slot->attempt << 8) + slot->phase;
 }
 
+uint64_t watch_limit(uint64_t memory)
+{
+    return memory + (memory / 4 > MEMORY_SLACK ? memory / 4 : MEMORY_SLACK);
+}
+
 static bool outgrew(struct child *child, uint64_t memory)
 {
-    uint64_t limit = memory + (memory / 4 > MEMORY_SLACK ? memory / 4 : MEMORY_SLACK);
+    uint64_t limit = watch_limit(memory);
     char used[32], allowed[32];
     uint64_t resident = child_resident(child);
 

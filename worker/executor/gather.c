@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
+#include "worker/executor/door.h"
 #include "worker/executor/work.h"
 
 /* Of the outputs in one PART_WANTED: half a message is room enough for what is around them. */
@@ -91,6 +92,16 @@ static void use_ahead(const struct executor *executor, const Mr__Assign *assign,
     }
 }
 
+/* By its path. */
+static int open_run(struct map_output *output, uint32_t map, struct error *err)
+{
+    int fd = door_run(map, output->path);
+
+    if (fd < 0)
+        return error_errno(err, ERROR_IO, "open '%s'", output->path);
+    return run_open_fd(fd, output->path, output->run_id, &output->run, err);
+}
+
 /* The run of a map task, opened once an executor; or the output becomes a missing one. With the
  * lock held. */
 static int find_output(struct executor *executor, uint32_t map, struct place *ret,
@@ -106,7 +117,7 @@ static int find_output(struct executor *executor, uint32_t map, struct place *re
         return 0;
     elsewhere = output->endpoint[0];
     if (!output->run && (executor->host.open->direct_reads || !elsewhere) &&
-        run_open(output->path, output->run_id, &output->run, err)) {
+        open_run(output, map, err)) {
         output->run = NULL;
         if (!elsewhere) {
             err->code = ERROR_FETCH;

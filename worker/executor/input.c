@@ -1,6 +1,6 @@
 #include "worker/executor/input.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +8,12 @@
 #include "base/memory.h"
 #include "store/expand.h"
 #include "wire/bytes.h"
+#include "worker/executor/door.h"
+
+static int changed(const struct input *input, struct error *err)
+{
+    return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", input->path);
+}
 
 int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
                struct error *err)
@@ -21,12 +27,14 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
     input_name(input, extents, index);
     if (expand_is_range(input->path))
         return 0;
-    input->fd = open(input->path, O_RDONLY | O_CLOEXEC);
+    input->fd = door_input(extents, index, input->path);
+    if (input->fd < 0 && errno == ESTALE)
+        return changed(input, err);
     if (input->fd < 0 || fstat(input->fd, &st))
         return error_errno(err, ERROR_INPUT, "input '%s'", input->path);
     if ((uint64_t)st.st_size != extent->file_size ||
         (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
-        return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", input->path);
+        return changed(input, err);
     return 0;
 }
 

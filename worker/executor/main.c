@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
@@ -23,11 +21,13 @@
 #include "wire/bytes.h"
 #include "wire/culprit.h"
 #include "wire/frame.h"
+#include "worker/executor/confine.h"
+#include "worker/executor/door.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/replay.h"
 #include "worker/executor/work.h"
 
-enum { CHANNEL_FD = 3, SLOTS_FD = 4 };
+enum { CHANNEL_FD = 3, SLOTS_FD = 4, DOOR_FD = 5 };
 
 void counter_add(struct counter_list *list, const char *name, int64_t value)
 {
@@ -324,27 +324,37 @@ static bool was_started_by_agent(void)
     return !getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_STREAM;
 }
 
-/* Dies with its agent, gains no rights, leaves no core file, may open what the system allows.
- */
-static void restrain(void)
+static void report(struct executor *executor, struct confinement *confinement)
 {
-    const char *agent = getenv("MARRAM_AGENT_PID");
-    struct rlimit none = {0, 0}, files;
+    Mr__Confinement message;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (agent && atoi(agent) != (int)getppid())
-        _exit(1);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &none);
-    if (!getrlimit(RLIMIT_NOFILE, &files)) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
+    confine_describe(confinement, &message);
+    work_send(executor, FRAME_CONFINED, &message.base);
+}
+
+/* What confines files depends on the job, and only threads that start later inherit it: this is
+ * the one thread until the job is known. */
+static void await_job(struct executor *executor, struct confinement *confinement)
+{
+    ProtobufCMessage *message;
+    enum frame_type type;
+    struct error err;
+
+    while (!executor->host.open) {
+        if (channel_receive(&executor->channel, true, &type, &message, &err) != 1)
+            _exit(0);
+        receive(executor, type, message);
     }
+    /* OpenMP's runtime begins, but no thread of it: that of LLVM wants a file in /dev/shm. */
+    (void)omp_get_max_threads();
+    confine_job(confinement, executor->host.open);
+    report(executor, confinement);
 }
 
 int main(int argc, char **argv)
 {
     static struct executor executor;
+    static struct confinement confinement;
     pthread_t listener;
 
     if (argc == 3 && !strcmp(argv[1], "--replay"))
@@ -354,8 +364,9 @@ int main(int argc, char **argv)
               stderr);
         return 2;
     }
-    restrain();
+    confine_start(&confinement);
     memory_keep();
+    door_init(DOOR_FD);
     channel_init(&executor.channel, CHANNEL_FD);
     executor.slots =
         mmap(NULL, sizeof *executor.slots, PROT_READ | PROT_WRITE, MAP_SHARED, SLOTS_FD, 0);
@@ -366,6 +377,8 @@ int main(int argc, char **argv)
     pthread_mutex_init(&executor.lock, NULL);
     gather_init(&executor.gather);
     fault_install();
+    report(&executor, &confinement);
+    await_job(&executor, &confinement);
     check(!pthread_create(&listener, NULL, listen_to_agent, &executor));
     work(&executor);
 }

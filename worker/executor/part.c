@@ -1,7 +1,6 @@
 #include "worker/executor/part.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "record/encoder.h"
+#include "worker/executor/door.h"
 
 enum { BUFFER = 1 << 20 };
 
@@ -38,10 +38,8 @@ int part_open(const char *path, enum output_format format, enum output_codec cod
               struct part **ret, struct error *err)
 {
     struct part *part;
-    int fd;
+    int fd = door_create(path);
 
-    unlink(path);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return failed(path, "create", ERROR_OUTPUT, err);
     part = memory_zeroed(1, sizeof *part);
@@ -163,6 +161,6 @@ void part_abandon(struct part *part)
 {
     if (!part)
         return;
-    unlink(part->path);
+    door_remove(part->path);
     part_free(part);
 }
