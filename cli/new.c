@@ -40,8 +40,7 @@ static int make(const struct begin *begin, const char *name, struct error *err)
     project.include = include = locate_include(err);
     if (!include || project_make(&project, err))
         return -1;
-    printf("made '%s': build and test it with 'make -C %s test'\n", project.folder,
-           project.folder);
+    printf("made '%s': 'make test' there builds it and runs its test\n", project.folder);
     return 0;
 }
 

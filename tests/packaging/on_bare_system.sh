@@ -7,7 +7,8 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 apt-get -q update
 apt-get -q install -y --no-install-recommends /tmp/marram_*.deb /tmp/marram-jobs_*.deb
 [[ $(stat -c %U /var/lib/marram) == marram ]]
-as_marram() { setpriv --reuid marram --regid marram --clear-groups "$@"; }
+# An array, not a function: $! is the daemon itself.
+as_marram=(setpriv --reuid marram --regid marram --clear-groups)
 # until CONDITION...: waits for it, a minute at most
 until_true() {
     local i
@@ -24,14 +25,14 @@ install -d -o marram /data
 cat /usr/share/common-licenses/* >/data/text
 tr -s '\000-\040' '\n' </data/text | grep -a . | sort | uniq -c | awk '{ print substr($0, 9) "\t" $1 }' | sort >/tmp/want
 
-as_marram marram-coordinator --listen tcp://127.0.0.1:0 --state /var/lib/marram/coordinator 2>/tmp/coordinator.log &
+"${as_marram[@]}" marram-coordinator --listen tcp://127.0.0.1:0 --state /var/lib/marram/coordinator 2>/tmp/coordinator.log &
 coordinator=$!
 until_true test -s /var/lib/marram/coordinator/endpoint
 MARRAM_COORDINATOR=$(cat /var/lib/marram/coordinator/endpoint)
 export MARRAM_COORDINATOR
 declare -A worker=()
 for name in one two; do
-    as_marram marram-worker --name $name --threads 1 --memory 256M --scratch /var/lib/marram/scratch-$name 2>/tmp/$name.log &
+    "${as_marram[@]}" marram-worker --name $name --threads 1 --memory 256M --scratch /var/lib/marram/scratch-$name 2>/tmp/$name.log &
     worker[$name]=$!
 done
 until_true joined
