@@ -145,7 +145,7 @@ bare_system() {
     cp "$root/tests/packaging/on_bare_system.sh" "$root_folder/tmp/"
     # What is mounted and what runs in there ends with it.
     # shellcheck disable=SC2016 # $1 is that of the inner shell
-    unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /tmp/on_bare_system.sh' \
+    unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$1/proc" && exec env -i PATH="$PATH" chroot "$1" /tmp/on_bare_system.sh' \
         sh "$root_folder" >log 2>&1 || die "$(tail -20 log)"
     grep -q '^ok: installed, used, removed, purged$' log || die "$(tail -20 log)"
 }
