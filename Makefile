@@ -1,6 +1,7 @@
 # Marram. `make help` lists the targets. Nothing is configured; everything is built under build/$(BUILD)/.
 BUILD  ?= release
 PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' mrlib/base/version.h)
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
@@ -53,7 +54,7 @@ CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 SHARE    := $(OUT)/share/.made
 
-.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install clean help FORCE
+.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -79,6 +80,8 @@ $(TOOLS): $(OUT)/%: $(OUT)/%.o $(LIB)
 $(OUT)/tests/preload/%.so: tests/preload/%.c
 	@echo "  CC    $<"; mkdir -p $(@D)
 	$(Q)gcc -std=gnu17 -O2 $(CWARN) -D_GNU_SOURCE -fvisibility=hidden -fPIC -shared -o $@ $<
+# The files that `marram new` writes are part of the program.
+$(OUT)/cli/templates.o: $(wildcard cli/templates/*.in)
 # Manual pages and completion, from the tables of options.
 man: $(SHARE)
 $(SHARE): $(OUT)/manual/generate
@@ -179,18 +182,14 @@ fuzz:
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 install: all man
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/marram \
-	    $(DESTDIR)$(PREFIX)/lib/marram/jobs $(DESTDIR)$(PREFIX)/include/mr
-	install -m 755 $(OUT)/marram $(DESTDIR)$(PREFIX)/bin/
-	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
-	install -m 755 $(OUT)/marram-executor $(OUT)/marram-symbols $(DESTDIR)$(PREFIX)/libexec/marram/
-	install -m 644 $(JOBS) $(DESTDIR)$(PREFIX)/lib/marram/jobs/
-	install -m 644 mrlib/include/mr/*.h $(DESTDIR)$(PREFIX)/include/mr/
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 man/man5 bash-completion/completions)
-	install -m 644 $(OUT)/share/man/man1/* $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 $(OUT)/share/man/man5/* $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 644 $(OUT)/share/bash-completion/completions/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
-	for name in $(notdir $(NAMES)); do ln -sf marram $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name || exit 1; done
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh install $(OUT) $(VERSION)
+uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install.sh uninstall $(OUT) $(VERSION)
+deb:
+	@scripts/install-deps.sh package
+	@$(MAKE) --no-print-directory BUILD=release deb-built
+deb-built: all man
+	@scripts/deb.sh $(OUT) $(VERSION)
 
 clean:
 	rm -rf build
@@ -206,7 +205,8 @@ help:
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make man             manual pages and the completion of bash (make install has them, too)'
-	@echo 'make install         into DESTDIR=, PREFIX=/usr/local'
+	@echo 'make install         into DESTDIR=, PREFIX=/usr/local; make uninstall takes it away'
+	@echo 'make deb             Debian packages, in build/release/deb'
 	@echo 'make clean           remove build/'
 
 .SECONDARY:

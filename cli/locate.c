@@ -7,17 +7,22 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-static char *program_folder(void)
+char *locate_program(void)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    char *slash;
 
     check(n > 0);
     path[n] = '\0';
-    slash = strrchr(path, '/');
-    *slash = '\0';
     return memory_text(path);
+}
+
+static char *program_folder(void)
+{
+    char *path = locate_program();
+
+    *strrchr(path, '/') = '\0';
+    return path;
 }
 
 /* The first of two places below the program's folder that exists, or NULL. */
@@ -45,6 +50,23 @@ char *locate_executor(struct error *err)
         error_set(err, ERROR_IO,
                   "marram-executor is neither in '%s' nor in its ../libexec/marram", folder);
     return path;
+}
+
+char *locate_include(struct error *err)
+{
+    static const char *const places[] = {"../../mrlib/include", "../include"};
+    cleanup_free char *folder = program_folder();
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        cleanup_free char *header = memory_format("%s/%s/mr/job.h", folder, places[i]);
+        cleanup_free char *path = memory_format("%s/%s", folder, places[i]);
+
+        if (!access(header, F_OK))
+            return realpath(path, NULL);
+    }
+    error_set(err, ERROR_IO,
+              "mr/job.h is not in '%s/../include': install the package marram-dev", folder);
+    return NULL;
 }
 
 char *locate_job(const char *job, struct error *err)

@@ -8,6 +8,12 @@
 /* The path of marram-executor. Caller frees. */
 char *locate_executor(struct error *err);
 
+/* The folder of mr/job.h. Caller frees. */
+char *locate_include(struct error *err);
+
+/* The path of the running program. Caller frees. */
+char *locate_program(void);
+
 /* The path of a job: a path as it is, or the bare name of a job that ships. Caller frees. */
 char *locate_job(const char *job, struct error *err);
 

@@ -3,27 +3,17 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_run_job,
-    &verb_submit,
-    &verb_jobs,
-    &verb_job,
-    &verb_wait,
-    &verb_cancel,
-    &verb_logs,
-    &verb_replay,
-    &verb_workers,
-    &verb_drain,
-    &verb_cluster_up,
-    &verb_cluster_scale,
-    &verb_cluster_status,
-    &verb_cluster_down,
-    &verb_coordinator,
-    &verb_worker,
-    &verb_describe,
-    &verb_config,
-    &verb_doctor,
-    &verb_version,
-    NULL,
+    &verb_run_job,        &verb_submit,
+    &verb_jobs,           &verb_job,
+    &verb_wait,           &verb_cancel,
+    &verb_logs,           &verb_replay,
+    &verb_workers,        &verb_drain,
+    &verb_cluster_up,     &verb_cluster_scale,
+    &verb_cluster_status, &verb_cluster_down,
+    &verb_coordinator,    &verb_worker,
+    &verb_describe,       &verb_new,
+    &verb_config,         &verb_doctor,
+    &verb_version,        NULL,
 };
 
 const struct verb *verbs_find(int count, char *const *words, int *ret_used)

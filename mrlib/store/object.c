@@ -231,13 +231,54 @@ static int check_abi(const struct image *image, const Elf64_Ehdr *header,
     return 0;
 }
 
+/* Of a note that is ours, the ABI version; 0 for others. Sizes are rounded up to words. */
+static uint32_t note_version(const uint8_t *note, uint64_t room, uint64_t *ret_size)
+{
+    static const char owner[8] = "Marram";
+    Elf64_Nhdr head;
+    uint32_t version;
+
+    memcpy(&head, note, sizeof head);
+    *ret_size = sizeof head + (((uint64_t)head.n_namesz + 3) & ~3ull) +
+                (((uint64_t)head.n_descsz + 3) & ~3ull);
+    if (*ret_size > room || head.n_namesz != strlen(owner) + 1 ||
+        head.n_descsz != sizeof version || memcmp(note + sizeof head, owner, sizeof owner))
+        return 0;
+    memcpy(&version, note + sizeof head + sizeof owner, sizeof version);
+    return version;
+}
+
+/* Objects of older headers have no note. */
+static int check_notes(const struct image *image, const Elf64_Ehdr *header, struct error *err)
+{
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr at = segment(image, header, i);
+        uint64_t size;
+
+        if (at.p_type != PT_NOTE || at.p_align > 4)
+            continue;
+        for (uint64_t k = 0; k + sizeof(Elf64_Nhdr) <= at.p_filesz; k += size) {
+            uint32_t version =
+                note_version(image->bytes + at.p_offset + k, at.p_filesz - k, &size);
+
+            if (version && version != MR_ABI_VERSION)
+                return reject(image, err,
+                              "its note says job ABI %u, this Marram knows %d (readelf -n)",
+                              version, MR_ABI_VERSION);
+            if (size > at.p_filesz - k)
+                break;
+        }
+    }
+    return 0;
+}
+
 static int check_image(const struct image *image, struct error *err)
 {
     Elf64_Ehdr header;
     Elf64_Sym symbol;
 
     if (check_header(image, &header, err) || check_whole(image, &header, err) ||
-        find_job(image, &header, &symbol, err))
+        check_notes(image, &header, err) || find_job(image, &header, &symbol, err))
         return -1;
     return check_abi(image, &header, &symbol, err);
 }

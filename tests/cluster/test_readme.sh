@@ -48,16 +48,6 @@ make_help() {
         [[ $target == all || $target == help ]] || grep -qx "$target" named || die "make help does not name $target"
     done
 }
-installed() {
-    make -s -C "$root" install BUILD="${BUILD:-release}" DESTDIR="$PWD/root" PREFIX=/usr >log 2>&1
-    echo 'a b a' >in
-    root/usr/bin/marram run wordcount -i in -o out 2>stderr || die "$(cat stderr)"
-    printf 'a\t2\nb\t1\n' >want
-    expect_same out/part-00000 want
-    echo '#include <mr/job.h>' | gcc -x c -Iroot/usr/include -fsyntax-only -
-    expect_refusal 4 'marram coordinator: ' root/usr/bin/marram-coordinator --listen tcp://0.0.0.0:0
-    expect_refusal 4 'marram worker: ' root/usr/bin/marram-worker --listen tcp://0.0.0.0:0
-}
 # The commands of the section, on a free port.
 cluster_of_the_readme() {
     local folder
@@ -83,5 +73,4 @@ claim 'the jobs that ship are the jobs that are named' jobs_that_ship
 claim 'every verb is named' verbs
 claim 'no link leads nowhere' links
 claim 'make help names every target' make_help
-claim 'what make install installs works' installed
 totals

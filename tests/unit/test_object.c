@@ -352,6 +352,31 @@ static void the_first_word_of_mr_job_is_read_field_by_field(void **state)
     expect_with(fixture, place, struct word, size, 1 << 20, "says that it has 1048576 bytes");
 }
 
+struct note {
+    Elf64_Nhdr head;
+    char owner[8];
+    uint32_t version;
+};
+
+static void a_note_of_another_abi_is_refused_and_none_is_needed(void **state)
+{
+    static const struct note note = {{7, 4, 1}, "Marram", MR_ABI_VERSION};
+    struct fixture *fixture = *state;
+    uint8_t *place = memmem(fixture->bytes, fixture->size, &note, sizeof note);
+    struct error err;
+
+    assert_non_null(place);
+    expect_with(fixture, place, struct note, version, 2, "note says job ABI 2, this Marram");
+    /* A note of somebody else, or one that ends nowhere, says nothing. */
+    place[sizeof(Elf64_Nhdr)] = 'X';
+    folder_write(fixture->folder, "copy.so", fixture->bytes, fixture->size);
+    assert_false(object_check(fixture->copy, &err));
+    memset(place, 0xff, sizeof(Elf64_Nhdr));
+    folder_write(fixture->folder, "copy.so", fixture->bytes, fixture->size);
+    assert_false(object_check(fixture->copy, &err));
+    memcpy(place, &note, sizeof note);
+}
+
 static void what_is_no_object_at_all_is_called_that(void **state)
 {
     struct fixture *fixture = *state;
@@ -397,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_object_without_a_defined_mr_job_is_no_job),
         cmocka_unit_test(an_mr_job_that_is_no_constant_is_told_apart),
         cmocka_unit_test(the_first_word_of_mr_job_is_read_field_by_field),
+        cmocka_unit_test(a_note_of_another_abi_is_refused_and_none_is_needed),
         cmocka_unit_test(what_is_no_object_at_all_is_called_that),
     };
 

@@ -225,6 +225,14 @@ extern MR_EXPORT const struct mr_job mr_job;
     .abi = MR_ABI_WORD, .ops_size = sizeof(struct mr_task_ops), \
     .param_size = sizeof(struct mr_param)
 
+/* What `readelf -n` shows of a job object: owner "Marram", and the version of the ABI. */
+static const struct {
+    uint32_t owner_size, version_size, type;
+    char owner[8];
+    uint32_t version;
+} mr_note __attribute__((section(".note.marram"), used, aligned(4))) = {7, 4, 1, "Marram",
+                                                                        MR_ABI_VERSION};
+
 /* ---- Parameters
  * ------------------------------------------------------------------------------- */
 
