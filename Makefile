@@ -21,7 +21,7 @@ OPT_check   := -O3 -g -Werror
 OPT_tsan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=thread
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wno-missing-field-initializers
 CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
-PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih zlib liblz4 libzstd
+PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih zlib liblz4 libzstd libmicrohttpd
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread

@@ -8,6 +8,7 @@
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 enum { NO_COORDINATOR = 3 };
 
@@ -50,7 +51,7 @@ static void print_json(const struct cluster *cluster, bool lives, const Mr__Work
         json_array_append_new(list, worker);
     }
     json_object_set_new(root, "endpoint", json_string(cluster->endpoint));
-    json_object_set_new(root, "dir", show_json_text(cluster->dir, strlen(cluster->dir)));
+    json_object_set_new(root, "dir", info_text(cluster->dir, strlen(cluster->dir)));
     json_object_set_new(root, "coordinator", coordinator);
     json_object_set_new(root, "workers", list);
     show_json(root);

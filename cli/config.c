@@ -6,6 +6,7 @@
 #include "cli/settings.h"
 #include "cli/show.h"
 #include "cli/verbs.h"
+#include "wire/info.h"
 
 struct config {
     bool show_origin, json;
@@ -50,12 +51,11 @@ static json_t *row_json(const struct option_row *row, const struct option_source
     json_t *root = json_object();
 
     json_object_set_new(root, "option", json_string(row->name));
-    json_object_set_new(root, "value",
-                        value ? show_json_text(value, strlen(value)) : json_null());
+    json_object_set_new(root, "value", value ? info_text(value, strlen(value)) : json_null());
     json_object_set_new(root, "environment", json_string(option_environment(row, variable)));
     json_object_set_new(root, "origin", json_string(origins[source->origin]));
     json_object_set_new(root, "file",
-                        source->file ? show_json_text(source->file, strlen(source->file))
+                        source->file ? info_text(source->file, strlen(source->file))
                                      : json_null());
     json_object_set_new(root, "line", source->file ? json_integer(source->line) : json_null());
     return root;

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "cli/check_journal.h"
 #include "cli/client.h"
+#include "cli/coordinator_http.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
 #include "cli/verbs.h"
@@ -22,6 +23,7 @@ enum { FILES_LEAST = 1024 };
 
 struct setup {
     struct daemon_options daemon;
+    struct coordinator_http http;
     const char *listen, *state_option, *check;
     uint64_t heartbeat_ms, lease_s, retained, remembered, max_running;
     struct scratch scratch; /* when no state folder was given */
@@ -61,6 +63,7 @@ static void add_options(void *into, struct option_table *table)
     setup->remembered = DEFAULT_REMEMBERED;
     setup->max_running = DEFAULT_RUNNING;
     options_add(table, rows, sizeof rows / sizeof *rows);
+    coordinator_http_options(&setup->http, table);
     daemon_options(&setup->daemon, table);
 }
 
@@ -135,6 +138,7 @@ static int serve(struct setup *setup, struct error *err)
 {
     struct coordinator_options options = {
         .endpoint = setup->listen,
+        .inside = COORDINATOR_INSIDE,
         .heartbeat_ms = (uint32_t)setup->heartbeat_ms,
         .lease_ms = (uint32_t)setup->lease_s * 1000,
         .journal = setup->state_option != NULL,
@@ -154,7 +158,9 @@ static int serve(struct setup *setup, struct error *err)
         return error_errno(err, ERROR_IO, "set up ZeroMQ");
     options.context = setup->context;
     options.state = setup->state;
-    if (serve_open(&options, &setup->coordinator, err) || write_endpoint(setup, err))
+    if (serve_open(&options, &setup->coordinator, err) ||
+        coordinator_http_open(&setup->http, setup->context, setup->state, err) ||
+        write_endpoint(setup, err))
         return -1;
     result = serve_run(setup->coordinator, setup->stop, err);
     remove_endpoint(setup);
@@ -173,6 +179,7 @@ static int run(void *into, const struct option_list *words)
     setup->lock = setup->stop = -1;
     if (visit_no_words(words, &err) || serve(setup, &err))
         status = daemon_fail("coordinator", &err);
+    coordinator_http_close(&setup->http, setup->state);
     serve_close(setup->coordinator);
     link_context_free(setup->context);
     scratch_close(&setup->scratch);
@@ -190,7 +197,7 @@ const struct verb verb_coordinator = {
         "Runs a coordinator in the foreground until SIGINT or SIGTERM. It prints log lines "
         "on stderr.",
     .notes = "The endpoint that it listens on is also written to the file 'endpoint' in the "
-             "state folder.\n\n"
+             "state folder, the address of HTTP to 'http'.\n\n"
              "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
              "refused.",
     .size = sizeof(struct setup),

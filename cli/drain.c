@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "wire/bytes.h"
+#include "wire/info.h"
 
 enum { LOOK_MS = 100, INTERRUPTED = 130 };
 
@@ -32,9 +33,9 @@ static void print_json(const struct drain *drain, const Mr__Draining *state)
 
     snprintf(id, sizeof id, "%016" PRIx64, state->worker);
     json_object_set_new(root, "worker", json_string(id));
-    json_object_set_new(root, "name", show_json_bytes(state->name));
-    json_object_set_new(root, "state", show_json_bytes(state->state));
-    json_object_set_new(root, "reason", show_json_bytes(state->reason));
+    json_object_set_new(root, "name", info_bytes(state->name));
+    json_object_set_new(root, "state", info_bytes(state->state));
+    json_object_set_new(root, "reason", info_bytes(state->reason));
     json_object_set_new(root, "running", json_integer(state->running));
     json_object_set_new(root, "outputs", json_integer((json_int_t)state->outputs));
     json_object_set_new(root, "bytes", json_integer((json_int_t)state->bytes));

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "cli/show.h"
+#include "wire/info.h"
 
 void findings_add(struct findings *findings, const char *check, enum finding_state state,
                   const char *mend, const char *format, ...)
@@ -46,9 +47,8 @@ static void print_json(const struct findings *findings)
 
         json_object_set_new(item, "check", json_string(finding->check));
         json_object_set_new(item, "state", json_string(states[finding->state]));
-        json_object_set_new(item, "text", show_json_text(finding->text, strlen(finding->text)));
-        json_object_set_new(item, "mend",
-                            mend ? show_json_text(mend, strlen(mend)) : json_null());
+        json_object_set_new(item, "text", info_text(finding->text, strlen(finding->text)));
+        json_object_set_new(item, "mend", mend ? info_text(mend, strlen(mend)) : json_null());
         json_array_append_new(list, item);
     }
     json_object_set_new(root, "checks", list);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cli/show.h"
 #include "cli/signals.h"
+#include "wire/info.h"
 
 enum { INTERRUPTED = 130, SECOND_THOUGHTS_MS = 2000, GOING_ON = -1 };
 
@@ -75,7 +76,7 @@ static int leave(const struct state *state)
     if (state->what->report->json) {
         json_t *root = json_object();
 
-        json_object_set_new(root, "job", show_json_id(state->what->job));
+        json_object_set_new(root, "job", info_id(state->what->job));
         json_object_set_new(root, "state", json_string("detached"));
         json_object_set_new(root, "error", json_null());
         json_object_set_new(root, "counters", json_object());

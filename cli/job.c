@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "cli/asking.h"
-#include "cli/job_info.h"
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 enum { LINE = 1200 };
 
@@ -81,7 +81,7 @@ static int print(const void *into, const ProtobufCMessage *answer)
         return 1;
     }
     if (asked->json)
-        show_json(job_info_json(jobs->jobs[0], true));
+        show_json(info_job(jobs->jobs[0], true));
     else
         print_text(jobs->jobs[0]);
     return 0;

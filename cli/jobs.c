@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "cli/asking.h"
-#include "cli/job_info.h"
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 enum { LISTED = 100 };
 
@@ -54,13 +54,7 @@ static int print(const void *into, const ProtobufCMessage *answer)
     const Mr__Jobs *jobs = (const Mr__Jobs *)answer;
 
     if (options->asking.json) {
-        json_t *root = json_object(), *list = json_array();
-
-        for (size_t i = 0; i < jobs->n_jobs; i++)
-            json_array_append_new(list, job_info_json(jobs->jobs[i], false));
-        json_object_set_new(root, "jobs", list);
-        json_object_set_new(root, "left_out", json_integer(jobs->left_out));
-        show_json(root);
+        show_json(info_jobs(jobs));
         return 0;
     }
     printf("%-12s  %-20s  %-9s  %4s  %6s  %7s  %s\n", "JOB", "NAME", "STATE", "MAP", "REDUCE",

@@ -5,6 +5,7 @@
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 struct logs {
     struct asking asking;
@@ -39,9 +40,9 @@ static int print_json(const Mr__Logs *logs)
                                 ? json_string(show_task(entry->kind, entry->task, task))
                                 : json_null());
         json_object_set_new(item, "attempt", json_integer(entry->attempt));
-        json_object_set_new(item, "worker", show_json_bytes(entry->worker));
-        json_object_set_new(item, "error", show_json_error(entry->error));
-        json_object_set_new(item, "text", show_json_bytes(entry->text));
+        json_object_set_new(item, "worker", info_bytes(entry->worker));
+        json_object_set_new(item, "error", info_error(entry->error));
+        json_object_set_new(item, "text", info_bytes(entry->text));
         json_array_append_new(list, item);
     }
     json_object_set_new(root, "entries", list);

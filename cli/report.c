@@ -7,6 +7,7 @@
 
 #include "cli/show.h"
 #include "cli/verb.h"
+#include "wire/info.h"
 
 void report_init(struct report *report, bool json)
 {
@@ -47,18 +48,17 @@ static void finished_json(const Mr__Finished *finished, const char *output)
 {
     json_t *root = json_object();
 
-    json_object_set_new(root, "job", show_json_id(finished->job));
-    json_object_set_new(root, "state", show_json_bytes(finished->state));
-    json_object_set_new(root, "error", show_json_error(finished->error));
-    json_object_set_new(root, "output", show_json_text(output, strlen(output)));
+    json_object_set_new(root, "job", info_id(finished->job));
+    json_object_set_new(root, "state", info_bytes(finished->state));
+    json_object_set_new(root, "error", info_error(finished->error));
+    json_object_set_new(root, "output", info_text(output, strlen(output)));
     json_object_set_new(root, "parts", json_integer(finished->parts));
     json_object_set_new(root, "map_tasks", json_integer(finished->maps));
     json_object_set_new(root, "reduce_tasks", json_integer(finished->reduces));
     json_object_set_new(root, "seconds", json_real(finished->seconds));
     json_object_set_new(root, "counters",
-                        show_json_counters(finished->counters, finished->n_counters));
-    json_object_set_new(root, "skipped",
-                        show_json_skipped(finished->skipped, finished->n_skipped));
+                        info_counters(finished->counters, finished->n_counters));
+    json_object_set_new(root, "skipped", info_skipped(finished->skipped, finished->n_skipped));
     json_object_set_new(root, "skipped_count", json_integer(finished->skipped_count));
     show_json(root);
 }
@@ -144,7 +144,7 @@ int report_error(struct report *report, const char *verb, const struct error *ca
         json_t *root = json_object(), *told = json_object();
 
         json_object_set_new(told, "code", json_string(error_name(err.code)));
-        json_object_set_new(told, "text", show_json_text(err.text, strlen(err.text)));
+        json_object_set_new(told, "text", info_text(err.text, strlen(err.text)));
         json_object_set_new(root, "state", json_string("refused"));
         json_object_set_new(root, "error", told);
         json_object_set_new(root, "counters", json_object());

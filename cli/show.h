@@ -25,15 +25,6 @@ int show_percent(uint32_t done, uint32_t all);
 /* "map 3", "reduce 7", "check"; returns buffer. */
 const char *show_task(Mr__TaskKind kind, uint32_t task, char buffer[SHOW_NAME]);
 
-/* Text that JSON can hold: what is not UTF-8 becomes '?'. */
-json_t *show_json_text(const char *bytes, size_t n);
-json_t *show_json_bytes(ProtobufCBinaryData bytes);
-json_t *show_json_id(uint64_t job);
-/* null when there is none. */
-json_t *show_json_error(const Mr__Error *error);
-json_t *show_json_counters(Mr__Counter *const *counters, size_t n);
-
-json_t *show_json_skipped(Mr__Skipped *const *skipped, size_t n);
 /* A line for each of the `n` first of `count`; nothing if there is none. */
 void show_skipped(FILE *out, Mr__Skipped *const *skipped, size_t n, uint32_t count);
 

@@ -13,6 +13,7 @@
 #include "cli/submitting.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 enum { INTERRUPTED = 130 };
 
@@ -51,7 +52,7 @@ static void say_accepted(const struct submit *submit, uint64_t job)
     } else if (submit->detach) {
         json_t *root = json_object();
 
-        json_object_set_new(root, "job", show_json_id(job));
+        json_object_set_new(root, "job", info_id(job));
         json_object_set_new(root, "state", json_string("submitted"));
         json_object_set_new(root, "error", json_null());
         json_object_set_new(root, "counters", json_object());

@@ -16,7 +16,6 @@ extern const struct verb *const verbs[];
  * NULL when there is none. */
 const struct verb *verbs_find(int count, char *const *words, int *ret_used);
 
-#define MARRAM_VERSION "0.1.0"
-#define MARRAM_DATE    "2026-11-28" /* of the version */
+#include "base/version.h"
 
 #endif

@@ -8,6 +8,7 @@
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
+#include "wire/info.h"
 
 static int prepare(const void *into, const struct option_list *words, Mr__Query *question,
                    struct error *err)
@@ -15,21 +16,6 @@ static int prepare(const void *into, const struct option_list *words, Mr__Query 
     (void)into;
     question->question = MR__QUESTION__ALL_WORKERS;
     return visit_no_words(words, err);
-}
-
-static json_t *confinement_json(const Mr__Confinement *confinement)
-{
-    json_t *root;
-
-    if (!confinement)
-        return json_null();
-    root = json_object();
-    json_object_set_new(root, "rlimits", json_boolean(confinement->limits));
-    json_object_set_new(root, "capabilities", json_boolean(confinement->capabilities));
-    json_object_set_new(root, "cgroup", show_json_bytes(confinement->cgroup));
-    json_object_set_new(root, "seccomp", show_json_bytes(confinement->seccomp));
-    json_object_set_new(root, "landlock", show_json_bytes(confinement->landlock));
-    return root;
 }
 
 static void add_missing(char *text, size_t size, bool missing, const char *name)
@@ -59,50 +45,15 @@ static const char *confined(const Mr__Confinement *confinement, char *text, size
     return *text ? text : "yes";
 }
 
-static json_t *worker_json(const Mr__WorkerInfo *worker)
-{
-    json_t *root = json_object();
-    char id[20];
-
-    snprintf(id, sizeof id, "%016" PRIx64, worker->worker);
-    json_object_set_new(root, "worker", json_string(id));
-    json_object_set_new(root, "name", show_json_bytes(worker->name));
-    json_object_set_new(root, "state", show_json_bytes(worker->state));
-    json_object_set_new(root, "reason", show_json_bytes(worker->reason));
-    json_object_set_new(root, "threads", json_integer(worker->threads));
-    json_object_set_new(root, "memory", json_integer((json_int_t)worker->memory));
-    json_object_set_new(root, "pid", json_integer(worker->pid));
-    json_object_set_new(root, "endpoint", show_json_bytes(worker->data_endpoint));
-    json_object_set_new(root, "running", json_integer(worker->running));
-    json_object_set_new(root, "outputs", json_integer((json_int_t)worker->outputs));
-    json_object_set_new(root, "scratch_free", json_integer((json_int_t)worker->scratch_free));
-    json_object_set_new(root, "confinement", confinement_json(worker->confinement));
-    json_object_set_new(root, "heard", json_real(worker->heard));
-    json_object_set_new(root, "age", json_real(worker->age));
-    return root;
-}
-
-static int print_json(const Mr__Workers *workers)
-{
-    json_t *root = json_object(), *list = json_array();
-
-    for (size_t i = 0; i < workers->n_workers; i++)
-        json_array_append_new(list, worker_json(workers->workers[i]));
-    json_object_set_new(root, "workers", list);
-    json_object_set_new(root, "lost", json_integer((json_int_t)workers->lost));
-    json_object_set_new(root, "refused", json_integer((json_int_t)workers->refused));
-    json_object_set_new(root, "damaged", json_integer((json_int_t)workers->damaged));
-    show_json(root);
-    return 0;
-}
-
 static int print(const void *into, const ProtobufCMessage *answer)
 {
     const struct asking *asked = into;
     const Mr__Workers *workers = (const Mr__Workers *)answer;
 
-    if (asked->json)
-        return print_json(workers);
+    if (asked->json) {
+        show_json(info_workers(workers));
+        return 0;
+    }
     printf("%-24s  %-8s  %7s  %7s  %10s  %10s  %7s  %7s  %-8s  %s\n", "NAME", "STATE",
            "THREADS", "RUNNING", "MEMORY", "DISK FREE", "HEARD", "AGE", "CONFINED", "ENDPOINT");
     for (size_t i = 0; i < workers->n_workers; i++) {

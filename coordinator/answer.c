@@ -254,6 +254,10 @@ void answer_query(struct coordinator *coordinator, uint64_t client, const Mr__Qu
             answer_error(coordinator, client, &err);
         else
             answer_workers(coordinator, client, place);
+    } else if (query->question == MR__QUESTION__CLUSTER) {
+        public_answer(coordinator, client);
+    } else if (query->question == MR__QUESTION__EVENTS) {
+        public_listen(coordinator, client);
     } else if (!job && past_answer(coordinator, client, query)) {
         return;
     } else if (!job) {

@@ -52,6 +52,7 @@ static void admit(struct coordinator *coordinator, struct job *job)
     job->admitted = true;
     message.job = job->id;
     core_send(coordinator, job->client, FRAME_SUBMITTED, &message.base);
+    public_submitted(coordinator, job);
 }
 
 static void plan(struct coordinator *coordinator, struct job *job)
@@ -174,6 +175,7 @@ void carry_progress(struct coordinator *coordinator, struct job *job)
         return;
     for (size_t i = 0; i < job->watcher_count; i++)
         carry_progress_to(coordinator, job, job->watchers[i]);
+    public_progress(coordinator, job);
 }
 
 /* The words for why a job ended as it did. */
@@ -264,6 +266,7 @@ static void finish(struct coordinator *coordinator, struct job *job, enum sched_
     job->state = state;
     past_keep(coordinator, job);
     room_job_ended(coordinator, job->id);
+    public_finished(coordinator, job);
     for (size_t i = 0; i < job->cancel_count; i++)
         core_send(coordinator, job->cancels[i], FRAME_REPLY, &reply.base);
     for (size_t i = 0; i < job->watcher_count; i++)

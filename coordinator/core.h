@@ -12,7 +12,8 @@
  *   holders.c  which workers say that they have one
  *   drain.c    workers that are to leave, and where their outputs go
  *   room.c     workers whose disk is full
- *   slow.c     which attempts are slow */
+ *   slow.c     which attempts are slow
+ *   public.c   numbers and events for those who watch */
 #ifndef COORDINATOR_CORE_H
 #define COORDINATOR_CORE_H
 
@@ -50,6 +51,7 @@ struct member {
     Mr__Heartbeat *heartbeat; /* the last one, owned; NULL: none yet */
     int64_t joined_ms, heard_ms;
     struct full *full;       /* of a worker whose scratch disk is full, owned; else NULL */
+    bool listens;            /* a client that is told of events */
     struct leaving *leaving; /* of a worker that is to leave, owned; else NULL */
     struct sight sights[PROBES];
     uint64_t given,
@@ -59,6 +61,16 @@ struct member {
 /* A record on its way to the disk. */
 struct unsaved {
     uint64_t number, sequence; /* the journal's, the scheduler's */
+};
+
+/* Counted since the start; the second half when a job ends, from its counters. */
+struct public_totals {
+    uint64_t attempts_done, attempts_failed;
+    uint64_t workers_joined, peers_refused;
+    uint64_t journal_records;
+    uint64_t jobs_done, jobs_failed, jobs_cancelled;
+    uint64_t attempts_speculative, map_reruns, drain_reruns;
+    uint64_t map_input_bytes, shuffle_bytes, spilled_bytes;
 };
 
 struct coordinator {
@@ -80,7 +92,10 @@ struct coordinator {
     struct member **members;
     size_t member_count, member_capacity;
     uint32_t worker_count;
-    uint64_t lost;              /* workers, since the start */
+    uint64_t lost; /* workers, since the start */
+    struct public_totals totals;
+    size_t listener_count; /* members that listen */
+    int64_t started_ms;
     int64_t looked_ms;          /* when slow attempts were looked for last */
     int64_t expired_ms;         /* when leases were looked at last */
     struct sched_event *events; /* a queue: events[event_head .. event_count) are waiting */
@@ -239,6 +254,19 @@ void room_waits(const struct coordinator *coordinator, char text[512]);
 /* Ends a job when there is room nowhere. Returns in how many milliseconds to look again, -1:
  * when something has happened. */
 long room_tend(struct coordinator *coordinator);
+
+/* public.c */
+/* A job was accepted, is farther than before, has ended: told to those that listen. */
+void public_submitted(struct coordinator *coordinator, const struct job *job);
+void public_progress(struct coordinator *coordinator, struct job *job);
+void public_finished(struct coordinator *coordinator, const struct job *job);
+/* "worker_joined", "worker_draining", "worker_left", "worker_lost". */
+void public_worker(struct coordinator *coordinator, const char *what,
+                   const struct member *member);
+/* The client is told of events from now on. */
+void public_listen(struct coordinator *coordinator, uint64_t client);
+/* CLUSTER. */
+void public_answer(struct coordinator *coordinator, uint64_t client);
 
 /* carry.c */
 /* Carries out one action of the scheduler; may post events. */

@@ -64,6 +64,7 @@ void drain_member(struct coordinator *coordinator, struct member *member, uint32
         core_send(coordinator, member->id, FRAME_DRAIN, &drain.base);
     }
     core_post(coordinator, &event);
+    public_worker(coordinator, "worker_draining", member);
     coordinator->drain_ms = 0;
 }
 

@@ -118,6 +118,7 @@ struct job {
     struct sched_progress
         shown; /* last progress that the clients were told, and why it waits */
     char reason[512];
+    int64_t told_ms; /* when those that watch were told last how far it is */
 };
 
 /* Takes over `submit`. Expands the inputs and checks the output; touches no file. */

@@ -73,6 +73,7 @@ static void refuse(struct coordinator *coordinator, uint64_t peer, const struct 
     refused.error = &message;
     link_send_once(coordinator->link, peer, FRAME_REFUSED, &refused.base);
     link_forget(coordinator->link, peer);
+    coordinator->totals.peers_refused++;
     log_event(LOG_WARNINGS, "peer refused", LOG_ID("peer", peer), LOG_TEXT("why", error->text));
 }
 
@@ -136,6 +137,8 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
     log_event(LOG_INFO, "worker joined", LOG_ID("worker", peer), LOG_TEXT("name", name),
               LOG_NUMBER("threads", event.threads), LOG_NUMBER("pid", hello->pid));
     core_post(coordinator, &event);
+    coordinator->totals.workers_joined++;
+    public_worker(coordinator, "worker_joined", member);
     coordinator->drain_ms = 0;
 }
 
@@ -160,6 +163,7 @@ static void remove_member(struct coordinator *coordinator, size_t index, const c
 {
     struct member *member = coordinator->members[index];
     struct sched_event event = {.type = EVENT_WORKER_LOST, .worker = member->id};
+    bool lost = !strcmp(why, "worker lost");
     char name[65];
 
     coordinator->members[index] = coordinator->members[--coordinator->member_count];
@@ -172,8 +176,10 @@ static void remove_member(struct coordinator *coordinator, size_t index, const c
         drain_gone(coordinator, member);
         name_of(member, name);
         log_event(LOG_INFO, why, LOG_ID("worker", member->id), LOG_TEXT("name", name));
+        public_worker(coordinator, lost ? "worker_lost" : "worker_left", member);
         core_post(coordinator, &event);
     } else {
+        coordinator->listener_count -= member->listens;
         stop_waiting(coordinator, member->id);
     }
     free_member(member);

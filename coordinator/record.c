@@ -261,6 +261,7 @@ static void append(struct coordinator *coordinator, const struct draft *draft,
     memory_reserve(&coordinator->unsaved, &coordinator->unsaved_capacity,
                    coordinator->unsaved_count + 1, sizeof *coordinator->unsaved);
     coordinator->unsaved[coordinator->unsaved_count++] = (struct unsaved){number, sequence};
+    coordinator->totals.journal_records++;
 }
 
 void record_persist(struct coordinator *coordinator, const struct sched_action *action)

@@ -85,6 +85,7 @@ static void task_done(struct coordinator *coordinator, uint64_t worker, Mr__Task
         frame_free(&done->base);
         return;
     }
+    coordinator->totals.attempts_done++;
     if (done->kind == MR__TASK_KIND__MAP)
         event.changed = changed = ledger_changed(job, done, &event.changed_count);
     job_report(job, worker, done, changed);
@@ -140,6 +141,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (error_policy(event.code) == POLICY_NO_ROOM)
         room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
     event.culprit = skips_identity(failure->culprit);
+    coordinator->totals.attempts_failed++;
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
               LOG_TEXT("worker", name), LOG_TEXT("why", failure->error.text));
@@ -310,13 +312,15 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
     cleanup_free char *blobs = memory_format("%s/blobs", options->state);
 
     coordinator->options = *options;
+    coordinator->started_ms = clock_ms();
     resources_kernel(coordinator->kernel);
     coordinator->sched = sched_new();
     if (options->max_running)
         sched_limit(coordinator->sched, options->max_running);
     if (blobs_open(blobs, options->journal, &coordinator->blobs, err) ||
         (options->journal && restore_open(coordinator, err)) ||
-        link_listen(options->context, options->endpoint, &coordinator->link, err)) {
+        link_listen(options->context, options->endpoint, &coordinator->link, err) ||
+        (options->inside && link_listen_also(coordinator->link, options->inside, err))) {
         serve_close(coordinator);
         return -1;
     }

@@ -9,9 +9,11 @@
 #include "base/error.h"
 
 struct coordinator_options {
-    void *context;         /* of links */
-    const char *endpoint;  /* to listen on */
-    const char *state;     /* an existing folder for what it keeps: job objects */
+    void *context;        /* of links */
+    const char *endpoint; /* to listen on */
+    const char
+        *inside;       /* and for clients of this process, inproc://...; NULL: there are none */
+    const char *state; /* an existing folder for what it keeps: job objects */
     uint32_t heartbeat_ms; /* how often workers and clients say that they live */
     uint32_t lease_ms;     /* who says nothing for so long is lost */
     bool journal; /* keeps its jobs in the state folder, and goes on with those that it finds

@@ -32,7 +32,8 @@ static bool makes_sense(const struct job *job, const struct sched_attempt *attem
     if (is_phase(culprit, "map"))
         return (maps || attempt->kind == SCHED_SAMPLE) &&
                culprit->file < job->plan.files.count &&
-               culprit->offset < job->plan.files.items[culprit->file].size;
+               (culprit->unpacked ||
+                culprit->offset < job->plan.files.items[culprit->file].size);
     return culprit->key_digest.len == SLOT_DIGEST && culprit->key.len <= SLOT_TEXT &&
            culprit->key.len <= culprit->key_length &&
            is_phase(culprit, maps ? "combine" : "reduce") &&
@@ -155,7 +156,7 @@ static bool is_in_reach(const Mr__Assign *message, const Mr__Culprit *record)
         const Mr__Extent *extent = message->extents[i];
 
         if (extent->file == record->file &&
-            (message->kind == MR__TASK_KIND__SAMPLE ||
+            (message->kind == MR__TASK_KIND__SAMPLE || record->unpacked ||
              (record->offset >= extent->offset &&
               record->offset - extent->offset < extent->length)))
             return true;

@@ -18,6 +18,7 @@ protobuf-c-compiler    build             messages
 libsodium-dev          build             SHA-256 of job objects
 libjansson-dev         build             JSON
 libsqlite3-dev         build             the history of jobs
+libmicrohttpd-dev      build             HTTP
 libxxhash-dev          build             checksums
 libseccomp-dev         build             what user code may not call
 libinih-dev            build             configuration files
@@ -29,6 +30,9 @@ libzstd-dev            build             compressed runs, inputs and outputs
 libcmocka-dev          test              unit tests
 mawk                   test              independent references
 python3                test              independent references: csv, json
+python3-yaml           test              the description of HTTP
+python3-jsonschema     test              what HTTP answers
+curl                   test              asking by HTTP
 gzip                   test              compressed inputs and outputs
 zstd                   test              compressed inputs and outputs
 lz4                    test              compressed inputs

@@ -70,6 +70,7 @@ bool culprit_of(const struct slot *slot, enum slot_phase phase, struct culprit *
     ret->message.offset = slot->offset;
     ret->message.length = slot->length;
     ret->message.block = !slot->single;
+    ret->message.unpacked = slot->unpacked;
     return true;
 }
 

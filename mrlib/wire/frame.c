@@ -64,6 +64,8 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_TOOK] = &mr__took__descriptor,
     [FRAME_CONFINED] = &mr__confinement__descriptor,
     [FRAME_REPLAY] = &mr__replay__descriptor,
+    [FRAME_CLUSTER] = &mr__cluster__descriptor,
+    [FRAME_EVENT] = &mr__event__descriptor,
 };
 
 static bool is_bare(unsigned type)

@@ -67,6 +67,8 @@ enum frame_type {
     FRAME_TOOK = 40,
     FRAME_CONFINED = 60,
     FRAME_REPLAY = 65,
+    FRAME_CLUSTER = 95,
+    FRAME_EVENT = 96,
     FRAME_TYPES
 };
 

@@ -109,6 +109,14 @@ int link_listen(void *context, const char *endpoint, struct link **ret, struct e
     return 0;
 }
 
+int link_listen_also(struct link *link, const char *endpoint, struct error *err)
+{
+    check(link->router && !strncmp(endpoint, "inproc://", 9));
+    if (zmq_bind(link->socket, endpoint))
+        return error_set(err, ERROR_IO, "listen on %s: %s", endpoint, zmq_strerror(errno));
+    return 0;
+}
+
 int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err)
 {
     struct link *link = link_new(context, ZMQ_DEALER);

@@ -27,6 +27,8 @@ void link_context_free(void *context);
 struct link;
 /* Port 0 ("tcp://127.0.0.1:0") takes a free one: link_endpoint says which. */
 int link_listen(void *context, const char *endpoint, struct link **ret, struct error *err);
+/* Listens on one more endpoint, of this process alone: "inproc://...". */
+int link_listen_also(struct link *link, const char *endpoint, struct error *err);
 int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err);
 /* Closes; what was sent may be lost after a second. Takes NULL. */
 void link_close(struct link *link);

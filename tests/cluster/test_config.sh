@@ -4,7 +4,7 @@
 source "$(dirname "$0")/../lib/harness.sh"
 # shellcheck source=tests/lib/cluster.sh
 source "$root/tests/lib/cluster.sh"
-no_marks=yes # of its jobs; a claim has no variables but its own
+no_marks=yes # options come from nowhere but the claims
 unset MARRAM_COORDINATOR MARRAM_CONFIG
 export HOME=$base XDG_CONFIG_HOME=$base/config
 

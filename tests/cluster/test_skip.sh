@@ -85,6 +85,26 @@ mr_fail_counts() {
     done
 }
 
+# Offsets are those of the decompressed text, far behind the end of the file; in csv a row may have several lines, or be none.
+other_formats() {
+    spoiled 30000 1500 700 >in
+    reference in map >expected
+    gzip -k in
+    for job in bad bad_blocks; do
+        run "$testjobs/$job.so" -i in.gz -o out --overwrite -p map=segv --skip-bad-records 20 --json >json
+        expect_counter skipped_records 20
+        sorted_output out >got
+        expect_same expected got
+    done
+    printf 'a,b\n1,"two\nlines BAD1"\n2,x\n3,un"quoted\n4,y\n' >in.csv
+    run "$testjobs/bad.so" -i in.csv -o out --overwrite --input-format csv -p map=fail --skip-bad-records 2 --json >json
+    expect_counter skipped_records 2
+    expect_counter map_input_records 2
+    printf '2,x\t1\n4,y\t1\n' >expected
+    sorted_output out >got
+    expect_same expected got
+}
+
 one_too_many() {
     spoiled 30000 10000 700 >in
     expect_status 1 "$marram" run "$testjobs/bad.so" -i in -o out -p map=fail --skip-bad-records 2
@@ -139,6 +159,7 @@ outlives_the_coordinator() {
 claim 'one bad record among many is named, or left out: in map, combine and reduce' one_in_many
 claim 'what is skipped, and what comes out, is the same whatever splits, threads and workers' always_the_same
 claim 'mr_fail makes a record bad, too' mr_fail_counts
+claim 'so are records of compressed files and of csv' other_formats
 claim 'one bad record too many fails the job, with the first causes' one_too_many
 claim 'many bad records are no trouble' many
 claim 'the list of what is skipped survives the coordinator' outlives_the_coordinator

@@ -19,7 +19,7 @@ coordinator_up() {
     local -a options
     read -ra options <<<"${COORDINATOR_OPTIONS:-}"
     "$marram" coordinator --listen "${LISTEN:-tcp://127.0.0.1:0}" --state "$PWD/state" --heartbeat 200 --lease "${LEASE:-10}" \
-        "${options[@]}" 2>coordinator.log &
+        --http "${HTTP:-none}" "${options[@]}" 2>coordinator.log &
     coordinator_pid=$!
     await_condition "test -s state/endpoint" 'the coordinator did not start'
     MARRAM_COORDINATOR=$(cat state/endpoint)

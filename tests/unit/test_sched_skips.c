@@ -111,16 +111,16 @@ static void a_key_that_two_tasks_meet_is_one(void **state)
     stage_close(&s);
 }
 
-static void a_full_disk_makes_no_record_bad(void **state)
+static void a_failing_disk_makes_no_record_bad(void **state)
 {
-    struct sched_event full;
+    struct sched_event failing;
     struct stage s;
 
     (void)state;
     stage_open_skipping(&s, 1, 1, 1, 5);
-    full = bad(1, map_of(1, 0, 1), CULPRIT_RECORD, 10, 0);
-    full.code = ERROR_SPACE;
-    stage_tell(&s, full);
+    failing = bad(1, map_of(1, 0, 1), CULPRIT_RECORD, 10, 0);
+    failing.code = ERROR_IO;
+    stage_tell(&s, failing);
     assert_int_equal(stage_progress(&s).failed_attempts, 1);
     stage_close(&s);
 }
@@ -134,7 +134,7 @@ int main(void)
         cmocka_unit_test(a_block_is_narrowed_once),
         cmocka_unit_test(a_failure_without_a_word_is_looked_at_alone),
         cmocka_unit_test(a_key_that_two_tasks_meet_is_one),
-        cmocka_unit_test(a_full_disk_makes_no_record_bad),
+        cmocka_unit_test(a_failing_disk_makes_no_record_bad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
