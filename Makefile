@@ -100,7 +100,8 @@ $(OUT)/%.o: %.c $(OUT)/.flags | $(WIRE)
 $(OUT)/wire/mr.pb-c.o: $(WIRE)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(SEARCH) $(CFLAGS) -w -c -o $@ $<
-$(WIRE): mrlib/wire/mr.proto
+# Both at once: without a rule for the header, what includes it would be compiled again only by the next make.
+$(WIRE) $(WIRE:.c=.h) &: mrlib/wire/mr.proto
 	@echo "  PROTO $<"; mkdir -p $(@D)
 	$(Q)protoc-c -I$(<D) --c_out=$(@D) $(<F)
 $(OUT)/jobs/%.so: jobs/%.c $(OUT)/.flags
