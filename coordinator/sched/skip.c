@@ -132,6 +132,9 @@ void skip_done(struct job *job)
 {
     for (uint32_t i = 0; i < job->map_count; i++)
         free(job->maps[i].narrow);
+    for (uint32_t i = 0; i < job->reduce_count; i++)
+        free(job->reduces[i].narrow);
+    free(job->check.narrow);
     free(job->sample.narrow);
     free(job->skips);
 }
