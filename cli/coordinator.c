@@ -197,7 +197,8 @@ const struct verb verb_coordinator = {
         "Runs a coordinator in the foreground until SIGINT or SIGTERM. It prints log lines "
         "on stderr.",
     .notes = "The endpoint that it listens on is also written to the file 'endpoint' in the "
-             "state folder, the address of HTTP to 'http'.\n\n"
+             "state folder,\n"
+             "the address of HTTP to 'http'.\n\n"
              "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
              "refused.",
     .size = sizeof(struct setup),

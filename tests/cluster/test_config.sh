@@ -23,7 +23,7 @@ shown() { sed -n "s/^$1 = \(.*[^ ]\)  *; \(.*\)/\1 \2/p" shown; }
 # another VERB OPTION VALUE: a value that is not the default but that the option takes, found by trying.
 another() {
     local try
-    for try in on off 3 12 13 16M warning error detail lz4 elsewhere; do
+    for try in on off 3 12 13 16M warning error detail lz4 c++ elsewhere; do
         [[ $try != "$3" ]] || continue
         printf '[%s]\n%s = %s\n' "$1" "$2" $try >try
         # shellcheck disable=SC2086 # a verb of one or two words
