@@ -19,10 +19,11 @@ enum { ID_DIGITS = 12 };
 static struct page page_of_job(const char *path)
 {
     struct page page = {PAGE_NONE, 0};
-    const char *rest = path + ID_DIGITS;
+    const char *rest;
 
     if (strspn(path, "0123456789abcdef") != ID_DIGITS)
         return page;
+    rest = path + ID_DIGITS;
     if (!strcmp(rest, ""))
         page.kind = PAGE_JOB;
     else if (!strcmp(rest, "/tasks"))
