@@ -172,7 +172,8 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c)) $(WIRE)
+FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c) \
+    $(addprefix coordinator/http/,guard.c metrics.c pages.c)) $(WIRE)
 build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
 	@echo "  FUZZ  $@"; mkdir -p $(@D)
 	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
