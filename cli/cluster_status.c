@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "cli/cluster.h"
+#include "cli/coordinator_http.h"
 #include "cli/show.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
@@ -31,7 +32,22 @@ static const char *state_of(const Mr__Workers *workers, const struct process *pr
     return info ? show_bytes(info->state, room, 16) : "not joined";
 }
 
-static void print_json(const struct cluster *cluster, bool lives, const Mr__Workers *workers)
+/* Where the coordinator says that it answers HTTP; "": nowhere. */
+static void read_http(const struct cluster *cluster, bool lives,
+                      char ret[COORDINATOR_HTTP_SIZE])
+{
+    cleanup_free char *path = memory_format("%s/state/http", cluster->dir);
+    FILE *file = lives ? fopen(path, "re") : NULL;
+
+    if (!file || !fgets(ret, COORDINATOR_HTTP_SIZE, file))
+        *ret = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    if (file)
+        fclose(file);
+}
+
+static void print_json(const struct cluster *cluster, const char *http, bool lives,
+                       const Mr__Workers *workers)
 {
     json_t *root = json_object(), *coordinator = json_object(), *list = json_array();
     char room[16];
@@ -51,13 +67,15 @@ static void print_json(const struct cluster *cluster, bool lives, const Mr__Work
         json_array_append_new(list, worker);
     }
     json_object_set_new(root, "endpoint", json_string(cluster->endpoint));
+    json_object_set_new(root, "http", *http ? json_string(http) : json_null());
     json_object_set_new(root, "dir", info_text(cluster->dir, strlen(cluster->dir)));
     json_object_set_new(root, "coordinator", coordinator);
     json_object_set_new(root, "workers", list);
     show_json(root);
 }
 
-static void print_text(const struct cluster *cluster, bool lives, const Mr__Workers *workers)
+static void print_text(const struct cluster *cluster, const char *http, bool lives,
+                       const Mr__Workers *workers)
 {
     char room[16];
 
@@ -69,6 +87,8 @@ static void print_text(const struct cluster *cluster, bool lives, const Mr__Work
     for (size_t i = 1; i < cluster->count; i++)
         printf("%-12s %-10s pid %d\n", cluster->processes[i].name,
                state_of(workers, &cluster->processes[i], room), (int)cluster->processes[i].pid);
+    if (*http)
+        printf("HTTP at http://%s\n", http);
     printf("logs in %s\n", cluster->dir);
 }
 
@@ -77,6 +97,7 @@ static int print(const struct cluster *cluster, bool json)
 {
     Mr__Query question = MR__QUERY__INIT;
     bool lives = process_lives(&cluster->processes[0]), answers;
+    char http[COORDINATOR_HTTP_SIZE];
     ProtobufCMessage *answer = NULL;
     struct error err;
 
@@ -84,7 +105,8 @@ static int print(const struct cluster *cluster, bool json)
     if (lives && *cluster->endpoint &&
         visit_ask(cluster->endpoint, FRAME_QUERY, &question.base, FRAME_WORKERS, &answer, &err))
         cluster_fail("cluster status", &err);
-    (json ? print_json : print_text)(cluster, lives, (const Mr__Workers *)answer);
+    read_http(cluster, lives, http);
+    (json ? print_json : print_text)(cluster, http, lives, (const Mr__Workers *)answer);
     answers = answer != NULL;
     frame_free(answer);
     return answers ? 0 : NO_COORDINATOR;
@@ -140,11 +162,12 @@ const struct verb verb_cluster_status = {
     .summary = "say what of it runs",
     .usage = "[options]",
     .about = "Says what runs of the cluster that 'marram cluster up' started.",
-    .notes = "--json prints endpoint, dir, coordinator (pid; state: up, silent, dead) and "
-             "workers (each with\n"
-             "name, pid, state: idle, busy, draining, left, not joined, dead).\n\n"
-             "Exit status: 0 the coordinator answers, 1 no cluster was started, 3 it does not "
-             "answer.",
+    .notes =
+        "--json prints endpoint, http, dir, coordinator (pid; state: up, silent, dead) and "
+        "workers (each with\n"
+        "name, pid, state: idle, busy, draining, left, not joined, dead).\n\n"
+        "Exit status: 0 the coordinator answers, 1 no cluster was started, 3 it does not "
+        "answer.",
     .size = sizeof(struct status),
     .options = add_options,
     .run = run,

@@ -1,13 +1,16 @@
 /* marram cluster up: starts the processes and returns when all have found each other. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/resources.h"
 #include "cli/cluster.h"
+#include "cli/coordinator_http.h"
 #include "cli/daemon.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -17,7 +20,7 @@
 enum { ARGUMENTS = 8 };
 
 struct up {
-    const char *listen, *dir_option;
+    const char *listen, *http, *dir_option;
     uint64_t workers, threads, memory;
     struct cluster cluster;
     struct cluster_patience patience;
@@ -34,6 +37,8 @@ static void add_options(void *into, struct option_table *table)
          (uint64_t)8 << 20, .unset = "60 % of what there is"},
         {"listen", 0, OPTION_TEXT, "ENDPOINT", "where the coordinator is; port 0: any",
          &up->listen},
+        {"http", 0, OPTION_TEXT, "ADDR:PORT", "read-only HTTP, or none; port 0: any", &up->http,
+         .unset = COORDINATOR_HTTP ", or a free port", .choices = "none|" COORDINATOR_HTTP},
         {"dir", 0, OPTION_TEXT, "DIR", "logs and state", &up->dir_option, .unset = CLUSTER_DIR},
     };
 
@@ -42,11 +47,38 @@ static void add_options(void *into, struct option_table *table)
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
+static bool is_free(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+
+    /* As the server will: what only waits for its end does not hold the port. */
+    return fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) &&
+           !bind(fd, (const struct sockaddr *)&address, sizeof address);
+}
+
+/* What to tell the coordinator; NULL: nothing, the usual port is free. */
+static const char *http_of(const struct up *up)
+{
+    if (up->http)
+        return up->http;
+    return is_free(COORDINATOR_HTTP_PORT) ? NULL : "127.0.0.1:0";
+}
+
 static int start_coordinator(struct up *up, struct error *err)
 {
     cleanup_free char *state = memory_format("%s/state", up->cluster.dir);
-    char *argv[ARGUMENTS] = {(char *)"marram-coordinator", (char *)"--listen",
-                             (char *)(uintptr_t)up->listen, (char *)"--state", state};
+    const char *http = http_of(up);
+    char *argv[ARGUMENTS] = {(char *)"marram-coordinator",
+                             (char *)"--listen",
+                             (char *)(uintptr_t)up->listen,
+                             (char *)"--state",
+                             state,
+                             http ? (char *)"--http" : NULL,
+                             (char *)(uintptr_t)http};
 
     return cluster_start(&up->cluster, "coordinator", argv, err);
 }

@@ -10,13 +10,12 @@
 #include "coordinator/http/guard.h"
 #include "coordinator/http/http.h"
 
-#define USUAL "127.0.0.1:7080"
-
 void coordinator_http_options(struct coordinator_http *http, struct option_table *table)
 {
     const struct option_row rows[] = {
         {"http", 0, OPTION_TEXT, "ADDR:PORT", "read-only HTTP, or none; port 0: any",
-         &http->address, .unset = USUAL ", if it is free", .choices = "none|" USUAL},
+         &http->address, .unset = COORDINATOR_HTTP ", if it is free",
+         .choices = "none|" COORDINATOR_HTTP},
         {"http-token", 0, OPTION_TEXT, "FILE",
          "whoever asks must know what stands in it; needed beyond loopback", &http->token_file},
         {"http-host", 0, OPTION_LIST, "NAME", "one more name that a Host header may have",
@@ -46,12 +45,14 @@ static int write_address(const struct coordinator_http *http, const char *state,
 int coordinator_http_open(struct coordinator_http *http, void *context, const char *state,
                           struct error *err)
 {
+    cleanup_free char *path = memory_format("%s/http", state);
     struct http_options options = {.context = context,
                                    .coordinator = COORDINATOR_INSIDE,
-                                   .address = http->address ? http->address : USUAL,
+                                   .address = http->address ? http->address : COORDINATOR_HTTP,
                                    .hosts = http->hosts.items,
                                    .host_count = http->hosts.count};
 
+    unlink(path); /* of a coordinator that was killed */
     if (!strcmp(options.address, "none"))
         return 0;
     if (http->token_file && guard_load(http->token_file, &http->token, err))

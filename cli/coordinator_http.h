@@ -6,6 +6,12 @@
 #include "cli/options.h"
 
 #define COORDINATOR_INSIDE "inproc://coordinator"
+/* Where it is to be found, if nothing else is said and the port is free. */
+#define COORDINATOR_HTTP "127.0.0.1:7080"
+enum {
+    COORDINATOR_HTTP_PORT = 7080,
+    COORDINATOR_HTTP_SIZE = 64, /* of an address as text, with its end */
+};
 
 struct coordinator_http {
     const char *address, *token_file; /* NULL: not said */

@@ -383,10 +383,15 @@ waits_for_a_worker() {
 workers_say() { "$marram" workers | grep -q "$1"; }
 status_says() { { "$marram" cluster status --dir cluster || true; } | grep -q "$1"; }
 cluster_of_processes() {
-    local status
+    local status address
     up --workers 3
     "$marram" cluster status --dir cluster >stdout
     (($(grep -c '^worker-[123]  *idle' stdout) == 3)) || die "$(cat stdout)"
+    # Whether or not the usual port is free, there is HTTP, where `cluster status` says.
+    address=$(sed -n 's|^HTTP at http://||p' stdout)
+    "$marram" cluster status --dir cluster --json >json
+    grep -qx "  \"http\": \"$address\"," json || die "$(cat json)"
+    [[ $(curl -s -m 20 "http://$address/healthz") == ok ]] || die "nothing at '$address'"
     expect_refusal 1 'a cluster runs already: marram cluster status' "$marram" cluster up --dir cluster
     kill -KILL "$(sed -n 's/.*"pid": \([0-9]*\),/\1/p' cluster/cluster.json | tail -1)"
     await status_says '^worker-3  *dead'
@@ -395,6 +400,12 @@ cluster_of_processes() {
     counted
     expect_status 0 "$marram" cluster down --dir cluster
     [[ ! -e cluster ]]
+    up --workers 1 --http none
+    "$marram" cluster status --dir cluster --json >json
+    grep -qx '  "http": null,' json || die "$(cat json)"
+    "$marram" cluster status --dir cluster >stdout
+    ! grep HTTP stdout || die 'it has HTTP'
+    expect_status 0 "$marram" cluster down --dir cluster
     expect_refusal 1 'no cluster' "$marram" cluster down --dir cluster
     expect_refusal 1 'no cluster' "$marram" cluster status --dir cluster
     # Its scratch folder is removed by the next worker.
