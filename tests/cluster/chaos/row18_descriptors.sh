@@ -33,7 +33,7 @@ too_many_members() {
 }
 coordinator_limited() {
     "$marram" version >/dev/null
-    (ulimit -n "$1" && exec "$marram" coordinator --listen tcp://127.0.0.1:0 --state "$PWD/state" --lease 10 2>coordinator.log) &
+    (ulimit -n "$1" && exec "$marram" coordinator --listen tcp://127.0.0.1:0 --state "$PWD/state" --http none --lease 10 2>coordinator.log) &
     coordinator_pid=$!
     await_condition 'test -s state/endpoint' 'the coordinator did not start'
     MARRAM_COORDINATOR=$(cat state/endpoint)
