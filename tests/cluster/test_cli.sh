@@ -243,7 +243,7 @@ started_anew() {
     up --workers 1
     submit_gate
     kill -KILL "$(sed -n 's/.*"pid": \([0-9]*\),/\1/p' cluster/cluster.json | head -1)"
-    "$marram" coordinator --listen "$MARRAM_COORDINATOR" --state anew 2>anew.log &
+    "$marram" coordinator --listen "$MARRAM_COORDINATOR" --http none --state anew 2>anew.log &
     # shellcheck disable=SC2064 # this process, not a later one
     trap "kill $!; wait $!; '$marram' cluster down --dir cluster" EXIT
     wait $pid || status=$?
@@ -338,7 +338,7 @@ unanswered() {
     local status=0 silent
     echo a >in
     # One that was stopped takes connections and says nothing.
-    "$marram" coordinator --listen tcp://127.0.0.1:0 --state "$PWD/silent" 2>/dev/null &
+    "$marram" coordinator --http none --listen tcp://127.0.0.1:0 --state "$PWD/silent" 2>/dev/null &
     silent=$!
     await test -s silent/endpoint
     kill -STOP $silent
@@ -355,7 +355,7 @@ unanswered() {
 }
 waits_for_a_worker() {
     worker=
-    env --default-signal=INT,TERM "$marram-coordinator" --listen tcp://127.0.0.1:0 --state state 2>coordinator.log &
+    env --default-signal=INT,TERM "$marram-coordinator" --http none --listen tcp://127.0.0.1:0 --state state 2>coordinator.log &
     coordinator=$!
     # shellcheck disable=SC2086 # none, or one
     trap 'kill $coordinator $worker 2>/dev/null || true; wait' EXIT
