@@ -16,6 +16,8 @@ chmod 755 "$base"
 MARRAM_CONFIG=/dev/null
 export LC_ALL=C MARRAM_CONFIG root marram jobs testjobs
 harness_passed=0
+races=
+[[ ${BUILD:-} != tsan ]] || races=yes
 harness_failed=0
 harness_skipped=0
 trap 'rm -rf "$base"' EXIT
@@ -49,7 +51,8 @@ claim() {
         cd "$work"
         export TMPDIR=$work/tmp
         # Jobs of tests leave marks in the folder of the claim, unless the suite says that its jobs leave none.
-        [[ -n ${no_marks:-} ]] || export MARRAM_JOB_WRITES=$work
+        # The OpenMP of the build for races enters each process that forks into /dev/shm, or ends it.
+        [[ -n ${no_marks:-} ]] || export MARRAM_JOB_WRITES=$work${races:+:/dev/shm}
         "$body"
     ) >"$base/log" 2>&1
     status=$?
