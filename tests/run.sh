@@ -20,7 +20,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 run_one() {
-    local test=$1 log=$2/${1//\//_}.log status
+    local test=$1 log=$2/${1//\//_}.log status began=$SECONDS
     timeout -k 10 1500 "$test" >"$log" 2>&1
     status=$?
     # cmocka counts in lines of its own; a suite in its last one.
@@ -40,7 +40,7 @@ run_one() {
         echo "0 1 0" >"$log.count"
     fi
     read -r ok bad skip <"$log.count"
-    printf '%-44s %4s passed %3s failed %3s skipped\n' "$test" "$ok" "$bad" "$skip"
+    printf '%-48s %4s passed %3s failed %3s skipped %5s s\n' "${test#build/*/}" "$ok" "$bad" "$skip" $((SECONDS - began))
     grep -h '^skipped:' "$log"
     if ((bad)); then
         echo "---- $test"
