@@ -197,8 +197,8 @@ static void the_priority_of_a_job_that_ended_is_remembered(void **state)
     house_close(house);
 }
 
-/* A job that failed keeps its plan, to be replayed, but none of its tasks' answers: a snapshot while the
- * coordinator runs tells as much of it as one at the start. */
+/* A job that failed keeps its plan, to be replayed, but none of its tasks' answers: a snapshot
+ * while the coordinator runs tells as much of it as one at the start. */
 static void a_snapshot_holds_a_job_that_failed(void **state)
 {
     struct house *house = open_house();
