@@ -8,6 +8,8 @@
  *   carry.c    what the scheduler decided, done
  *   record.c   what it wants on disk, written down
  *   restore.c  what was written down in a former life
+ *   judge.c    whether that makes sense
+ *   spec.c     whether what is submitted does
  *   announce.c where map outputs are
  *   holders.c  which workers say that they have one
  *   drain.c    workers that are to leave, and where their outputs go
