@@ -114,6 +114,10 @@ struct job *core_job(const struct coordinator *coordinator, uint64_t id);
 /* Queues an event for the scheduler. */
 void core_post(struct coordinator *coordinator, const struct sched_event *event);
 
+/* One message from a peer, which may say anything. Takes over the message. */
+void core_receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                  ProtobufCMessage *message);
+
 /* Sends to a worker or client; lost with the peer's session. */
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
                const ProtobufCMessage *message);
