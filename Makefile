@@ -172,12 +172,25 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c) \
-    $(addprefix coordinator/http/,guard.c metrics.c pages.c)) $(WIRE)
-build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
-	@echo "  FUZZ  $@"; mkdir -p $(@D)
-	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
-	    -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fopenmp -w -fsanitize=address,undefined
+# What targets share is compiled once, into an archive of which each takes what it needs.
+FUZZ_OBJECTS := $(patsubst $(OUT)/%,build/fuzz/%,$(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) \
+    $(call objects,mrlib) $(call objects,tests/fuzz/lib) $(WIRE:.c=.o) $(OUT)/worker/executor/params.o)
+build/fuzz/%.o: %.c | $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/wire/mr.pb-c.o: $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/libshared.a: $(FUZZ_OBJECTS)
+	@echo "  AR    $@"; rm -f $@
+	$(Q)$(AR) rcs $@ $^
+# Their coordinator has no peers: what it sends goes to tests/fuzz/lib/world.c.
+build/fuzz/fuzz_coordinator build/fuzz/fuzz_restore: override LDLIBS += \
+    -Wl,--wrap=link_send -Wl,--wrap=link_send_once
+$(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libshared.a
+	@echo "  LINK  $@"
+	$(Q)clang-14 $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzz:
 	@scripts/install-deps.sh all
 	@$(MAKE) --no-print-directory $(FUZZERS)
@@ -212,4 +225,4 @@ help:
 	@echo 'make clean           remove build/'
 
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) build/fuzz -name '*.d' 2>/dev/null)
