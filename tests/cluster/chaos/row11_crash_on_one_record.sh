@@ -57,6 +57,8 @@ skips() {
 }
 
 ways=(segv overflow fpe bus kill abort)
+# The race detector may be about to write down a call when the stack ends, and waits for itself then.
+[[ ${BUILD:-} != tsan ]] || ways=(segv fpe bus kill abort)
 in_map() {
     local way job
     one_bad
