@@ -136,7 +136,7 @@ PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
 everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
-	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+	@tests/run.sh $(BUILD) $(SUITES) $(UNIT)
 
 SEEDS ?= 20000
 sim:
