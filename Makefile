@@ -5,6 +5,10 @@ VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' mrlib/bas
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
+# As many at once as there are processors, unless make is told otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # clang's runtime knows the barriers of OpenMP better than gcc's does.
 ifeq ($(BUILD),tsan)
