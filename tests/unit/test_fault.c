@@ -24,14 +24,17 @@ struct scene {
 static struct scene *scene;
 static int *volatile nowhere;
 
-static void divide(void)
+/* What is wrong on purpose is not for the sanitizer to stop. */
+#define WRONG __attribute__((no_sanitize("undefined")))
+
+WRONG static void divide(void)
 {
     static volatile int zero;
 
     zero = 1000 / zero;
 }
 
-static void write_to_nowhere(void)
+WRONG static void write_to_nowhere(void)
 {
     *nowhere = 1;
 }
