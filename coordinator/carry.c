@@ -65,6 +65,7 @@ static void plan(struct coordinator *coordinator, struct job *job)
         workers = WORKERS_EXPECTED;
     if (job_plan(job, workers, &job->broken) ||
         (coordinator->journal && record_check_plan(job, &job->broken))) {
+        plan_drop(&job->plan);
         event.type = EVENT_JOB_BROKEN;
         event.code = job->broken.code;
     } else {

@@ -98,8 +98,12 @@ struct coordinator {
     struct public_totals totals;
     size_t listener_count; /* members that listen */
     int64_t started_ms;
-    int64_t looked_ms;          /* when slow attempts were looked for last */
-    int64_t expired_ms;         /* when leases were looked at last */
+    bool stale;                         /* jobs may be farther than was told of them ... */
+    int64_t shown_ms;                   /* ... when they were looked at last */
+    int64_t looked_ms;                  /* when slow attempts were looked for last */
+    int64_t expired_ms;                 /* when leases were looked at last */
+    uint64_t told_damaged, told_fenced; /* frames that the log has told of ... */
+    int64_t told_ms;                    /* ... when it did last */
     struct sched_event *events; /* a queue: events[event_head .. event_count) are waiting */
     size_t event_head, event_count, event_capacity;
     struct sched_actions actions;
