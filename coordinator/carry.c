@@ -301,7 +301,8 @@ static void accept(struct coordinator *coordinator, struct job *job,
 
     job_accept(job, action->worker, &action->attempt,
                member ? member->hello->data_endpoint : nowhere);
-    stragglers_ended(&job->stragglers, &action->attempt, clock_ms());
+    public_accepted(coordinator, action->attempt.kind,
+                    stragglers_ended(&job->stragglers, &action->attempt, clock_ms()));
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);
     if (action->attempt.kind == SCHED_SAMPLE)

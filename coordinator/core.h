@@ -65,9 +65,18 @@ struct unsaved {
     uint64_t number, sequence; /* the journal's, the scheduler's */
 };
 
+/* How long accepted attempts of one kind took. */
+enum { DURATION_BOUNDS = 12 };
+struct durations {
+    uint64_t counts[DURATION_BOUNDS + 1];
+    double seconds;
+};
+
 /* Counted since the start; the second half when a job ends, from its counters. */
 struct public_totals {
     uint64_t attempts_done, attempts_failed;
+    struct durations maps, reduces;
+    uint64_t late_heartbeats;
     uint64_t workers_joined, peers_refused;
     uint64_t journal_records;
     uint64_t jobs_done, jobs_failed, jobs_cancelled;
@@ -270,6 +279,8 @@ long room_tend(struct coordinator *coordinator);
 void public_submitted(struct coordinator *coordinator, const struct job *job);
 void public_progress(struct coordinator *coordinator, struct job *job);
 void public_finished(struct coordinator *coordinator, const struct job *job);
+/* An attempt was accepted, after so many seconds; negative: nobody knows. */
+void public_accepted(struct coordinator *coordinator, enum sched_kind kind, double seconds);
 /* "worker_joined", "worker_draining", "worker_left", "worker_lost". */
 void public_worker(struct coordinator *coordinator, const char *what,
                    const struct member *member);

@@ -250,12 +250,17 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
 {
     struct member *member = members_find(coordinator, peer);
     Mr__HeartbeatAck ack = MR__HEARTBEAT_ACK__INIT;
+    int64_t now_ms;
 
     if (!member || mr__heartbeat__get_packed_size(heartbeat) > HEARTBEAT_MOST) {
         frame_free(&heartbeat->base);
         return;
     }
-    member->heard_ms = clock_ms();
+    now_ms = clock_ms();
+    if (is_worker(member) &&
+        now_ms - member->heard_ms > 2 * (int64_t)coordinator->options.heartbeat_ms)
+        coordinator->totals.late_heartbeats++;
+    member->heard_ms = now_ms;
     ack.sent_ms = heartbeat->sent_ms;
     probe_heard(coordinator, member, heartbeat);
     probe_tell(coordinator, member, &ack);
