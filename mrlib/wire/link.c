@@ -18,9 +18,9 @@
 enum {
     IDENTITY = 8,
     EVENTS_MAX = 1024,
-    PEERS_MAX = 16384,    /* in session with one link */
-    KEPT_MAX = 256 << 20, /* bytes for one peer that takes nothing */
-    LOOKS_MAX = 256,      /* messages that come to nothing, before the caller has its turn */
+    PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
+    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing */
+    LOOKS_MAX = 256, /* messages that come to nothing, before the caller has its turn */
 };
 
 struct peer {
@@ -329,7 +329,11 @@ static int judge(struct link *link, uint64_t peer, const uint8_t *frame, enum fr
 {
     struct frame_stamp stamp = frame_get_stamp(frame);
 
-    if (let_through(link, peer, &stamp, type) && type != FRAME_ACK)
+    /* An acknowledgement is no message, and so has no number: it would open a session, of which
+     * the caller never hears. */
+    if (type == FRAME_ACK && stamp.sequence)
+        link->counts.damaged++;
+    else if (let_through(link, peer, &stamp, type) && type != FRAME_ACK)
         return 1;
     frame_free(message);
     return 0;
