@@ -145,6 +145,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (error_policy(event.code) == POLICY_NO_ROOM)
         room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
     event.culprit = skips_identity(failure->culprit);
+    event.sifted = skips_sifted(job, failed);
     coordinator->totals.attempts_failed++;
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
