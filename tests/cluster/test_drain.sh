@@ -290,7 +290,7 @@ scaled() {
     "$marram" cluster up --workers 1 --threads 1 --memory 512M --dir "$cluster" --listen tcp://127.0.0.1:0 >up.out
     trap '"$marram" cluster down --dir "$cluster" >down.out' EXIT
     MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$cluster/cluster.json" | head -1)
-    export MARRAM_COORDINATOR
+    export MARRAM_COORDINATOR MARRAM_KEYS=$cluster/keys
     detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=2000 -p reduce_us=1500
     await_condition 'progress 20' 'the job does not move'
     [[ $("$marram" cluster scale 4 --dir "$cluster") == '4 workers' ]] || die 'it did not grow'

@@ -15,6 +15,12 @@ cluster_up() {
     await_workers "$workers"
 }
 
+# From here on all that this claim starts uses keys, which are in ./keys.
+with_keys() {
+    "$marram" keys keys >/dev/null
+    export MARRAM_KEYS=$PWD/keys
+}
+
 coordinator_up() {
     local -a options
     read -ra options <<<"${COORDINATOR_OPTIONS:-}"
