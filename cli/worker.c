@@ -14,12 +14,13 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "wire/link.h"
+#include "worker/agent/address.h"
 #include "worker/agent/agent.h"
 
 struct setup {
     struct daemon_options daemon;
     struct sandbox_options sandbox;
-    const char *coordinator, *listen, *name_option, *scratch_option;
+    const char *coordinator, *listen, *advertise, *name_option, *scratch_option;
     uint64_t threads, memory, drain_timeout;
     bool direct_reads;
     char *name, *program, *folder;
@@ -35,6 +36,8 @@ static void add_options(void *into, struct option_table *table)
         visit_row(&setup->coordinator),
         {"listen", 0, OPTION_TEXT, "ENDPOINT", "where other workers fetch from it",
          &setup->listen},
+        {"advertise", 0, OPTION_TEXT, "HOST", "the name or address by which they reach it",
+         &setup->advertise, .unset = "that of --listen"},
         {"name", 0, OPTION_TEXT, "TEXT", "what to call it", &setup->name_option,
          .unset = "HOSTNAME-PID"},
         {"threads", 0, OPTION_COUNT, "N", "OpenMP threads", &setup->threads, 1, LIMIT_THREADS,
@@ -57,6 +60,18 @@ static void add_options(void *into, struct option_table *table)
     daemon_options(&setup->daemon, table);
 }
 
+static int check_advertise(const struct setup *setup, struct error *err)
+{
+    if (!address_is_host(setup->advertise))
+        return error_set(err, ERROR_USAGE,
+                         "--advertise '%s': a name or an IPv4 address is wanted, such as "
+                         "10.0.0.2, without a port",
+                         setup->advertise);
+    if (strncmp(setup->listen, "tcp://", 6))
+        return error_set(err, ERROR_USAGE, "--advertise needs a --listen tcp://ADDRESS:PORT");
+    return 0;
+}
+
 /* Others are told this endpoint: it must lead somewhere. */
 static int check_listen(const struct setup *setup, struct error *err)
 {
@@ -64,11 +79,13 @@ static int check_listen(const struct setup *setup, struct error *err)
 
     if (daemon_check_listen(&setup->daemon, setup->listen, err))
         return -1;
+    if (setup->advertise)
+        return check_advertise(setup, err);
     for (size_t i = 0; i < sizeof wildcards / sizeof *wildcards; i++)
         if (!strncmp(setup->listen, wildcards[i], strlen(wildcards[i])))
             return error_set(err, ERROR_USAGE,
                              "--listen %s: other workers are told this address, so name the "
-                             "one by which they reach this machine",
+                             "one by which they reach this machine, there or with --advertise",
                              setup->listen);
     return 0;
 }
@@ -108,6 +125,7 @@ static int work(struct setup *setup, struct error *err)
     struct agent_options options = {
         .endpoint = setup->coordinator,
         .listen = setup->listen,
+        .advertise = setup->advertise,
         .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
         .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
         .direct_reads = setup->direct_reads,
@@ -163,11 +181,14 @@ const struct verb verb_worker = {
              "ends, other workers take over its map outputs, and it leaves. A second signal "
              "ends it at once. It\n"
              "prints log lines on stderr. While no coordinator answers it keeps trying.",
-    .notes = "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
-             "which the other\n"
-             "machines reach it, and --insecure.\n\n"
-             "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
-             "refused.",
+    .notes =
+        "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
+        "which the other\n"
+        "machines reach it, and --insecure. One that has several, or none of its own, listens "
+        "on\n"
+        "tcp://0.0.0.0:0 and names the right one with --advertise.\n\n"
+        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
+        "refused.",
     .size = sizeof(struct setup),
     .options = add_options,
     .run = run,

@@ -28,7 +28,7 @@ int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
         agent_tell(agent, FRAME_GOODBYE, NULL);
     link_close(agent->link);
     agent->link = NULL;
-    agent->lost = agent->welcome = agent->dismissed = false;
+    agent->lost = agent->moved = agent->welcome = agent->dismissed = false;
     if (link_connect(agent->options.context, agent->options.endpoint, &agent->link, err) ||
         !children_start(agent, err))
         return -1;
@@ -150,6 +150,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
     if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
+        (options->advertise && share_advertise(agent->share, options->advertise, err)) ||
         link_connect(options->context, options->endpoint, &agent->link, err)) {
         agent_close(agent);
         return -1;

@@ -15,6 +15,7 @@
 #include "wire/bytes.h"
 #include "wire/link.h"
 #include "wire/mr.pb-c.h"
+#include "worker/agent/address.h"
 #include "worker/agent/share_runs.h"
 
 enum {
@@ -59,8 +60,8 @@ struct reply {
 
 struct share {
     pthread_t thread;
-    int stop; /* eventfd */
-    char *endpoint;
+    int stop;       /* eventfd */
+    char *endpoint; /* that others are told */
     struct link *link;
     struct share_runs *runs;
     struct map by_id; /* -> struct peer */
@@ -472,6 +473,17 @@ int share_open(void *context, const char *endpoint, const char *scratch, struct 
         return -1;
     }
     *ret = share;
+    return 0;
+}
+
+int share_advertise(struct share *share, const char *host, struct error *err)
+{
+    char *endpoint;
+
+    if (address_of(host, link_endpoint(share->link), &endpoint, err))
+        return -1;
+    free(share->endpoint);
+    share->endpoint = endpoint;
     return 0;
 }
 
