@@ -38,6 +38,8 @@ project_up() {
 }
 scale() {
     compose up -d --no-recreate --scale "worker=$1" >compose.log 2>&1 || die "$(tail -15 compose.log; compose logs --no-color 2>&1 | tail -15)"
+    containers worker | xargs -r docker inspect -f '{{range .Mounts}}{{if eq .Destination "/scratch"}}{{.Name}}{{end}}{{end}}' \
+        >>scratch-volumes
 }
 # Where the coordinator's port is published; each start takes another one.
 find_coordinator() {
@@ -47,8 +49,10 @@ find_coordinator() {
 }
 project_down() {
     local left
-    compose kill >/dev/null 2>&1
-    compose --profile tools down -v --remove-orphans >down.log 2>&1
+    compose kill >/dev/null 2>&1 || true
+    compose --profile tools down -v --remove-orphans >down.log 2>&1 || true
+    # Older ones leave those of workers that were scaled away.
+    sort -u scratch-volumes | xargs -r docker volume rm >/dev/null 2>&1 || true
     left=$(docker ps -aq --filter "label=com.docker.compose.project=$project"
         docker network ls -q --filter "label=com.docker.compose.project=$project"
         docker volume ls -q --filter "label=com.docker.compose.project=$project")
