@@ -1,55 +1,52 @@
-#!/bin/sh
+#!/bin/bash
 # Makes the keys of a cluster of containers when it starts for the first time, and shares them out. Below /for each
-# service has a volume of its own, and the host a folder:
+# service has a volume of its own, and the host a folder, with what that one may know (docs/operations.md):
 #
-#     coordinator   coordinator/ (all keys; `marram keys` looks after them), http-token, client/
-#     worker        worker/, client/ (with which the health check asks)
-#     client        client/
-#     host          client/, http-token, for commands outside of containers
+#     coordinator   all of it, and http-token; `marram keys` looks after this folder
+#     worker        the key 'containers', and 'health', with which the health check asks
+#     client        the key 'container', for commands in containers
+#     host          the key 'host' and http-token, for commands outside of containers
 #
 # A second start makes nothing anew, and hands out again what is there. Needs root, to give each its own.
 set -eu
 umask 077
 owner=${MARRAM_USER:-1000:1000}
-keys=/for/coordinator/coordinator
+all=/for/coordinator
 
-# As who the other services run: keys belong to who uses them.
+# As who the other services run: keys must belong to who uses them.
 as_owner() { setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --clear-groups "$@"; }
 
 # issue NAME ROLE
 issue() {
-    [ -d "$keys/issued/$1" ] || as_owner marram keys "$keys" --issue "$1" --role "$2"
+    [ -d "$all/issued/$1" ] || as_owner marram keys $all --issue "$1" --role "$2"
 }
-# hand_over NAME FOLDER OWNER
-hand_over() {
-    rm -rf "$2.new"
-    cp -R "$keys/issued/$1" "$2.new"
-    chown -R "$3" "$2.new"
-    rm -rf "$2"
-    mv "$2.new" "$2"
+# put FOLDER OWNER FILE...: each file whole or not at all.
+put() {
+    local folder=$1 new_owner=$2 file
+    shift 2
+    for file; do
+        cp "$file" "$folder/.new"
+        chown "$new_owner" "$folder/.new"
+        mv "$folder/.new" "$folder/${file##*/}"
+    done
 }
 
-chown "$owner" /for/coordinator /for/worker /for/client /state
+chown -R "$owner" $all /for/worker /for/client /state
 as_owner test -w /data || {
-    echo "make-keys: MARRAM_DATA: the folder is not writable for $owner: chown it, or set MARRAM_USER in docker/.env" >&2
+    echo "make-keys: user $owner may not write to /data: chown the folder of MARRAM_DATA, or set MARRAM_USER in docker/.env" >&2
     exit 1
 }
-[ -e "$keys/coordinator.secret" ] || as_owner marram keys "$keys"
+[ -e $all/coordinator.cert ] || as_owner marram keys $all
 issue containers worker
 issue health client
 issue container client
 issue host client
-token=/for/coordinator/http-token
-[ -s $token ] || {
-    od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >$token.new
-    mv $token.new $token
+[ -s $all/http-token ] || {
+    od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >/tmp/http-token
+    put $all "$owner" /tmp/http-token
 }
-chown "$owner" $token
-hand_over health /for/coordinator/client "$owner"
-hand_over containers /for/worker/worker "$owner"
-hand_over health /for/worker/client "$owner"
-hand_over container /for/client/client "$owner"
-host=$(stat -c %u:%g /for/host)
-hand_over host /for/host/client "$host"
-cp $token /for/host/http-token
-chown "$host" /for/host/http-token
+put /for/worker "$owner" $all/issued/{containers,health}/*
+put /for/client "$owner" $all/issued/container/*
+# The folder is one of the host, and stays with who has it.
+chmod 700 /for/host
+put /for/host "$(stat -c %u:%g /for/host)" $all/issued/host/* $all/http-token

@@ -44,7 +44,7 @@ scale() {
 # Where the coordinator's port is published; each start takes another one.
 find_coordinator() {
     MARRAM_COORDINATOR=tcp://$(docker port "$(container coordinator)" 7077/tcp | head -1)
-    MARRAM_KEYS=$PWD/keys/client
+    MARRAM_KEYS=$PWD/keys
     export MARRAM_COORDINATOR MARRAM_KEYS
 }
 project_down() {

@@ -220,7 +220,7 @@ doors() {
     [[ ! -s stdout ]]
     (($(joined) == 1)) || die 'somebody came in'
     # The secret of the coordinator is in its own containers alone.
-    secret=$(compose exec -T coordinator sh -c 'cat /keys/coordinator/coordinator.secret' | sed -n 's/.*secret-key = "\(.*\)".*/\1/p')
+    secret=$(compose exec -T coordinator sh -c 'cat /keys/coordinator.secret' | sed -n 's/.*secret-key = "\(.*\)".*/\1/p')
     ((${#secret} >= 40)) || die 'no secret was found'
     compose exec -T worker sh -c "grep -rlF '$secret' /keys /scratch /data" >found 2>/dev/null || true
     [[ ! -s found ]] || die "a worker has the secret: $(cat found)"
@@ -260,12 +260,12 @@ commands_of_the_readme() {
 # Down and up again without -v: the same keys, and what jobs wrote.
 once_more() {
     project_up 1
-    cp keys/client/client.secret before
+    cp keys/client.secret before
     compose down >down.log 2>&1 || die "$(cat down.log)"
     scale 1
     find_coordinator
     await_workers 1
-    expect_same keys/client/client.secret before
+    expect_same keys/client.secret before
     submit wordcount -i /usr/share/common-licenses -o /data/words
 }
 
