@@ -5,6 +5,10 @@ VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' mrlib/bas
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
+# As many at once as there are processors, unless make is told otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # clang's runtime knows the barriers of OpenMP better than gcc's does.
 ifeq ($(BUILD),tsan)
@@ -136,7 +140,7 @@ PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
 everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
-	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+	@tests/run.sh $(BUILD) $(SUITES) $(UNIT)
 
 SEEDS ?= 20000
 sim:
@@ -178,12 +182,25 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c) \
-    $(addprefix coordinator/http/,guard.c metrics.c pages.c)) $(WIRE)
-build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
-	@echo "  FUZZ  $@"; mkdir -p $(@D)
-	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
-	    -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fopenmp -w -fsanitize=address,undefined
+# What targets share is compiled once, into an archive of which each takes what it needs.
+FUZZ_OBJECTS := $(patsubst $(OUT)/%,build/fuzz/%,$(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) \
+    $(call objects,mrlib) $(call objects,tests/fuzz/lib) $(WIRE:.c=.o) $(OUT)/worker/executor/params.o)
+build/fuzz/%.o: %.c | $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/wire/mr.pb-c.o: $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/libshared.a: $(FUZZ_OBJECTS)
+	@echo "  AR    $@"; rm -f $@
+	$(Q)$(AR) rcs $@ $^
+# Their coordinator has no peers: what it sends goes to tests/fuzz/lib/world.c.
+build/fuzz/fuzz_coordinator build/fuzz/fuzz_restore: override LDLIBS += \
+    -Wl,--wrap=link_send -Wl,--wrap=link_send_once
+$(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libshared.a
+	@echo "  LINK  $@"
+	$(Q)clang-14 $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzz:
 	@scripts/install-deps.sh all
 	@$(MAKE) --no-print-directory $(FUZZERS)
@@ -219,4 +236,4 @@ help:
 	@echo 'make clean           remove build/'
 
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) build/fuzz -name '*.d' 2>/dev/null)

@@ -8,6 +8,8 @@
  *   carry.c    what the scheduler decided, done
  *   record.c   what it wants on disk, written down
  *   restore.c  what was written down in a former life
+ *   judge.c    whether that makes sense
+ *   spec.c     whether what is submitted does
  *   announce.c where map outputs are
  *   holders.c  which workers say that they have one
  *   drain.c    workers that are to leave, and where their outputs go
@@ -111,6 +113,10 @@ struct job *core_job(const struct coordinator *coordinator, uint64_t id);
 
 /* Queues an event for the scheduler. */
 void core_post(struct coordinator *coordinator, const struct sched_event *event);
+
+/* One message from a peer, which may say anything. Takes over the message. */
+void core_receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                  ProtobufCMessage *message);
 
 /* Sends to a worker or client; lost with the peer's session. */
 void core_send(struct coordinator *coordinator, uint64_t peer, enum frame_type type,

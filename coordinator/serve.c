@@ -219,9 +219,8 @@ static void from_client(struct coordinator *coordinator, uint64_t peer, enum fra
     frame_free(message);
 }
 
-/* One message from a peer, which may say anything. Takes over the message. */
-static void receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
-                    ProtobufCMessage *message)
+void core_receive(struct coordinator *coordinator, uint64_t peer, enum frame_type type,
+                  ProtobufCMessage *message)
 {
     const struct member *member = members_find(coordinator, peer);
 
@@ -343,7 +342,7 @@ static void receive_some(struct coordinator *coordinator)
     uint64_t peer;
 
     for (int i = 0; i < 1000 && link_receive(coordinator->link, &peer, &type, &message); i++) {
-        receive(coordinator, peer, type, message);
+        core_receive(coordinator, peer, type, message);
         settle(coordinator);
     }
 }

@@ -107,7 +107,7 @@ void skips_done(struct job *job)
     job->skip_count = job->skip_capacity = 0;
 }
 
-static bool is_skipped(const struct job *job, const Mr__Culprit *culprit)
+bool skips_has(const struct job *job, const Mr__Culprit *culprit)
 {
     struct sched_culprit it = skips_identity(culprit);
 
@@ -127,7 +127,7 @@ bool skips_overflowed(const struct job *job, const struct job_failure *failure, 
     char *text;
 
     if (!most || job->skip_count < most || !failure->culprit || failure->culprit->block ||
-        is_skipped(job, failure->culprit))
+        skips_has(job, failure->culprit))
         return false;
     text = memory_format("more than %u bad record%s (--skip-bad-records %u): ", most,
                          most == 1 ? "" : "s", most);

@@ -17,6 +17,9 @@ Mr__Culprit *skips_culprit(const struct job *job, const struct sched_attempt *at
 /* The same for the scheduler; takes NULL. */
 struct sched_culprit skips_identity(const Mr__Culprit *culprit);
 
+/* Whether it is skipped already. */
+bool skips_has(const struct job *job, const Mr__Culprit *culprit);
+
 /* What the attempt failed on is skipped from now on. */
 void skips_note(struct job *job, const struct sched_attempt *attempt);
 void skips_done(struct job *job);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs test programs and suites, two at a time, and adds up their totals.
+# Runs test programs and suites, one more at a time than there are processors, and adds up their totals.
 #
 #     tests/run.sh BUILD PROGRAM-OR-SUITE...
 #
@@ -52,7 +52,7 @@ run_one() {
 export -f run_one
 
 # shellcheck disable=SC2016 # the words are the inner shell's
-printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
+printf '%s\0' "$@" | xargs -0 -P "$(($(nproc) + 1))" -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
 cat "$results"/*.count | awk '
     { passed += $1; failed += $2; skipped += $3 }
     END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'

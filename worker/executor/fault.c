@@ -46,12 +46,18 @@ __attribute__((noinline)) static void write_trace(struct slot *slot)
     }
 }
 
+/* What is sent to the process the kernel gives to any thread that takes it, though another one
+ * may have sent it: no record is named for that. Of replays there is one thread. */
+static bool is_of_this_thread(const siginfo_t *info)
+{
+    return info->si_code > 0 || info->si_code == SI_TKILL || told;
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
-    (void)info;
     (void)context;
     alarm(GUARD_SECONDS);
-    if (here && !here->fault) {
+    if (here && !here->fault && is_of_this_thread(info)) {
         here->fault = (uint32_t)number;
         write_trace(here);
         if (told)
