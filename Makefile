@@ -29,7 +29,7 @@ CWARN  := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 PKGS   := libzmq libprotobuf-c libsodium jansson sqlite3 inih zlib liblz4 libzstd libmicrohttpd
 SEARCH := -D_GNU_SOURCE -I. -Imrlib -Imrlib/include -I$(OUT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT_$(BUILD)) $(CWARN) -fopenmp -fvisibility=hidden -MMD -MP
-LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -lpthread
+LDLIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lczmq -lm -ldl -lpthread
 JOBFLAGS := $(OPT_$(BUILD)) -fvisibility=hidden -fPIC -shared -Imrlib/include -MMD -MP
 LIBS_grep := -lpcre2-8
 LIBS_teravalidate := -lz

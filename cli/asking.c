@@ -6,10 +6,10 @@
 void asking_options(struct asking *asking, struct option_table *table)
 {
     const struct option_row rows[] = {
-        visit_row(&asking->coordinator),
         {"json", 0, OPTION_FLAG, NULL, "print the answer as one JSON object", &asking->json},
     };
 
+    place_options(&asking->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
@@ -24,8 +24,7 @@ int asking(const struct question *question, const void *into, const struct optio
 
     report_init(&report, options->json);
     if (question->prepare(into, words, &query, &err) ||
-        visit_ask(options->coordinator, FRAME_QUERY, &query.base, question->wanted, &answer,
-                  &err))
+        visit_ask(&options->place, FRAME_QUERY, &query.base, question->wanted, &answer, &err))
         return report_error(&report, question->verb, &err);
     status = question->print(into, answer);
     frame_free(answer);

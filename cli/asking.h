@@ -3,13 +3,14 @@
 #define CLI_ASKING_H
 
 #include "base/error.h"
+#include "cli/place.h"
 #include "cli/verb.h"
 #include "wire/frame.h"
 #include "wire/mr.pb-c.h"
 
 /* Their options begin with these. */
 struct asking {
-    const char *coordinator;
+    struct place place;
     bool json;
 };
 /* Adds rows for these. */

@@ -3,13 +3,13 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 
-static int cancel(const char *endpoint, const struct option_list *words, struct error *err)
+static int cancel(const struct place *place, const struct option_list *words, struct error *err)
 {
     Mr__Cancel question = MR__CANCEL__INIT;
     ProtobufCMessage *answer;
 
     if (visit_job(words, &question.job, err) ||
-        visit_ask(endpoint, FRAME_CANCEL, &question.base, FRAME_REPLY, &answer, err))
+        visit_ask(place, FRAME_CANCEL, &question.base, FRAME_REPLY, &answer, err))
         return -1;
     frame_free(answer);
     return 0;
@@ -17,19 +17,17 @@ static int cancel(const char *endpoint, const struct option_list *words, struct 
 
 static void add_options(void *into, struct option_table *table)
 {
-    const struct option_row row = visit_row(into);
-
-    options_add(table, &row, 1);
+    place_options(into, table);
 }
 
 static int run(void *into, const struct option_list *words)
 {
-    const char *const *coordinator = into;
+    const struct place *place = into;
     struct report report;
     struct error err;
 
     report_init(&report, false);
-    return cancel(*coordinator, words, &err) ? report_error(&report, "cancel", &err) : 0;
+    return cancel(place, words, &err) ? report_error(&report, "cancel", &err) : 0;
 }
 
 const struct verb verb_cancel = {
@@ -40,7 +38,7 @@ const struct verb verb_cancel = {
     .notes = "Exit status: 0 cancelled, 1 there is no such job or it had ended, 2 wrong usage, "
              "3 no\n"
              "coordinator, 4 refused.",
-    .size = sizeof(const char *),
+    .size = sizeof(struct place),
     .options = add_options,
     .run = run,
 };

@@ -1,12 +1,8 @@
 #include "cli/client.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -28,6 +24,7 @@ enum {
 struct client {
     struct link *link;
     void *context;
+    const struct keys *keys; /* NULL: none */
     bool welcome;
     bool keeps;                      /* looks for a coordinator that went away */
     bool said;                       /* that it is silent */
@@ -36,32 +33,14 @@ struct client {
     int64_t first_ms, later_ms; /* patience */
 };
 
-/* Whether somebody takes connections at tcp://HOST:PORT: ZeroMQ would try again and again, and
- * not tell. Other endpoints, and addresses that cannot be read, are left to it. */
-static bool is_refused(const char *endpoint)
+static int connect_link(struct client *client, const char *endpoint, struct error *err)
 {
-    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    const char *host = endpoint + strlen("tcp://"), *colon = strrchr(endpoint, ':');
-    cleanup_free char *name = NULL;
-    cleanup_close int fd = -1;
-    struct pollfd ready;
-    socklen_t size = sizeof(int);
-    int error = 0;
+    struct link_guard guard = {0};
 
-    if (strncmp(endpoint, "tcp://", strlen("tcp://")) || colon < host)
-        return false;
-    name = memory_format("%.*s", (int)(colon - host), host);
-    if (getaddrinfo(name, colon + 1, &hints, &found))
-        return false;
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen))
-        error = errno;
-    freeaddrinfo(found);
-    ready = (struct pollfd){.fd = fd, .events = POLLOUT};
-    if (error == EINPROGRESS && poll(&ready, 1, PROBE_MS) == 1)
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    return error == ECONNREFUSED;
+    if (client->keys)
+        guard = (struct link_guard){&client->keys->own, NULL, client->keys->coordinator};
+    return link_connect_watched(client->context, endpoint, client->keys ? &guard : NULL,
+                                &client->link, err);
 }
 
 static void say_hello(struct client *client)
@@ -72,19 +51,24 @@ static void say_hello(struct client *client)
     link_send(client->link, 0, FRAME_HELLO, &hello.base);
 }
 
-int client_open(void *context, const char *endpoint, struct client **ret, struct error *err)
+int client_open(void *context, const char *endpoint, const struct keys *keys,
+                struct client **ret, struct error *err)
 {
     struct client *client = memory_zeroed(1, sizeof *client);
-    if (link_connect(context, endpoint, &client->link, err)) {
+
+    client->context = context;
+    client->keys = keys;
+    if (connect_link(client, endpoint, err)) {
         free(client);
         return -1;
     }
-    if (is_refused(endpoint)) {
+    /* The library would try again and again. */
+    if (!strncmp(endpoint, "tcp://", strlen("tcp://")) &&
+        link_await(client->link, PROBE_MS) == LINK_REFUSED) {
         link_close(client->link);
         free(client);
         return error_set(err, ERROR_UNREACHABLE, "no coordinator answers at %s", endpoint);
     }
-    client->context = context;
     client->heartbeat_ms = BEAT_MS;
     client->heard_ms = clock_ms();
     client_set_patience(client, FIRST_MS, LATER_MS);
@@ -102,7 +86,7 @@ static int begin_anew(struct client *client, struct error *err)
     client->link = NULL;
     client->welcome = false;
     client->first_ms = client->later_ms;
-    if (link_connect(client->context, endpoint, &client->link, err))
+    if (connect_link(client, endpoint, err))
         return -1;
     say_hello(client);
     return 0;
@@ -175,6 +159,23 @@ static bool keep_house(struct client *client, enum frame_type type,
     return type == FRAME_HEARTBEAT_ACK;
 }
 
+/* Nothing is there to be read: -1 when nothing will come, or it took too long. */
+static int judge_silence(struct client *client, struct error *err)
+{
+    enum link_reach reach = link_reach(client->link);
+    bool given_up =
+        clock_ms() - client->heard_ms > (client->welcome ? client->later_ms : client->first_ms);
+
+    if (reach != LINK_DENIED && reach != LINK_MISMATCH && !given_up)
+        return 0;
+    if (link_objection(client->link, err))
+        return -1;
+    return error_set(err, ERROR_UNREACHABLE,
+                     client->welcome ? "lost the coordinator at %s"
+                                     : "no coordinator answers at %s",
+                     link_endpoint(client->link));
+}
+
 /* 1 with a message for the caller, 0 when there is none now, -1. */
 static int take(struct client *client, enum frame_type *ret_type,
                 ProtobufCMessage **ret_message, struct error *err)
@@ -208,12 +209,7 @@ static int take(struct client *client, enum frame_type *ret_type,
             return 1;
         frame_free(*ret_message);
     }
-    if (clock_ms() - client->heard_ms > (client->welcome ? client->later_ms : client->first_ms))
-        return error_set(err, ERROR_UNREACHABLE,
-                         client->welcome ? "lost the coordinator at %s"
-                                         : "no coordinator answers at %s",
-                         link_endpoint(client->link));
-    return 0;
+    return judge_silence(client, err);
 }
 
 int client_receive(struct client *client, const int *fds, int n, long timeout_ms,

@@ -3,15 +3,16 @@
 #define CLI_CLIENT_H
 
 #include "base/error.h"
+#include "wire/keys.h"
 #include "wire/link.h"
-
-#define DEFAULT_COORDINATOR "tcp://127.0.0.1:7077"
 
 struct client;
 
 /* Connects and says hello; sends nothing that has to be answered yet. Where connections to a
- * TCP endpoint are refused it fails at once with ERROR_UNREACHABLE. */
-int client_open(void *context, const char *endpoint, struct client **ret, struct error *err);
+ * TCP endpoint are refused it fails at once with ERROR_UNREACHABLE. `keys`, which must outlive
+ * it, are shown; NULL: there are none. */
+int client_open(void *context, const char *endpoint, const struct keys *keys,
+                struct client **ret, struct error *err);
 /* How long a coordinator may say nothing: before its first word, and after it. For tests; it is
  * seconds otherwise. */
 void client_set_patience(struct client *client, int64_t first_ms, int64_t later_ms);

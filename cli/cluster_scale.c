@@ -57,6 +57,7 @@ static uint64_t highest_number(const struct cluster *cluster)
 
 static int open_cluster(struct scale *scale, struct error *err)
 {
+    cleanup_free char *keys = NULL;
     int found = cluster_open(&scale->cluster, scale->dir, CLUSTER_CHANGE, err);
 
     if (found < 0)
@@ -64,7 +65,8 @@ static int open_cluster(struct scale *scale, struct error *err)
     if (!found || !scale->cluster.count || !process_lives(&scale->cluster.processes[0]))
         return error_set(err, ERROR_JOB,
                          "no cluster runs in '%s': 'marram cluster up' starts one", scale->dir);
-    if (!scale->cluster.threads || !scale->cluster.memory)
+    keys = cluster_keys(&scale->cluster);
+    if (!scale->cluster.threads || !scale->cluster.memory || access(keys, F_OK))
         return error_set(
             err, ERROR_JOB,
             "the cluster in '%s' was started by an older version: end it and start "
@@ -120,14 +122,15 @@ static uint64_t count_leaving(const struct cluster *cluster)
 /* What those wait for that are to leave, when it is another thing than before. */
 static void say_reasons(const struct scale *scale, char said[256])
 {
+    cleanup_free char *keys = cluster_keys(&scale->cluster);
+    const struct place place = {scale->cluster.endpoint, keys};
     Mr__Query question = MR__QUERY__INIT;
     ProtobufCMessage *answer;
     struct error ignored;
     char line[256] = "", name[80], reason[160];
 
     question.question = MR__QUESTION__ALL_WORKERS;
-    if (visit_ask(scale->cluster.endpoint, FRAME_QUERY, &question.base, FRAME_WORKERS, &answer,
-                  &ignored))
+    if (visit_ask(&place, FRAME_QUERY, &question.base, FRAME_WORKERS, &answer, &ignored))
         return;
     for (size_t i = 0; i < ((const Mr__Workers *)answer)->n_workers && !*line; i++) {
         const Mr__WorkerInfo *worker = ((const Mr__Workers *)answer)->workers[i];

@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/cluster.h"
+#include "cli/place.h"
 #include "cli/signals.h"
 #include "cli/visit.h"
 #include "wire/mr.pb-c.h"
 
-enum { LOOK_MS = 10, INTERRUPTED = 130, WORKER_ARGUMENTS = 12 };
+enum { LOOK_MS = 10, INTERRUPTED = 130, WORKER_ARGUMENTS = 14 };
 
 /* The child: our own program by another name, with stdout and stderr in its log, in a session
  * of its own. It waits for a byte first, which says that its number was noted; if we die before
@@ -73,9 +74,12 @@ int cluster_start_worker(struct cluster *cluster, uint64_t number, struct error 
     cleanup_free char *name = memory_format("worker-%llu", (unsigned long long)number);
     cleanup_free char *threads = memory_format("%llu", (unsigned long long)cluster->threads);
     cleanup_free char *memory = memory_format("%llu", (unsigned long long)cluster->memory);
+    cleanup_free char *keys = cluster_keys(cluster);
     char *argv[WORKER_ARGUMENTS] = {(char *)"marram-worker",
                                     (char *)"--coordinator",
                                     cluster->endpoint,
+                                    (char *)"--keys",
+                                    keys,
                                     (char *)"--name",
                                     name,
                                     (char *)"--threads",
@@ -151,13 +155,15 @@ static uint64_t count_joined(const struct cluster *cluster, const Mr__Workers *w
 int cluster_await_workers(struct cluster_patience *patience, const struct cluster *cluster,
                           uint64_t wanted, struct error *err)
 {
+    cleanup_free char *keys = cluster_keys(cluster);
+    const struct place place = {cluster->endpoint, keys};
     Mr__Query question = MR__QUERY__INIT;
     struct visit visit;
     uint64_t joined = 0;
     int result;
 
     question.question = MR__QUESTION__ALL_WORKERS;
-    result = visit_open(&visit, cluster->endpoint, err);
+    result = visit_open(&visit, &place, err);
     while (!result && joined < wanted) {
         ProtobufCMessage *answer;
 

@@ -165,6 +165,8 @@ int cluster_open(struct cluster *cluster, const char *dir, enum cluster_access h
         return 0;
     if (cluster->lock < 0)
         return error_errno(err, ERROR_IO, "open folder '%s'", dir);
+    if (how == CLUSTER_PEEK)
+        return load(cluster, err);
     /* A folder that goes just now belongs to a `down` that is not over yet. */
     if (lock_folder(cluster->lock, how == CLUSTER_LOOK ? LOCK_SH : LOCK_EX) ||
         fstat(cluster->lock, &st) || !st.st_nlink)
@@ -234,6 +236,11 @@ void cluster_remove(struct cluster *cluster, size_t index)
             (cluster->count - index) * sizeof *cluster->processes);
 }
 
+char *cluster_keys(const struct cluster *cluster)
+{
+    return memory_format("%s/keys", cluster->dir);
+}
+
 char *cluster_log(const struct cluster *cluster, const char *name)
 {
     return memory_format("%s/%s.log", cluster->dir, name);
@@ -241,7 +248,7 @@ char *cluster_log(const struct cluster *cluster, const char *name)
 
 int cluster_clear(struct cluster *cluster, struct error *err)
 {
-    static const char *const names[] = {"state", "cluster.json.new", "cluster.json"};
+    static const char *const names[] = {"state", "keys", "cluster.json.new", "cluster.json"};
 
     for (size_t i = 0; i < cluster->count; i++) {
         cleanup_free char *log = cluster_log(cluster, cluster->processes[i].name);

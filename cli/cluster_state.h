@@ -33,7 +33,12 @@ char *cluster_dir(const char *option);
 
 /* Opens the folder and reads the file. 1, 0 when there is no file (or no folder, and it is not
  * to be made), -1. While somebody changes a cluster, others are refused. */
-enum cluster_access { CLUSTER_LOOK, CLUSTER_CHANGE, CLUSTER_MAKE };
+enum cluster_access {
+    CLUSTER_PEEK, /* without waiting for who changes it: what it says may be over at once */
+    CLUSTER_LOOK,
+    CLUSTER_CHANGE,
+    CLUSTER_MAKE
+};
 int cluster_open(struct cluster *cluster, const char *dir, enum cluster_access access,
                  struct error *err);
 /* Takes a closed one, all zero but for `lock` of -1. */
@@ -48,6 +53,9 @@ int cluster_save(const struct cluster *cluster, struct error *err);
 /* Removes what `up` and the processes put into the folder, and the folder if nothing else is
  * there. */
 int cluster_clear(struct cluster *cluster, struct error *err);
+
+/* The folder of its keys. Caller frees. */
+char *cluster_keys(const struct cluster *cluster);
 
 /* Path of a process's log. Caller frees. */
 char *cluster_log(const struct cluster *cluster, const char *name);

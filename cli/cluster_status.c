@@ -98,12 +98,14 @@ static int print(const struct cluster *cluster, bool json)
     Mr__Query question = MR__QUERY__INIT;
     bool lives = process_lives(&cluster->processes[0]), answers;
     char http[COORDINATOR_HTTP_SIZE];
+    cleanup_free char *keys = cluster_keys(cluster);
+    const struct place place = {cluster->endpoint, keys};
     ProtobufCMessage *answer = NULL;
     struct error err;
 
     question.question = MR__QUESTION__ALL_WORKERS;
     if (lives && *cluster->endpoint &&
-        visit_ask(cluster->endpoint, FRAME_QUERY, &question.base, FRAME_WORKERS, &answer, &err))
+        visit_ask(&place, FRAME_QUERY, &question.base, FRAME_WORKERS, &answer, &err))
         cluster_fail("cluster status", &err);
     read_http(cluster, lives, http);
     (json ? print_json : print_text)(cluster, http, lives, (const Mr__Workers *)answer);

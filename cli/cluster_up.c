@@ -11,13 +11,14 @@
 #include "base/resources.h"
 #include "cli/cluster.h"
 #include "cli/coordinator_http.h"
-#include "cli/daemon.h"
+#include "cli/keyring.h"
+#include "cli/place.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "store/tree.h"
 
-enum { ARGUMENTS = 8 };
+enum { ARGUMENTS = 10 };
 
 struct up {
     const char *listen, *http, *dir_option;
@@ -71,12 +72,15 @@ static const char *http_of(const struct up *up)
 static int start_coordinator(struct up *up, struct error *err)
 {
     cleanup_free char *state = memory_format("%s/state", up->cluster.dir);
+    cleanup_free char *keys = cluster_keys(&up->cluster);
     const char *http = http_of(up);
     char *argv[ARGUMENTS] = {(char *)"marram-coordinator",
                              (char *)"--listen",
                              (char *)(uintptr_t)up->listen,
                              (char *)"--state",
                              state,
+                             (char *)"--keys",
+                             keys,
                              http ? (char *)"--http" : NULL,
                              (char *)(uintptr_t)http};
 
@@ -102,8 +106,10 @@ static int await_endpoint(struct up *up, struct error *err)
 
 static int bring_up(struct up *up, struct error *err)
 {
+    cleanup_free char *keys = cluster_keys(&up->cluster);
+
     up->patience.until_ms = clock_ms() + CLUSTER_PATIENCE_MS;
-    if (start_coordinator(up, err) || await_endpoint(up, err))
+    if (keyring_make(keys, err) || start_coordinator(up, err) || await_endpoint(up, err))
         return -1;
     for (uint64_t i = 1; i <= up->workers; i++)
         if (cluster_start_worker(&up->cluster, i, err))
@@ -121,6 +127,9 @@ static void say_next(const struct up *up)
            up->workers == 1 ? "" : "s", up->cluster.endpoint, up->cluster.dir);
     if (!usual)
         printf("  export MARRAM_COORDINATOR=%s\n", up->cluster.endpoint);
+    /* Those of the usual folder are found. */
+    if (dir)
+        printf("  export MARRAM_KEYS=%s/keys\n", up->cluster.dir);
     printf("  marram submit wordcount -i /usr/share/common-licenses -o /tmp/words\n"
            "  marram cluster status%s\n  marram cluster down%s\n",
            dir ? dir : "", dir ? dir : "");
@@ -150,11 +159,11 @@ static int prepare(struct up *up, struct error *err)
     cleanup_free char *dir = cluster_dir(up->dir_option);
     int found;
 
-    if (!daemon_is_local(up->listen) && !strncmp(up->listen, "tcp://", 6))
+    if (!place_is_local(up->listen) && !strncmp(up->listen, "tcp://", 6))
         return error_set(err, ERROR_REFUSED,
                          "--listen %s: a cluster of this machine listens on loopback; for "
-                         "several machines start 'marram coordinator' and 'marram worker' by "
-                         "hand",
+                         "several machines make keys ('marram keys DIR') and start 'marram "
+                         "coordinator' and 'marram worker' by hand",
                          up->listen);
     fill_defaults(up);
     if (up->memory / up->workers < (uint64_t)8 << 20)
@@ -221,9 +230,11 @@ const struct verb verb_cluster_up = {
     .name = "cluster up",
     .summary = "start a coordinator and workers here, in the background",
     .usage = "[options]",
-    .about = "Starts a coordinator and workers on this machine, in the background, and returns "
-             "when all\n"
-             "workers have joined. 'marram cluster down' ends them.",
+    .about =
+        "Starts a coordinator and workers on this machine, in the background and with keys of "
+        "their own, and returns "
+        "when all\n"
+        "workers have joined. 'marram cluster down' ends them.",
     .notes = "With --listen tcp://127.0.0.1:0 the system chooses a port: 'marram cluster "
              "status' says which.\n\n"
              "Exit status: 0 it runs, 1 it could not start or runs already, 2 wrong usage, 4 "

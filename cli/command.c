@@ -52,7 +52,10 @@ static int wrong_option(const char *verb, const char *word, int code)
 
     if (strncmp(word, "--", 2) && isprint((unsigned char)optopt))
         word = letter;
-    if (code == ':')
+    if (!strncmp(word, "--insecure", strlen("--insecure")))
+        usage_error(verb,
+                    "--insecure is no more: 'marram keys DIR' makes keys, then add --keys DIR");
+    else if (code == ':')
         usage_error(verb, "%s: an argument is missing (see 'marram %s --help')", word, verb);
     else if (!strncmp(word, "--", 2) && optopt)
         usage_error(verb, "%.*s takes no argument (see 'marram %s --help')",

@@ -13,6 +13,8 @@
 #include "cli/coordinator_http.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
+#include "cli/place.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "coordinator/journal.h"
@@ -24,11 +26,13 @@ enum { FILES_LEAST = 1024 };
 struct setup {
     struct daemon_options daemon;
     struct coordinator_http http;
-    const char *listen, *state_option, *check;
+    const char *listen, *keys_option, *state_option, *check;
     uint64_t heartbeat_ms, lease_s, retained, remembered, max_running;
     struct scratch scratch; /* when no state folder was given */
     char *state;
-    int lock, stop;
+    int lock, stop, hangups;
+    struct keys *keys, keys_room; /* NULL: there are none */
+    struct porter *porter;
     void *context;
     struct coordinator *coordinator;
 };
@@ -39,6 +43,7 @@ static void add_options(void *into, struct option_table *table)
     const struct option_row rows[] = {
         {"listen", 0, OPTION_TEXT, "ENDPOINT", "where it is to be found; port 0: any",
          &setup->listen},
+        place_keys_row(&setup->keys_option),
         {"state", 0, OPTION_TEXT, "DIR", "what it keeps", &setup->state_option,
          .unset = "a temporary folder"},
         {"heartbeat", 0, OPTION_COUNT, "MS", "how often workers say that they live",
@@ -67,10 +72,21 @@ static void add_options(void *into, struct option_table *table)
     daemon_options(&setup->daemon, table);
 }
 
+static int take_keys(struct setup *setup, struct error *err)
+{
+    int found = place_keys_to_listen(setup->listen, setup->keys_option, KEY_COORDINATOR,
+                                     &setup->keys_room, err);
+
+    if (found > 0) {
+        setup->keys = &setup->keys_room;
+        setup->hangups = signals_open_hangups(err);
+        found = setup->hangups;
+    }
+    return found < 0 ? -1 : 0;
+}
+
 static int check_options(const struct setup *setup, struct error *err)
 {
-    if (daemon_check_listen(&setup->daemon, setup->listen, err))
-        return -1;
     if (setup->lease_s * 1000 < 2 * setup->heartbeat_ms)
         return error_set(
             err, ERROR_USAGE, "--lease %llu: at least two heartbeats of %llu ms must fit",
@@ -150,12 +166,17 @@ static int serve(struct setup *setup, struct error *err)
 
     int result;
 
-    if (check_options(setup, err) || daemon_start(&setup->daemon, &setup->stop, err) ||
-        open_state(setup, err))
+    if (take_keys(setup, err) || check_options(setup, err) ||
+        daemon_start(&setup->daemon, &setup->stop, err) || open_state(setup, err))
         return -1;
     setup->context = link_context_new();
     if (!setup->context)
         return error_errno(err, ERROR_IO, "set up ZeroMQ");
+    if (setup->keys && porter_open(setup->context, &setup->porter, err))
+        return -1;
+    options.keys = setup->keys;
+    options.porter = setup->porter;
+    options.hangups = setup->hangups;
     options.context = setup->context;
     options.state = setup->state;
     if (serve_open(&options, &setup->coordinator, err) ||
@@ -176,15 +197,18 @@ static int run(void *into, const struct option_list *words)
     if (setup->check)
         return check_journal(setup->check);
     setup->scratch = SCRATCH_CLOSED;
-    setup->lock = setup->stop = -1;
+    setup->lock = setup->stop = setup->hangups = -1;
     if (visit_no_words(words, &err) || serve(setup, &err))
         status = daemon_fail("coordinator", &err);
     coordinator_http_close(&setup->http, setup->state);
     serve_close(setup->coordinator);
+    porter_close(setup->porter);
     link_context_free(setup->context);
+    keys_done(&setup->keys_room);
     scratch_close(&setup->scratch);
     memory_cleanup_close(&setup->lock);
     memory_cleanup_close(&setup->stop);
+    memory_cleanup_close(&setup->hangups);
     free(setup->state);
     return status;
 }
@@ -198,7 +222,8 @@ const struct verb verb_coordinator = {
         "on stderr.",
     .notes = "The endpoint that it listens on is also written to the file 'endpoint' in the "
              "state folder,\n"
-             "the address of HTTP to 'http'.\n\n"
+             "the address of HTTP to 'http'. With --keys, SIGHUP has it look at once whom the "
+             "folder allows.\n\n"
              "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
              "refused.",
     .size = sizeof(struct setup),

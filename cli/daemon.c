@@ -1,10 +1,8 @@
 #include "cli/daemon.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/check.h"
@@ -16,8 +14,6 @@
 void daemon_options(struct daemon_options *options, struct option_table *table)
 {
     const struct option_row rows[] = {
-        {"insecure", 0, OPTION_FLAG, NULL, "allow --listen beyond this machine, to anybody",
-         &options->insecure, .once = true},
         {"log-level", 0, OPTION_CHOICE, "LEVEL", "error, warning, info or detail",
          &options->log_level, .choices = "error|warning|info|detail"},
         {"log-json", 0, OPTION_FLAG, NULL, "log lines as JSON objects", &options->log_json},
@@ -25,43 +21,6 @@ void daemon_options(struct daemon_options *options, struct option_table *table)
 
     options->log_level = "info";
     options_add(table, rows, sizeof rows / sizeof *rows);
-}
-
-bool daemon_is_local(const char *endpoint)
-{
-    const char *colon = strrchr(endpoint, ':');
-    struct in_addr address;
-    char host[INET_ADDRSTRLEN];
-    size_t n;
-
-    if (!strncmp(endpoint, "ipc://", 6) || !strncmp(endpoint, "inproc://", 9))
-        return true;
-    if (strncmp(endpoint, "tcp://", 6))
-        return false;
-    endpoint += 6;
-    if (!strncmp(endpoint, "[::1]:", 6))
-        return true;
-    n = colon > endpoint ? (size_t)(colon - endpoint) : 0;
-    if (!n || n >= sizeof host)
-        return false;
-    memcpy(host, endpoint, n);
-    host[n] = '\0';
-    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
-int daemon_check_listen(const struct daemon_options *options, const char *endpoint,
-                        struct error *err)
-{
-    if (strncmp(endpoint, "tcp://", 6) && strncmp(endpoint, "ipc://", 6))
-        return error_set(err, ERROR_USAGE,
-                         "--listen '%s': an endpoint such as tcp://127.0.0.1:7077 is wanted",
-                         endpoint);
-    if (options->insecure || daemon_is_local(endpoint))
-        return 0;
-    return error_set(err, ERROR_REFUSED,
-                     "listening on %s would let anyone in who reaches it: add --insecure if "
-                     "the network is yours alone",
-                     endpoint);
 }
 
 /* Each peer costs a descriptor. */

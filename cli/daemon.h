@@ -10,19 +10,12 @@
 #include "store/scratch.h"
 
 struct daemon_options {
-    bool insecure, log_json;
+    bool log_json;
     const char *log_level;
 };
 
 /* Adds rows for these. */
 void daemon_options(struct daemon_options *options, struct option_table *table);
-
-/* ERROR_REFUSED when others could reach the endpoint, which only --insecure allows. */
-int daemon_check_listen(const struct daemon_options *options, const char *endpoint,
-                        struct error *err);
-
-/* Whether nobody beyond this machine can reach it. */
-bool daemon_is_local(const char *endpoint);
 
 /* Signals, limits, log lines. *ret_stop becomes readable when it is time to end. */
 int daemon_start(const struct daemon_options *options, int *ret_stop, struct error *err);

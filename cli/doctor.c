@@ -8,16 +8,15 @@ static void add_options(void *into, struct option_table *table)
 {
     struct doctor *doctor = into;
     const struct option_row rows[] = {
-        visit_row(&doctor->coordinator),
         {"scratch", 0, OPTION_TEXT, "DIR", "where a worker's temporary files would be",
          &doctor->scratch, .unset = "TMPDIR, else /tmp"},
-        {"keys", 0, OPTION_TEXT, "DIR", "a folder of keys to look at", &doctor->keys},
         {"path", 0, OPTION_TEXT, "DIR",
          "ask all workers whether they see this folder of inputs or outputs", &doctor->path,
          .once = true},
         {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &doctor->json},
     };
 
+    place_options(&doctor->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
@@ -33,8 +32,8 @@ static int run(void *into, const struct option_list *words)
     doctor_pieces(&findings);
     doctor_kernel(&findings, "");
     doctor_scratch(&findings, doctor->scratch);
-    doctor_keys(&findings, doctor->keys);
-    doctor_cluster(&findings, doctor->coordinator, doctor->path);
+    doctor_keys(&findings, &doctor->place);
+    doctor_cluster(&findings, &doctor->place, doctor->path);
     findings_print(&findings, doctor->json);
     status = findings_count(&findings, FINDING_FAILED) ? 1 : 0;
     findings_done(&findings);

@@ -3,9 +3,11 @@
 #define CLI_DOCTOR_H
 
 #include "cli/finding.h"
+#include "cli/place.h"
 
 struct doctor {
-    const char *coordinator, *scratch, *keys, *path;
+    struct place place;
+    const char *scratch, *path;
     bool json;
 };
 
@@ -13,11 +15,11 @@ struct doctor {
 void doctor_kernel(struct findings *findings, const char *root);
 /* A folder for temporary files; NULL: the usual one. */
 void doctor_scratch(struct findings *findings, const char *folder);
-/* Whether secrets are secret; NULL: there are none. */
-void doctor_keys(struct findings *findings, const char *folder);
+/* Whether the keys are whole, secrets are secret, and it is known there. */
+void doctor_keys(struct findings *findings, const struct place *place);
 /* Our own pieces: libraries, executor, jobs. */
 void doctor_pieces(struct findings *findings);
 /* The coordinator, and with `path` what each of its workers sees. */
-void doctor_cluster(struct findings *findings, const char *endpoint, const char *path);
+void doctor_cluster(struct findings *findings, const struct place *place, const char *path);
 
 #endif

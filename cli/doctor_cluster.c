@@ -89,10 +89,39 @@ static int check_secrets(struct findings *findings, const char *folder)
     return bad;
 }
 
-void doctor_keys(struct findings *findings, const char *folder)
+/* Loads what the folder has for a role. Whether there was anything. */
+static bool check_role(struct findings *findings, const char *folder, enum key_role role)
 {
-    if (folder && !check_secrets(findings, folder))
-        findings_add(findings, "keys", FINDING_OK, NULL, "secrets in '%s' are secret", folder);
+    cleanup_free char *secret = memory_format("%s/%s.secret", folder, key_role_name(role));
+    struct keys keys = {0};
+    struct error err;
+
+    if (access(secret, F_OK))
+        return false;
+    if (keys_load(&keys, folder, role, &err))
+        findings_add(findings, "keys", FINDING_FAILED,
+                     "mend what it says, or hand the folder over anew", "%s", err.text);
+    else
+        findings_add(findings, "keys", FINDING_OK, NULL, "those of %s '%s' in '%s' are whole",
+                     key_role_name(role), keys.own.name, folder);
+    keys_done(&keys);
+    return true;
+}
+
+void doctor_keys(struct findings *findings, const struct place *place)
+{
+    static const enum key_role roles[] = {KEY_COORDINATOR, KEY_WORKER, KEY_CLIENT};
+    bool any = false;
+
+    if (!place->keys || check_secrets(findings, place->keys))
+        return;
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        any = check_role(findings, place->keys, roles[i]) || any;
+    if (!any)
+        findings_add(
+            findings, "keys", FINDING_FAILED,
+            "make them with 'marram keys DIR', or name the folder that was handed over",
+            "there are none in '%s'", place->keys);
 }
 
 /* A file with a few random digits; its path, or NULL when that was told. Caller frees. */
@@ -212,8 +241,9 @@ static void tell_unreached(struct findings *findings, const char *endpoint,
                      "%s", err->text);
 }
 
-void doctor_cluster(struct findings *findings, const char *endpoint, const char *path)
+void doctor_cluster(struct findings *findings, const struct place *place, const char *path)
 {
+    const char *endpoint = place->endpoint;
     Mr__Query query = MR__QUERY__INIT;
     ProtobufCMessage *answer;
     struct visit visit;
@@ -221,7 +251,7 @@ void doctor_cluster(struct findings *findings, const char *endpoint, const char 
     size_t workers;
 
     query.question = MR__QUESTION__ALL_WORKERS;
-    if (visit_open(&visit, endpoint, &err)) {
+    if (visit_open(&visit, place, &err)) {
         tell_unreached(findings, endpoint, &err);
     } else if (client_ask(visit.client, FRAME_QUERY, &query.base, FRAME_WORKERS, &answer,
                           &err)) {

@@ -17,7 +17,8 @@
 enum { LOOK_MS = 100, INTERRUPTED = 130 };
 
 struct drain {
-    const char *coordinator, *worker;
+    struct place place;
+    const char *worker;
     uint64_t timeout; /* seconds; 0: the usual */
     bool detach, json;
     bool again, gone; /* when it was asked to leave, it had been already; it had left */
@@ -69,8 +70,8 @@ static void say(struct drain *drain, const Mr__Draining *state)
     fprintf(stderr, "%s\n", line);
 }
 
-static int ask(const struct drain *drain, const char *endpoint, const char *worker, bool look,
-               Mr__Draining **ret, struct error *err)
+static int ask(const struct drain *drain, const char *worker, bool look, Mr__Draining **ret,
+               struct error *err)
 {
     Mr__Drain question = MR__DRAIN__INIT;
     ProtobufCMessage *answer;
@@ -78,7 +79,7 @@ static int ask(const struct drain *drain, const char *endpoint, const char *work
     question.worker = bytes_of(worker);
     question.timeout_ms = (uint32_t)(drain->timeout * 1000);
     question.look = look;
-    if (visit_ask(endpoint, FRAME_DRAIN, &question.base, FRAME_DRAINING, &answer, err))
+    if (visit_ask(&drain->place, FRAME_DRAIN, &question.base, FRAME_DRAINING, &answer, err))
         return -1;
     *ret = (Mr__Draining *)answer;
     return 0;
@@ -112,8 +113,7 @@ static int end(const struct drain *drain, Mr__Draining *state, struct report *re
 }
 
 /* Waits until it is gone. The exit status. */
-static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state,
-                  struct report *report)
+static int follow(struct drain *drain, Mr__Draining *state, struct report *report)
 {
     cleanup_close int stop = -1;
     struct error err;
@@ -135,7 +135,7 @@ static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state
             return INTERRUPTED;
         }
         frame_free(&state->base);
-        if (ask(drain, endpoint, id, true, &state, &err))
+        if (ask(drain, id, true, &state, &err))
             return report_error(report, "drain", &err);
     }
     return end(drain, state, report);
@@ -144,7 +144,6 @@ static int follow(struct drain *drain, const char *endpoint, Mr__Draining *state
 /* The exit status. */
 static int drain_worker(struct drain *drain, const struct option_list *words)
 {
-    const char *endpoint = drain->coordinator;
     struct report report;
     Mr__Draining *state;
     struct error err;
@@ -157,16 +156,15 @@ static int drain_worker(struct drain *drain, const struct option_list *words)
                       ? "'%s' is one word too many"
                       : "no worker: give a name or number that 'marram workers' shows%s",
                   words->count ? words->items[1] : "");
-    if (words->count != 1 || ask(drain, endpoint, words->items[0], false, &state, &err))
+    if (words->count != 1 || ask(drain, words->items[0], false, &state, &err))
         return report_error(&report, "drain", &err);
-    return follow(drain, endpoint, state, &report);
+    return follow(drain, state, &report);
 }
 
 static void add_options(void *into, struct option_table *table)
 {
     struct drain *drain = into;
     const struct option_row rows[] = {
-        visit_row(&drain->coordinator),
         {"timeout", 0, OPTION_COUNT, "SECONDS",
          "then what runs there is stopped and runs elsewhere", &drain->timeout, 1, 86400,
          .unset = "300"},
@@ -175,6 +173,7 @@ static void add_options(void *into, struct option_table *table)
         {"json", 0, OPTION_FLAG, NULL, "print the end as one JSON object", &drain->json},
     };
 
+    place_options(&drain->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 

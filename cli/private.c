@@ -134,7 +134,7 @@ int private_start(const struct private_options *options, struct private_cluster 
     }
     start_workers(cluster, options);
     check(!pthread_create(&cluster->thread, NULL, coordinate, cluster));
-    if (client_open(cluster->context, endpoint, &cluster->client, err)) {
+    if (client_open(cluster->context, endpoint, NULL, &cluster->client, err)) {
         private_stop(cluster);
         return -1;
     }

@@ -101,7 +101,7 @@ static int copy_object(struct replaying *replaying, const Mr__BlobRef *blob, str
 }
 
 /* All that an executor needs. */
-static int prepare(struct replaying *replaying, const char *endpoint, Mr__TaskKind kind,
+static int prepare(struct replaying *replaying, const struct place *place, Mr__TaskKind kind,
                    uint32_t number, struct error *err)
 {
     const char *base = getenv("TMPDIR");
@@ -109,7 +109,7 @@ static int prepare(struct replaying *replaying, const char *endpoint, Mr__TaskKi
     int result =
         scratch_open(&replaying->scratch, base && *base ? base : "/tmp", "marram-replay", err);
 
-    if (result || visit_open(&replaying->visit, endpoint, err))
+    if (result || visit_open(&replaying->visit, place, err))
         return -1;
     replaying->plan = create(replaying, REPLAY_PLAN, err);
     if (replaying->plan < 0)
@@ -146,7 +146,7 @@ static void become_executor(struct replaying *replaying, struct error *err)
     error_errno(err, ERROR_IO, "start '%s'", program);
 }
 
-static int replay(const char *endpoint, const struct option_list *words)
+static int replay(const struct place *place, const struct option_list *words)
 {
     struct replaying replaying = {.scratch = SCRATCH_CLOSED, .plan = -1};
     struct report report;
@@ -160,7 +160,7 @@ static int replay(const char *endpoint, const struct option_list *words)
                   "a job and a task are wanted: marram replay ID map-N or reduce-N");
     else if (!visit_parse_job(words->items[0], &replaying.job, &err) &&
              !visit_parse_task("", words->items[1], &kind, &task, &err) &&
-             !prepare(&replaying, endpoint, kind, task, &err)) {
+             !prepare(&replaying, place, kind, task, &err)) {
         visit_close(&replaying.visit);
         become_executor(&replaying, &err);
     }
@@ -171,22 +171,21 @@ static int replay(const char *endpoint, const struct option_list *words)
 }
 
 struct replay {
-    const char *coordinator;
+    struct place place;
 };
 
 static void add_options(void *into, struct option_table *table)
 {
     struct replay *all = into;
-    const struct option_row row = visit_row(&all->coordinator);
 
-    options_add(table, &row, 1);
+    place_options(&all->place, table);
 }
 
 static int run(void *into, const struct option_list *words)
 {
     const struct replay *all = into;
 
-    return replay(all->coordinator, words);
+    return replay(&all->place, words);
 }
 
 const struct verb verb_replay = {

@@ -2,18 +2,21 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-int signals_open(struct error *err)
+/* Whether SIGHUP is somebody else's. */
+static bool hangups_taken;
+
+static int open_signals(const int *signals, size_t n, struct error *err)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
     int fd;
 
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct sigaction before;
 
         if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
@@ -24,6 +27,21 @@ int signals_open(struct error *err)
     if (fd < 0)
         error_errno(err, ERROR_IO, "signalfd");
     return fd;
+}
+
+int signals_open(struct error *err)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+    return open_signals(signals, hangups_taken ? 2 : 3, err);
+}
+
+int signals_open_hangups(struct error *err)
+{
+    static const int hangup = SIGHUP;
+
+    hangups_taken = true;
+    return open_signals(&hangup, 1, err);
 }
 
 int signals_take(int fd)

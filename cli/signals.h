@@ -9,6 +9,10 @@
  */
 int signals_open(struct error *err);
 
+/* SIGHUP alone, for who does something else about it. Before signals_open, which then leaves it
+ * to this one. */
+int signals_open_hangups(struct error *err);
+
 /* The next signal that came, or 0. */
 int signals_take(int fd);
 

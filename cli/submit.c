@@ -19,7 +19,7 @@ enum { INTERRUPTED = 130 };
 
 struct submit {
     struct submission submission;
-    const char *coordinator;
+    struct place place;
     bool detach;
     uint64_t patience_s;
     struct visit visit;
@@ -31,13 +31,13 @@ static void add_options(void *into, struct option_table *table)
 {
     struct submit *submit = into;
     const struct option_row rows[] = {
-        visit_row(&submit->coordinator),
         {"detach", 0, OPTION_FLAG, NULL, "do not wait for the job", &submit->detach,
          .once = true},
         visit_patience_row(&submit->patience_s),
     };
 
     submission_options(&submit->submission, true, table);
+    place_options(&submit->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
@@ -95,7 +95,7 @@ static int prepare(struct submit *submit, Mr__Submit **ret, char **ret_object,
         message->token = (uint64_t)clock_ns();
     object = submission_object(&submit->submission, err);
     submit->signals = object ? signals_open(err) : -1;
-    if (submit->signals < 0 || visit_open(&submit->visit, submit->coordinator, err)) {
+    if (submit->signals < 0 || visit_open(&submit->visit, &submit->place, err)) {
         free(object);
         submission_message_free(message);
         return -1;

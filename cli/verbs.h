@@ -8,7 +8,7 @@
 extern const struct verb verb_run_job, verb_submit, verb_jobs, verb_job, verb_wait, verb_cancel,
     verb_logs, verb_replay, verb_workers, verb_drain, verb_cluster_up, verb_cluster_scale,
     verb_cluster_status, verb_cluster_down, verb_coordinator, verb_worker, verb_describe,
-    verb_new, verb_config, verb_doctor, verb_version;
+    verb_keys, verb_new, verb_config, verb_doctor, verb_version;
 
 /* In the order of the list of verbs, NULL behind the last. */
 extern const struct verb *const verbs[];

@@ -3,16 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/size.h"
 
 enum { ID_DIGITS = 12, PATIENCE_S = 60 };
-
-struct option_row visit_row(const char **ret_endpoint)
-{
-    *ret_endpoint = DEFAULT_COORDINATOR;
-    return (struct option_row){"coordinator", 0,           OPTION_TEXT, "ENDPOINT",
-                               "where it is", ret_endpoint};
-}
 
 struct option_row visit_patience_row(uint64_t *ret_seconds)
 {
@@ -27,12 +21,30 @@ struct option_row visit_patience_row(uint64_t *ret_seconds)
                                86400};
 }
 
-int visit_open(struct visit *visit, const char *endpoint, struct error *err)
+/* Loads what keys there are. */
+static int take_keys(struct visit *visit, const struct place *place, struct error *err)
 {
-    *visit = (struct visit){link_context_new(), NULL};
-    if (!visit->context)
+    struct keys keys;
+    int found = place_keys(place, KEY_CLIENT, &keys, err);
+
+    if (found > 0) {
+        visit->keys = memory_new(sizeof keys);
+        *visit->keys = keys;
+    }
+    return found < 0 ? -1 : 0;
+}
+
+int visit_open(struct visit *visit, const struct place *place, struct error *err)
+{
+    *visit = (struct visit){0};
+    if (take_keys(visit, place, err))
+        return -1;
+    visit->context = link_context_new();
+    if (!visit->context) {
+        visit_close(visit);
         return error_errno(err, ERROR_IO, "set up ZeroMQ");
-    if (!client_open(visit->context, endpoint, &visit->client, err))
+    }
+    if (!client_open(visit->context, place->endpoint, visit->keys, &visit->client, err))
         return 0;
     visit_close(visit);
     if (err->code == ERROR_UNREACHABLE)
@@ -40,23 +52,26 @@ int visit_open(struct visit *visit, const char *endpoint, struct error *err)
     err->code = ERROR_USAGE;
     return error_wrap(err,
                       "--coordinator %s: an endpoint such as " DEFAULT_COORDINATOR " is wanted",
-                      endpoint);
+                      place->endpoint);
 }
 
 void visit_close(struct visit *visit)
 {
     client_close(visit->client);
     link_context_free(visit->context);
+    if (visit->keys)
+        keys_done(visit->keys);
+    free(visit->keys);
     *visit = (struct visit){0};
 }
 
-int visit_ask(const char *endpoint, enum frame_type type, const ProtobufCMessage *question,
+int visit_ask(const struct place *place, enum frame_type type, const ProtobufCMessage *question,
               enum frame_type wanted, ProtobufCMessage **ret_answer, struct error *err)
 {
     struct visit visit;
     int result;
 
-    if (visit_open(&visit, endpoint, err))
+    if (visit_open(&visit, place, err))
         return -1;
     result = client_ask(visit.client, type, question, wanted, ret_answer, err);
     /* What does not exist is no wrong usage: the command was right. */

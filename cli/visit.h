@@ -5,18 +5,17 @@
 #include "base/error.h"
 #include "cli/client.h"
 #include "cli/options.h"
+#include "cli/place.h"
 #include "wire/mr.pb-c.h"
 
 struct visit {
     void *context;
     struct client *client;
+    struct keys *keys; /* that are shown; NULL: none */
 };
 
-/* A row for --coordinator; *ret_endpoint becomes the default. */
-struct option_row visit_row(const char **ret_endpoint);
-
 /* An endpoint that makes no sense is ERROR_USAGE; that nobody answers shows later. */
-int visit_open(struct visit *visit, const char *endpoint, struct error *err);
+int visit_open(struct visit *visit, const struct place *place, struct error *err);
 /* A row for --patience; *ret_seconds becomes the default. */
 struct option_row visit_patience_row(uint64_t *ret_seconds);
 
@@ -24,7 +23,7 @@ struct option_row visit_patience_row(uint64_t *ret_seconds);
 void visit_close(struct visit *visit);
 
 /* A whole visit for one question: see client_ask. */
-int visit_ask(const char *endpoint, enum frame_type type, const ProtobufCMessage *question,
+int visit_ask(const struct place *place, enum frame_type type, const ProtobufCMessage *question,
               enum frame_type wanted, ProtobufCMessage **ret_answer, struct error *err);
 
 /* Takes the words of a verb that wants a job's id and nothing else. */

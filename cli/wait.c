@@ -6,7 +6,8 @@
 #include "cli/visit.h"
 
 /* The exit status. */
-static int await(struct report *report, const char *endpoint, uint64_t job, uint64_t patience_s)
+static int await(struct report *report, const struct place *place, uint64_t job,
+                 uint64_t patience_s)
 {
     struct following what = {"wait", NULL, report, -1, job};
     Mr__Query query = MR__QUERY__INIT;
@@ -15,7 +16,7 @@ static int await(struct report *report, const char *endpoint, uint64_t job, uint
     int status;
 
     what.signals = signals_open(&err);
-    if (what.signals < 0 || visit_open(&visit, endpoint, &err)) {
+    if (what.signals < 0 || visit_open(&visit, place, &err)) {
         memory_cleanup_close(&what.signals);
         return report_error(report, "wait", &err);
     }
@@ -31,7 +32,7 @@ static int await(struct report *report, const char *endpoint, uint64_t job, uint
 }
 
 struct wait {
-    const char *coordinator;
+    struct place place;
     uint64_t patience_s;
     bool json;
 };
@@ -40,12 +41,12 @@ static void add_options(void *into, struct option_table *table)
 {
     struct wait *wait = into;
     const struct option_row rows[] = {
-        visit_row(&wait->coordinator),
         visit_patience_row(&wait->patience_s),
         {"json", 0, OPTION_FLAG, NULL, "print the result on stdout as one JSON object",
          &wait->json},
     };
 
+    place_options(&wait->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
 }
 
@@ -61,9 +62,8 @@ static int run(void *into, const struct option_list *words)
     report.reasons = true;
     /* Whatever ended a job that was accepted is the job's end, not a wrong command line. */
     report.planned = true;
-    return visit_job(words, &job, &err)
-               ? report_error(&report, "wait", &err)
-               : await(&report, wait->coordinator, job, wait->patience_s);
+    return visit_job(words, &job, &err) ? report_error(&report, "wait", &err)
+                                        : await(&report, &wait->place, job, wait->patience_s);
 }
 
 const struct verb verb_wait = {

@@ -9,6 +9,7 @@
 #include "base/resources.h"
 #include "cli/daemon.h"
 #include "cli/locate.h"
+#include "cli/place.h"
 #include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -20,12 +21,15 @@
 struct setup {
     struct daemon_options daemon;
     struct sandbox_options sandbox;
-    const char *coordinator, *listen, *advertise, *name_option, *scratch_option;
+    struct place place;
+    const char *listen, *advertise, *name_option, *scratch_option;
     uint64_t threads, memory, drain_timeout;
     bool direct_reads;
     char *name, *program, *folder;
     struct scratch scratch;
     int stop;
+    struct keys *keys, keys_room; /* NULL: there are none */
+    struct porter *porter;
     void *context;
 };
 
@@ -33,7 +37,6 @@ static void add_options(void *into, struct option_table *table)
 {
     struct setup *setup = into;
     const struct option_row rows[] = {
-        visit_row(&setup->coordinator),
         {"listen", 0, OPTION_TEXT, "ENDPOINT", "where other workers fetch from it",
          &setup->listen},
         {"advertise", 0, OPTION_TEXT, "HOST", "the name or address by which they reach it",
@@ -55,6 +58,7 @@ static void add_options(void *into, struct option_table *table)
     setup->listen = "tcp://127.0.0.1:0";
     setup->direct_reads = true;
     setup->drain_timeout = 300;
+    place_options(&setup->place, table);
     options_add(table, rows, sizeof rows / sizeof *rows);
     sandbox_options(&setup->sandbox, table);
     daemon_options(&setup->daemon, table);
@@ -77,7 +81,7 @@ static int check_listen(const struct setup *setup, struct error *err)
 {
     static const char *const wildcards[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
 
-    if (daemon_check_listen(&setup->daemon, setup->listen, err))
+    if (place_check_listen(setup->listen, err))
         return -1;
     if (setup->advertise)
         return check_advertise(setup, err);
@@ -88,6 +92,18 @@ static int check_listen(const struct setup *setup, struct error *err)
                              "one by which they reach this machine, there or with --advertise",
                              setup->listen);
     return 0;
+}
+
+/* It is known by the same keys to the coordinator and to other workers. */
+static int take_keys(struct setup *setup, struct error *err)
+{
+    int found = place_keys(&setup->place, KEY_WORKER, &setup->keys_room, err);
+
+    if (found > 0)
+        setup->keys = &setup->keys_room;
+    if (found)
+        return found < 0 ? -1 : 0;
+    return place_keys_to_listen(setup->listen, NULL, KEY_WORKER, &setup->keys_room, err);
 }
 
 static int choose_name(struct setup *setup, struct error *err)
@@ -108,7 +124,7 @@ static int prepare(struct setup *setup, struct error *err)
     cleanup_free char *base =
         setup->scratch_option ? locate_absolute(setup->scratch_option) : NULL;
 
-    if (check_listen(setup, err) || choose_name(setup, err) ||
+    if (check_listen(setup, err) || take_keys(setup, err) || choose_name(setup, err) ||
         sandbox_export(&setup->sandbox, err))
         return -1;
     setup->program = locate_executor(err);
@@ -117,19 +133,21 @@ static int prepare(struct setup *setup, struct error *err)
         return -1;
     setup->folder = memory_format("%s/worker", setup->scratch.path);
     setup->context = link_context_new();
-    return setup->context ? 0 : error_errno(err, ERROR_IO, "set up ZeroMQ");
+    if (!setup->context)
+        return error_errno(err, ERROR_IO, "set up ZeroMQ");
+    return setup->keys ? porter_open(setup->context, &setup->porter, err) : 0;
 }
 
 static int work(struct setup *setup, struct error *err)
 {
     struct agent_options options = {
-        .endpoint = setup->coordinator,
+        .endpoint = setup->place.endpoint,
         .listen = setup->listen,
         .advertise = setup->advertise,
         .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
         .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
         .direct_reads = setup->direct_reads,
-        .far = !daemon_is_local(setup->listen),
+        .far = !place_is_local(setup->listen),
         .keep_spare = true,
     };
     struct agent *agent;
@@ -138,6 +156,8 @@ static int work(struct setup *setup, struct error *err)
     if (prepare(setup, err))
         return -1;
     options.context = setup->context;
+    options.keys = setup->keys;
+    options.porter = setup->porter;
     options.name = setup->name;
     options.program = setup->program;
     options.scratch = setup->folder;
@@ -163,7 +183,9 @@ static int run(void *into, const struct option_list *words)
     setup->stop = -1;
     if (visit_no_words(words, &err) || work(setup, &err))
         status = daemon_fail("worker", &err);
+    porter_close(setup->porter);
     link_context_free(setup->context);
+    keys_done(&setup->keys_room);
     scratch_close(&setup->scratch);
     memory_cleanup_close(&setup->stop);
     free(setup->name);
@@ -184,9 +206,11 @@ const struct verb verb_worker = {
     .notes =
         "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
         "which the other\n"
-        "machines reach it, and --insecure. One that has several, or none of its own, listens "
-        "on\n"
-        "tcp://0.0.0.0:0 and names the right one with --advertise.\n\n"
+        "machines reach it, and --keys DIR: the folder that 'marram keys' issued for it. One "
+        "that has\n"
+        "several addresses, or none of its own, listens on tcp://0.0.0.0:0 and names the right "
+        "one with\n"
+        "--advertise.\n\n"
         "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
         "refused.",
     .size = sizeof(struct setup),

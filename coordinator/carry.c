@@ -295,11 +295,8 @@ static void map_again(struct job *job, const struct sched_attempt *attempt)
 static void accept(struct coordinator *coordinator, struct job *job,
                    const struct sched_action *action)
 {
-    const struct member *member = members_find(coordinator, action->worker);
-    ProtobufCBinaryData nowhere = {0};
-
     job_accept(job, action->worker, &action->attempt,
-               member ? member->hello->data_endpoint : nowhere);
+               members_holder(coordinator, action->worker));
     stragglers_ended(&job->stragglers, &action->attempt, clock_ms());
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);

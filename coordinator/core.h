@@ -1,6 +1,7 @@
 /* The coordinator's own state, shared by its files:
  *   serve.c    the loop: what comes in, and time
  *   members.c  who is there: workers and clients, their leases
+ *   admit.c    whom it lets in
  *   submit.c   submissions, the blobs that they need, cancels
  *   answer.c   questions
  *   listing.c  the list of all jobs
@@ -86,6 +87,7 @@ struct coordinator {
     int64_t claims_end_ms;   /* until then workers may claim what they kept; 0: that is over */
     struct history *history; /* NULL: there is none */
     struct checked checked;
+    struct admit *admit; /* NULL: everybody is let in */
     struct probe probes[PROBES];
     uint64_t probe_count; /* numbers them */
     char kernel[RESOURCES_KERNEL];
@@ -133,9 +135,13 @@ void core_error(Mr__Error *message, const struct error *error);
 struct member *members_find(const struct coordinator *coordinator, uint64_t id);
 /* Its name, "?" when it is gone. */
 const char *members_name(const struct coordinator *coordinator, uint64_t id, char text[65]);
+/* Where it serves its runs; it borrows. */
+struct job_holder members_holder(const struct coordinator *coordinator, uint64_t id);
 /* Takes over the message. */
 void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hello);
 void members_leave(struct coordinator *coordinator, uint64_t peer, const char *why);
+/* Ends a member's session against its will; it is told why, and lost. */
+void members_cut(struct coordinator *coordinator, uint64_t peer, const struct error *why);
 /* Takes over the message. */
 void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat *heartbeat);
 /* Gives up those whose lease has run out. Returns in how many milliseconds to look again, -1:

@@ -37,10 +37,7 @@ void holders_said(struct coordinator *coordinator, uint64_t worker, const Mr__He
 void holders_adopted(struct coordinator *coordinator, struct job *job,
                      const struct sched_action *action)
 {
-    const struct member *member = members_find(coordinator, action->worker);
-    ProtobufCBinaryData nowhere = {0};
-
     job_adopt(job, action->worker, &action->attempt,
-              member ? member->hello->data_endpoint : nowhere);
+              members_holder(coordinator, action->worker));
     drain_adopted(coordinator, job, action);
 }

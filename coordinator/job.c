@@ -330,8 +330,14 @@ static void set_bytes(ProtobufCBinaryData *field, ProtobufCBinaryData bytes)
     field->len = bytes.len;
 }
 
+static void set_holder(Mr__MapOutput *output, struct job_holder holder)
+{
+    set_bytes(&output->endpoint, holder.endpoint);
+    set_bytes(&output->key, holder.key);
+}
+
 void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
-                ProtobufCBinaryData endpoint)
+                struct job_holder holder)
 {
     Mr__TaskDone *done = take_reported(job, worker, attempt), **place = place_of(job, attempt);
 
@@ -339,7 +345,7 @@ void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *at
     if (*place)
         frame_free(&(*place)->base);
     if (done->output)
-        set_bytes(&done->output->endpoint, endpoint);
+        set_holder(done->output, holder);
     *place = done;
     if (attempt->kind == SCHED_MAP && job->former[attempt->task]) {
         frame_free(&job->former[attempt->task]->base);
@@ -384,7 +390,7 @@ static char *take_claim(struct job *job, uint64_t worker, const struct sched_att
 }
 
 void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
-               ProtobufCBinaryData endpoint)
+               struct job_holder holder)
 {
     cleanup_free char *path = take_claim(job, worker, attempt);
     Mr__TaskDone *done = job->maps[attempt->task];
@@ -392,7 +398,7 @@ void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *att
     if (!path || !done || done->attempt != attempt->attempt)
         return;
     set_bytes(&done->output->path, bytes_of(path));
-    set_bytes(&done->output->endpoint, endpoint);
+    set_holder(done->output, holder);
     memory_reserve(&job->moved, &job->moved_capacity, job->moved_count + 1, sizeof *job->moved);
     job->moved[job->moved_count++] = attempt->task;
 }

@@ -154,19 +154,22 @@ void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done, uint32_t *
 /* Whether these can be where the parts of the job begin: as many as it takes, in order, and
  * small enough to be told to workers. */
 bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges);
-/* The attempt counts: its message moves to check, sample, maps or parts. `endpoint` is where
- * the worker serves its runs. */
+/* Where a worker serves its runs, and its public key; both empty: nowhere, none. */
+struct job_holder {
+    ProtobufCBinaryData endpoint, key;
+};
+/* The attempt counts: its message moves to check, sample, maps or parts. */
 void job_accept(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
-                ProtobufCBinaryData endpoint);
+                struct job_holder holder);
 /* The attempt does not count, or no longer does. */
 void job_refuse(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
 
 /* Keeps that a worker says where it has the run of a map attempt, until the scheduler says what
  * becomes of that; false if it is another run than the accepted one. */
 bool job_claimed(struct job *job, uint64_t worker, const Mr__MapOutput *output);
-/* The accepted output is the worker's from now on, who serves it at `endpoint`. */
+/* The accepted output is the worker's from now on. */
 void job_adopt(struct job *job, uint64_t worker, const struct sched_attempt *attempt,
-               ProtobufCBinaryData endpoint);
+               struct job_holder holder);
 /* The claim comes to nothing. */
 void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *attempt);
 

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "coordinator/admit.h"
 #include "coordinator/core.h"
 #include "wire/bytes.h"
 #include "wire/hello.h"
@@ -62,9 +63,20 @@ const char *members_name(const struct coordinator *coordinator, uint64_t id, cha
     return text;
 }
 
-/* Outside the session, which ends with it: else those that try again and again would fill the
- * link's table. If this is lost, HELLO comes again. */
-static void refuse(struct coordinator *coordinator, uint64_t peer, const struct error *error)
+struct job_holder members_holder(const struct coordinator *coordinator, uint64_t id)
+{
+    const struct member *member = members_find(coordinator, id);
+
+    if (!member)
+        return (struct job_holder){0};
+    return (struct job_holder){member->hello->data_endpoint,
+                               bytes_of(link_peer_key(coordinator->link, id))};
+}
+
+/* Outside the session, which ends now or soon: else those that try again and again would fill
+ * the link's table. If this is lost, HELLO comes again. */
+static void tell_refused(const struct coordinator *coordinator, uint64_t peer,
+                         const struct error *error)
 {
     Mr__Refused refused = MR__REFUSED__INIT;
     Mr__Error message;
@@ -72,6 +84,11 @@ static void refuse(struct coordinator *coordinator, uint64_t peer, const struct 
     core_error(&message, error);
     refused.error = &message;
     link_send_once(coordinator->link, peer, FRAME_REFUSED, &refused.base);
+}
+
+static void refuse(struct coordinator *coordinator, uint64_t peer, const struct error *error)
+{
+    tell_refused(coordinator, peer, error);
     link_forget(coordinator->link, peer);
     coordinator->totals.peers_refused++;
     log_event(LOG_WARNINGS, "peer refused", LOG_ID("peer", peer), LOG_TEXT("why", error->text));
@@ -110,6 +127,7 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
         return;
     }
     if (hello_check(hello, &err) || check_size(hello, &err) ||
+        admit_check(coordinator, peer, hello->role, &err) ||
         (coordinator->member_count >= members_most() &&
          error_set(&err, ERROR_REFUSED,
                    "the coordinator has %zu members, the most that its limit of open files "
@@ -132,6 +150,7 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
     core_send(coordinator, peer, FRAME_WELCOME, &welcome.base);
     if (!is_worker(member))
         return;
+    admit_roster(coordinator, peer);
     coordinator->worker_count++;
     name_of(member, name);
     log_event(LOG_INFO, "worker joined", LOG_ID("worker", peer), LOG_TEXT("name", name),
@@ -222,6 +241,18 @@ void members_leave(struct coordinator *coordinator, uint64_t peer, const char *w
             return;
         }
     link_forget(coordinator->link, peer);
+}
+
+void members_cut(struct coordinator *coordinator, uint64_t peer, const struct error *why)
+{
+    const struct member *member = members_find(coordinator, peer);
+
+    log_event(LOG_WARNINGS, "member cut off", LOG_ID("peer", peer),
+              LOG_TEXT("role", is_worker(member) ? "worker" : "client"),
+              LOG_TEXT("why", why->text));
+    tell_refused(coordinator, peer, why);
+    coordinator->lost += is_worker(member);
+    members_leave(coordinator, peer, "worker lost");
 }
 
 void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat *heartbeat)

@@ -3,11 +3,14 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "coordinator/admit.h"
 #include "coordinator/core.h"
 #include "coordinator/ledger.h"
 #include "coordinator/record.h"
@@ -304,6 +307,19 @@ static void forget_finished(struct coordinator *coordinator)
     coordinator->job_count = kept;
 }
 
+/* Who may come in is known before anybody can. */
+static int listen_guarded(struct coordinator *coordinator, struct error *err)
+{
+    const struct coordinator_options *options = &coordinator->options;
+    struct link_guard guard = {0};
+
+    if (options->keys)
+        guard = (struct link_guard){&options->keys->own, options->porter, NULL};
+    admit_open(coordinator);
+    return link_listen_guarded(options->context, options->endpoint,
+                               options->keys ? &guard : NULL, &coordinator->link, err);
+}
+
 int serve_open(const struct coordinator_options *options, struct coordinator **ret,
                struct error *err)
 {
@@ -318,7 +334,7 @@ int serve_open(const struct coordinator_options *options, struct coordinator **r
         sched_limit(coordinator->sched, options->max_running);
     if (blobs_open(blobs, options->journal, &coordinator->blobs, err) ||
         (options->journal && restore_open(coordinator, err)) ||
-        link_listen(options->context, options->endpoint, &coordinator->link, err) ||
+        listen_guarded(coordinator, err) ||
         (options->inside && link_listen_also(coordinator->link, options->inside, err))) {
         serve_close(coordinator);
         return -1;
@@ -389,18 +405,29 @@ static int keep_journal_short(struct coordinator *coordinator, struct error *err
     return record_snapshot(coordinator, err);
 }
 
+/* Somebody has changed the keys and does not want to wait for the next look. */
+static void take_hangup(struct coordinator *coordinator)
+{
+    struct signalfd_siginfo info;
+
+    if (read(coordinator->options.hangups, &info, sizeof info) == sizeof info)
+        admit_look_again(coordinator);
+}
+
 int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
 {
-    struct link_event events[3] = {{.link = coordinator->link}, {.fd = stop_fd}};
-    int n = 2;
+    struct link_event events[4] = {{.link = coordinator->link}, {.fd = stop_fd}};
+    int n = 2, journal = 0, hangups = 0;
 
     if (coordinator->journal)
-        events[n++].fd = journal_fd(coordinator->journal);
+        events[journal = n++].fd = journal_fd(coordinator->journal);
+    if (coordinator->admit && coordinator->options.hangups >= 0)
+        events[hangups = n++].fd = coordinator->options.hangups;
     for (;;) {
         long wait = link_sooner(members_expire(coordinator), end_claims(coordinator));
 
         wait = link_sooner(wait, slow_look(coordinator));
-
+        wait = link_sooner(wait, admit_tend(coordinator));
         settle(coordinator);
         wait = link_sooner(wait, drain_tend(coordinator));
         wait = link_sooner(wait, room_tend(coordinator));
@@ -411,8 +438,10 @@ int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
         link_wait(events, n, link_sooner(wait, link_tend(coordinator->link)));
         if (events[1].ready)
             return 0;
-        if (n > 2 && events[2].ready && take_durable(coordinator, err))
+        if (journal && events[journal].ready && take_durable(coordinator, err))
             return -1;
+        if (hangups && events[hangups].ready)
+            take_hangup(coordinator);
         if (events[0].ready)
             receive_some(coordinator);
     }
@@ -439,6 +468,7 @@ void serve_close(struct coordinator *coordinator)
     blobs_close(coordinator->blobs);
     history_close(coordinator->history);
     probe_close(coordinator);
+    admit_close(coordinator);
     link_close(coordinator->link);
     free(coordinator);
 }

@@ -7,15 +7,19 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "wire/keys.h"
+#include "wire/porter.h"
 
 struct coordinator_options {
     void *context;        /* of links */
     const char *endpoint; /* to listen on */
     const char
-        *inside;       /* and for clients of this process, inproc://...; NULL: there are none */
-    const char *state; /* an existing folder for what it keeps: job objects */
-    uint32_t heartbeat_ms; /* how often workers and clients say that they live */
-    uint32_t lease_ms;     /* who says nothing for so long is lost */
+        *inside; /* and for clients of this process, inproc://...; NULL: there are none */
+    const struct keys *keys; /* that it shows, with whom to let in below their folder ... */
+    struct porter *porter;   /* ... and what lets them in; NULL, both: it is open to all */
+    const char *state;       /* an existing folder for what it keeps: job objects */
+    uint32_t heartbeat_ms;   /* how often workers and clients say that they live */
+    uint32_t lease_ms;       /* who says nothing for so long is lost */
     bool journal; /* keeps its jobs in the state folder, and goes on with those that it finds
                      there */
     bool patient; /* a worker that does not see a file is left out of the job, which waits if
@@ -23,6 +27,7 @@ struct coordinator_options {
     uint32_t max_running; /* jobs at once, the others wait; 0: the usual number */
     uint32_t retained;    /* finished jobs that can still be asked about */
     uint32_t remembered;  /* finished jobs in the history; 0: there is none */
+    int hangups; /* a descriptor that is readable when keys are to be looked at now; -1: none */
 };
 
 enum {

@@ -13,6 +13,7 @@ g++                    test              jobs in C++
 make                   build             the build
 pkg-config             build             where the libraries are
 libzmq3-dev            build             transport
+libczmq-dev            build             certificates
 libprotobuf-c-dev      build             messages
 protobuf-c-compiler    build             messages
 libsodium-dev          build             SHA-256 of job objects

@@ -66,6 +66,7 @@ static const ProtobufCMessageDescriptor *const descriptors[FRAME_TYPES] = {
     [FRAME_REPLAY] = &mr__replay__descriptor,
     [FRAME_CLUSTER] = &mr__cluster__descriptor,
     [FRAME_EVENT] = &mr__event__descriptor,
+    [FRAME_ROSTER] = &mr__roster__descriptor,
 };
 
 static bool is_bare(unsigned type)

@@ -69,6 +69,7 @@ enum frame_type {
     FRAME_REPLAY = 65,
     FRAME_CLUSTER = 95,
     FRAME_EVENT = 96,
+    FRAME_ROSTER = 100,
     FRAME_TYPES
 };
 

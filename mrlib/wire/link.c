@@ -17,6 +17,7 @@
 
 enum {
     IDENTITY = 8,
+    ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
     EVENTS_MAX = 1024,
     PEERS_MAX = 16384,    /* in session with one link */
     KEPT_MAX = 256 << 20, /* bytes for one peer that takes nothing */
@@ -26,6 +27,9 @@ enum {
 struct peer {
     uint64_t id;
     struct session *session;
+    char key[KEY_TEXT]; /* that it was let in with; "": none */
+    uint64_t version;   /* of the porter, when that was looked at */
+    int fd;             /* that it was heard over last */
 };
 
 struct link {
@@ -38,6 +42,9 @@ struct link {
     struct peer **list; /* the same, to walk through */
     size_t count, capacity;
     struct link_counts counts;
+    struct porter *porter;  /* of who listens guarded; else NULL */
+    char own_key[KEY_TEXT]; /* public, of who connects guarded; else "" */
+    struct reach reach;
 };
 
 void *link_context_new(void)
@@ -80,6 +87,30 @@ static struct link *link_new(void *context, int type)
     return link;
 }
 
+/* Shows keys, and wants to see some. Without a handler that answers, nobody is let in. */
+static int guard_listener(struct link *link, const struct link_guard *guard, struct error *err)
+{
+    set_option(link->socket, ZMQ_CURVE_SERVER, 1);
+    if (zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, guard->own->secret_key, KEY_TEXT) ||
+        zmq_setsockopt(link->socket, ZMQ_ZAP_DOMAIN, "marram", strlen("marram")) ||
+        zmq_setsockopt(link->socket, ZAP_ENFORCE_DOMAIN, &(int){1}, sizeof(int)))
+        return error_set(err, ERROR_REFUSED, "guard a socket: %s", zmq_strerror(errno));
+    if (porter_watch(guard->porter, link->socket, err))
+        return -1;
+    link->porter = guard->porter;
+    return 0;
+}
+
+static int guard_caller(struct link *link, const struct link_guard *guard, struct error *err)
+{
+    if (zmq_setsockopt(link->socket, ZMQ_CURVE_SERVERKEY, guard->server, KEY_TEXT) ||
+        zmq_setsockopt(link->socket, ZMQ_CURVE_PUBLICKEY, guard->own->public_key, KEY_TEXT) ||
+        zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, guard->own->secret_key, KEY_TEXT))
+        return error_set(err, ERROR_REFUSED, "guard a socket: %s", zmq_strerror(errno));
+    strcpy(link->own_key, guard->own->public_key);
+    return 0;
+}
+
 /* With the port that the system chose. */
 static void note_endpoint(struct link *link)
 {
@@ -88,7 +119,8 @@ static void note_endpoint(struct link *link)
     check(!zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &size));
 }
 
-int link_listen(void *context, const char *endpoint, struct link **ret, struct error *err)
+int link_listen_guarded(void *context, const char *endpoint, const struct link_guard *guard,
+                        struct link **ret, struct error *err)
 {
     struct link *link = link_new(context, ZMQ_ROUTER);
 
@@ -97,6 +129,10 @@ int link_listen(void *context, const char *endpoint, struct link **ret, struct e
     set_option(link->socket, ZMQ_ROUTER_MANDATORY, 1);
     set_option(link->socket, ZMQ_ROUTER_HANDOVER, 1);
     set_option(link->socket, ZMQ_BACKLOG, 4096);
+    if (guard && guard_listener(link, guard, err)) {
+        link_close(link);
+        return -1;
+    }
     if (zmq_bind(link->socket, endpoint)) {
         error_set(err, ERROR_IO, "listen on %s: %s", endpoint, zmq_strerror(errno));
         link_close(link);
@@ -109,6 +145,11 @@ int link_listen(void *context, const char *endpoint, struct link **ret, struct e
     return 0;
 }
 
+int link_listen(void *context, const char *endpoint, struct link **ret, struct error *err)
+{
+    return link_listen_guarded(context, endpoint, NULL, ret, err);
+}
+
 int link_listen_also(struct link *link, const char *endpoint, struct error *err)
 {
     check(link->router && !strncmp(endpoint, "inproc://", 9));
@@ -117,7 +158,8 @@ int link_listen_also(struct link *link, const char *endpoint, struct error *err)
     return 0;
 }
 
-int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err)
+static int connect_link(void *context, const char *endpoint, const struct link_guard *guard,
+                        bool watched, struct link **ret, struct error *err)
 {
     struct link *link = link_new(context, ZMQ_DEALER);
     uint8_t identity[IDENTITY];
@@ -130,6 +172,11 @@ int link_connect(void *context, const char *endpoint, struct link **ret, struct 
     set_option(link->socket, ZMQ_RECONNECT_IVL, 100 + identity[1] % 100);
     set_option(link->socket, ZMQ_RECONNECT_IVL_MAX, 2000);
     link->own.session = session_new();
+    if ((guard && guard_caller(link, guard, err)) ||
+        (watched && reach_open(&link->reach, context, link->socket, err))) {
+        link_close(link);
+        return -1;
+    }
     if (zmq_connect(link->socket, endpoint)) {
         error_set(err, ERROR_IO, "connect to %s: %s", endpoint, zmq_strerror(errno));
         link_close(link);
@@ -138,6 +185,23 @@ int link_connect(void *context, const char *endpoint, struct link **ret, struct 
     snprintf(link->endpoint, sizeof link->endpoint, "%s", endpoint);
     *ret = link;
     return 0;
+}
+
+int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err)
+{
+    return connect_link(context, endpoint, NULL, false, ret, err);
+}
+
+int link_connect_guarded(void *context, const char *endpoint, const struct link_guard *guard,
+                         struct link **ret, struct error *err)
+{
+    return connect_link(context, endpoint, guard, false, ret, err);
+}
+
+int link_connect_watched(void *context, const char *endpoint, const struct link_guard *guard,
+                         struct link **ret, struct error *err)
+{
+    return connect_link(context, endpoint, guard, true, ret, err);
 }
 
 static void free_peer(struct peer *peer)
@@ -159,6 +223,9 @@ void link_close(struct link *link)
     /* Nobody was ever there: nobody will take it within the second either. */
     if (!link->router && !link->epoch)
         set_option(link->socket, ZMQ_LINGER, 0);
+    reach_close(&link->reach, link->socket);
+    if (link->porter)
+        porter_unwatch(link->porter, link->socket);
     zmq_close(link->socket);
     free(link);
 }
@@ -282,6 +349,59 @@ void link_forget(struct link *link, uint64_t id)
         free_peer(peer);
 }
 
+bool link_in_session(const struct link *link, uint64_t id)
+{
+    return !link->router || map_get(&link->peers, id);
+}
+
+const char *link_peer_key(const struct link *link, uint64_t id)
+{
+    const struct peer *peer = link->router ? map_get(&link->peers, id) : NULL;
+
+    return peer ? peer->key : "";
+}
+
+void link_prune(struct link *link)
+{
+    for (size_t i = link->count; link->porter && i-- > 0;)
+        if (*link->list[i]->key && !porter_admits(link->porter, link->list[i]->key, NULL))
+            link_forget(link, link->list[i]->id);
+}
+
+/* By whose key a message came, as the library says: "" of a peer in this process, NULL of one
+ * that it does not know. */
+static const char *key_of(zmq_msg_t *part)
+{
+    const char *key = zmq_msg_gets(part, "User-Id");
+
+    if (key && *key)
+        return strlen(key) < KEY_TEXT ? key : NULL;
+    return zmq_msg_gets(part, "Peer-Address") ? NULL : "";
+}
+
+/* Whether a message may be looked at: its key is let in, and that of its session. Identities
+ * are chosen by the peers, keys are not. */
+static bool is_entitled(struct link *link, uint64_t id, zmq_msg_t *part)
+{
+    struct peer *peer = find_peer(link, id);
+    const char *key = key_of(part);
+    uint64_t version = porter_version(link->porter);
+    int fd;
+
+    if (!key || (peer && strcmp(peer->key, key)))
+        return false;
+    if (*key && (!peer || peer->version != version) && !porter_admits(link->porter, key, NULL))
+        return false;
+    fd = *key ? zmq_msg_get(part, ZMQ_SRCFD) : -1;
+    if (!peer || peer->fd != fd)
+        porter_known(link->porter, fd);
+    if (peer) {
+        peer->version = version;
+        peer->fd = fd;
+    }
+    return true;
+}
+
 /* Whether the session lets a frame that came from `id` through. A session begins with a message
  * of number 1 that knows no epoch yet; one with a later number means that the first was lost on
  * its way, and will come again. What else comes from an unknown peer is of a session that is
@@ -324,13 +444,21 @@ static int receive_part(struct link *link, zmq_msg_t *message, bool *ret_more)
 }
 
 /* One frame that passed its check: 1 if its message is to be used, else 0. */
-static int judge(struct link *link, uint64_t peer, const uint8_t *frame, enum frame_type type,
+static int judge(struct link *link, uint64_t peer, zmq_msg_t *part, enum frame_type type,
                  ProtobufCMessage *message)
 {
-    struct frame_stamp stamp = frame_get_stamp(frame);
+    struct frame_stamp stamp = frame_get_stamp(zmq_msg_data(part));
+    struct peer *known;
 
-    if (let_through(link, peer, &stamp, type) && type != FRAME_ACK)
-        return 1;
+    if (link->porter && !is_entitled(link, peer, part)) {
+        link->counts.strange++;
+    } else if (let_through(link, peer, &stamp, type)) {
+        known = link->porter ? find_peer(link, peer) : NULL;
+        if (known && !*known->key)
+            strcpy(known->key, key_of(part));
+        if (type != FRAME_ACK)
+            return 1;
+    }
     frame_free(message);
     return 0;
 }
@@ -358,7 +486,7 @@ static int receive_one(struct link *link, uint64_t *ret_peer, enum frame_type *r
                    !frame_unpack(zmq_msg_data(&part), zmq_msg_size(&part), ret_type,
                                  ret_message, &err)) {
             good = true;
-            result = judge(link, peer, zmq_msg_data(&part), *ret_type, *ret_message) ? 1 : -1;
+            result = judge(link, peer, &part, *ret_type, *ret_message) ? 1 : -1;
         }
     }
     zmq_msg_close(&part);
@@ -419,17 +547,54 @@ const char *link_library(void)
     return version;
 }
 
+enum link_reach link_reach(struct link *link)
+{
+    return reach_look(&link->reach);
+}
+
+enum link_reach link_await(struct link *link, long timeout_ms)
+{
+    int64_t end_ms = clock_ms() + timeout_ms;
+    enum link_reach state;
+
+    check(link->reach.reader);
+    while ((state = link_reach(link)) == LINK_TRYING) {
+        zmq_pollitem_t item = {link->reach.reader, 0, ZMQ_POLLIN, 0};
+        long left = (long)(end_ms - clock_ms());
+
+        if (left <= 0)
+            break;
+        zmq_poll(&item, 1, left);
+    }
+    return state;
+}
+
+bool link_objection(struct link *link, struct error *ret)
+{
+    link_reach(link);
+    return reach_objection(&link->reach, link->endpoint, *link->own_key ? link->own_key : NULL,
+                           ret);
+}
+
 int link_wait(struct link_event *events, int n, long timeout_ms)
 {
-    zmq_pollitem_t items[EVENTS_MAX];
-    int count;
+    zmq_pollitem_t items[2 * EVENTS_MAX];
+    int count, watched = n;
 
     check(n <= EVENTS_MAX);
-    for (int i = 0; i < n; i++)
-        items[i] = (zmq_pollitem_t){events[i].link ? events[i].link->socket : NULL,
-                                    events[i].fd, ZMQ_POLLIN, 0};
-    count = zmq_poll(items, n, timeout_ms);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        struct link *link = events[i].link;
+
+        items[i] = (zmq_pollitem_t){link ? link->socket : NULL, events[i].fd, ZMQ_POLLIN, 0};
+        if (link && link->reach.reader)
+            items[watched++] = (zmq_pollitem_t){link->reach.reader, 0, ZMQ_POLLIN, 0};
+    }
+    count = zmq_poll(items, watched, timeout_ms);
+    watched = n;
+    for (int i = 0; i < n; i++) {
         events[i].ready = count > 0 && items[i].revents;
+        if (events[i].link && events[i].link->reach.reader)
+            events[i].ready |= count > 0 && items[watched++].revents;
+    }
     return count > 0 ? count : 0;
 }

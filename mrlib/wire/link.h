@@ -1,4 +1,5 @@
-/* A link: messages over ZeroMQ. The only room that knows the library.
+/* A link: messages over ZeroMQ. With porter.c, monitor.c and certificate.c the only room that
+ * knows the library.
  *
  * A coordinator listens with a ROUTER, everyone else connects with a DEALER that carries a new
  * random identity for each link; a peer is known by that identity, a 64-bit number. Whatever
@@ -18,11 +19,23 @@
 #include <stdint.h>
 
 #include "wire/frame.h"
+#include "wire/porter.h"
+#include "wire/reach.h"
 
 /* One a process, shared by its links; NULL when the library has no resources. */
 void *link_context_new(void);
 /* Waits for its links to be closed. */
 void link_context_free(void *context);
+
+/* How a link is guarded; both must outlive it. Whoever listens shows its own pair and lets in
+ * whom the porter lets in; who connects shows its own pair to the one with the key `server` and
+ * to nobody else. What passes between them nobody else can read or change. Endpoints of this
+ * process (inproc) are not guarded. */
+struct link_guard {
+    const struct certificate *own;
+    struct porter *porter; /* to listen */
+    const char *server;    /* to connect: a public key */
+};
 
 struct link;
 /* Port 0 ("tcp://127.0.0.1:0") takes a free one: link_endpoint says which. */
@@ -30,6 +43,14 @@ int link_listen(void *context, const char *endpoint, struct link **ret, struct e
 /* Listens on one more endpoint, of this process alone: "inproc://...". */
 int link_listen_also(struct link *link, const char *endpoint, struct error *err);
 int link_connect(void *context, const char *endpoint, struct link **ret, struct error *err);
+/* The same with a guard, which is copied; NULL: without one. */
+int link_listen_guarded(void *context, const char *endpoint, const struct link_guard *guard,
+                        struct link **ret, struct error *err);
+int link_connect_guarded(void *context, const char *endpoint, const struct link_guard *guard,
+                         struct link **ret, struct error *err);
+/* The same, and it knows what becomes of its connection, which costs it descriptors. */
+int link_connect_watched(void *context, const char *endpoint, const struct link_guard *guard,
+                         struct link **ret, struct error *err);
 /* Closes; what was sent may be lost after a second. Takes NULL. */
 void link_close(struct link *link);
 /* What it listens on or is connected to. */
@@ -64,10 +85,29 @@ size_t link_kept(const struct link *link, uint64_t peer);
 /* Ends the session with a peer. */
 void link_forget(struct link *link, uint64_t peer);
 
+/* Whether there is a session with a peer. */
+bool link_in_session(const struct link *link, uint64_t peer);
+
+/* The key by which a peer in session was let in; "" when the link is not guarded, or the peer
+ * is in this process. */
+const char *link_peer_key(const struct link *link, uint64_t peer);
+/* Ends the sessions with peers that the porter does not let in any more. */
+void link_prune(struct link *link);
+
+/* What a watched link knows of its connection; LINK_TRYING of others. link_wait returns when
+ * there is news. */
+enum link_reach link_reach(struct link *link);
+/* Waits for anything but LINK_TRYING, at most timeout_ms. */
+enum link_reach link_await(struct link *link, long timeout_ms);
+/* What speaks against a connection, beginning with the endpoint: "tcp://10.0.0.1:7077 lets in
+ * nobody without keys: ..."; false: nothing that is known. */
+bool link_objection(struct link *link, struct error *ret);
+
 /* Counters since the link was opened. */
 struct link_counts {
     uint64_t damaged; /* frames that failed their check */
     uint64_t fenced;  /* messages of peers that were not in session */
+    uint64_t strange; /* messages whose key is not, or no longer, that of their session */
     uint64_t peers;   /* in session now */
 };
 struct link_counts link_counts(const struct link *link);

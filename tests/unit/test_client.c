@@ -115,7 +115,7 @@ static struct client *open_client(struct fake *fake)
     struct client *client;
     struct error err;
 
-    if (client_open(fake->context, fake->endpoint, &client, &err))
+    if (client_open(fake->context, fake->endpoint, NULL, &client, &err))
         fail_msg("%s", err.text);
     return client;
 }
@@ -315,7 +315,7 @@ static void what_is_no_endpoint_cannot_be_opened(void **state)
     struct error err;
 
     (void)state;
-    assert_int_equal(client_open(context, "nonsense", &client, &err), -1);
+    assert_int_equal(client_open(context, "nonsense", NULL, &client, &err), -1);
     assert_non_null(strstr(err.text, "nonsense"));
     assert_null(client);
     client_close(NULL);

@@ -42,11 +42,11 @@ static struct cluster open_cluster(void)
 
         cluster.scratch[i] = folder_path(cluster.folder, name);
         assert_int_equal(mkdir(cluster.scratch[i], 0700), 0);
-        assert_int_equal(share_open(cluster.context, "tcp://127.0.0.1:0", cluster.scratch[i],
-                                    &cluster.share[i], &err),
+        assert_int_equal(share_open(cluster.context, "tcp://127.0.0.1:0", NULL,
+                                    cluster.scratch[i], &cluster.share[i], &err),
                          0);
     }
-    assert_int_equal(fetch_open(cluster.context, &cluster.fetch, &err), 0);
+    assert_int_equal(fetch_open(cluster.context, NULL, &cluster.fetch, &err), 0);
     return cluster;
 }
 

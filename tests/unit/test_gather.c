@@ -56,10 +56,10 @@ static void open_fixture(struct fixture *fixture, bool direct_reads)
     struct error err;
 
     *fixture = (struct fixture){.folder = folder_new(), .context = link_context_new()};
-    assert_int_equal(share_open(fixture->context, "tcp://127.0.0.1:0", fixture->folder,
+    assert_int_equal(share_open(fixture->context, "tcp://127.0.0.1:0", NULL, fixture->folder,
                                 &fixture->share, &err),
                      0);
-    assert_int_equal(fetch_open(fixture->context, &fixture->fetch, &err), 0);
+    assert_int_equal(fetch_open(fixture->context, NULL, &fixture->fetch, &err), 0);
     mr__job_open__init(&fixture->open);
     fixture->open.direct_reads = direct_reads;
     executor->host.open = &fixture->open;

@@ -41,7 +41,7 @@ static struct fixture open_fixture(void)
     assert_int_equal(link_listen(fixture.context, "tcp://127.0.0.1:0", &fixture.source, &err),
                      0);
     strcpy(fixture.endpoint, link_endpoint(fixture.source));
-    assert_int_equal(fetch_open(fixture.context, &fixture.fetch, &err), 0);
+    assert_int_equal(fetch_open(fixture.context, NULL, &fixture.fetch, &err), 0);
     run_make(path, TASK, &(struct run_plan){1, 1, 20, SIZE});
     wanted_add(&fixture.wanted, TASK, run_id_of(TASK), path, fixture.endpoint);
     assert_int_equal(run_open(path, run_id_of(TASK), &run, &err), 0);

@@ -41,9 +41,9 @@ static struct fixture open_fixture(void)
 
     add_run(&fixture, &fixture.large, 0, &(struct run_plan){1, 1, 8000, 1000});
     add_run(&fixture, &fixture.small, 1, &(struct run_plan){1, 2, 3, 10});
-    assert_int_equal(
-        share_open(fixture.context, "tcp://127.0.0.1:0", fixture.folder, &fixture.share, &err),
-        0);
+    assert_int_equal(share_open(fixture.context, "tcp://127.0.0.1:0", NULL, fixture.folder,
+                                &fixture.share, &err),
+                     0);
     assert_int_equal(
         link_connect(fixture.context, share_endpoint(fixture.share), &fixture.peer, &err), 0);
     return fixture;
@@ -286,8 +286,8 @@ static void what_cannot_be_opened_is_an_error(void **state)
     struct error err;
 
     (void)state;
-    assert_int_equal(share_open(context, "tcp://127.0.0.1:0", missing, &share, &err), -1);
-    assert_int_equal(share_open(context, "nonsense", folder, &share, &err), -1);
+    assert_int_equal(share_open(context, "tcp://127.0.0.1:0", NULL, missing, &share, &err), -1);
+    assert_int_equal(share_open(context, "nonsense", NULL, folder, &share, &err), -1);
     assert_int_equal(err.code, ERROR_IO);
     share_close(NULL);
     link_context_free(context);

@@ -17,6 +17,35 @@ void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessag
     link_send(agent->link, 0, type, message);
 }
 
+const struct certificate *agent_own(const struct agent *agent)
+{
+    return agent->options.keys ? &agent->options.keys->own : NULL;
+}
+
+static int connect_coordinator(struct agent *agent, struct error *err)
+{
+    struct link_guard guard = {0};
+
+    if (agent->options.keys)
+        guard = (struct link_guard){agent_own(agent), NULL, agent->options.keys->coordinator};
+    return link_connect_watched(agent->options.context, agent->options.endpoint,
+                                agent->options.keys ? &guard : NULL, &agent->link, err);
+}
+
+/* Serves our runs. */
+static int open_share(struct agent *agent, struct error *err)
+{
+    const struct agent_options *options = &agent->options;
+    const struct link_guard guard = {agent_own(agent), options->porter, NULL};
+
+    if (!options->listen)
+        return 0;
+    if (share_open(options->context, options->listen, options->keys ? &guard : NULL,
+                   options->scratch, &agent->share, err))
+        return -1;
+    return options->advertise ? share_advertise(agent->share, options->advertise, err) : 0;
+}
+
 /* Given up by the coordinator, or cut off from it for a lease: what runs here may run elsewhere
  * by now. */
 int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
@@ -29,8 +58,7 @@ int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
     link_close(agent->link);
     agent->link = NULL;
     agent->lost = agent->moved = agent->welcome = agent->dismissed = false;
-    if (link_connect(agent->options.context, agent->options.endpoint, &agent->link, err) ||
-        !children_start(agent, err))
+    if (connect_coordinator(agent, err) || !children_start(agent, err))
         return -1;
     lease_hello(agent);
     return 0;
@@ -72,6 +100,9 @@ static void from_coordinator(struct agent *agent, enum frame_type type,
         break;
     case FRAME_REFUSED:
         lease_refused(agent, (const Mr__Refused *)message);
+        break;
+    case FRAME_ROSTER:
+        lease_roster(agent, (const Mr__Roster *)message);
         break;
     case FRAME_FENCED:
         agent->lost = true;
@@ -148,10 +179,7 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
     strays_adopt();
     cgroup_find("/proc/self", &agent->groups);
     if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
-        (options->listen &&
-         share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
-        (options->advertise && share_advertise(agent->share, options->advertise, err)) ||
-        link_connect(options->context, options->endpoint, &agent->link, err)) {
+        open_share(agent, err) || connect_coordinator(agent, err)) {
         agent_close(agent);
         return -1;
     }
@@ -186,6 +214,7 @@ void agent_close(struct agent *agent)
     fetch_close(agent->fetch);
     take_close(agent->take);
     sight_close(agent->sight);
+    sources_done(&agent->sources);
     blobs_close(agent->blobs);
     cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);

@@ -8,13 +8,17 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "wire/keys.h"
+#include "wire/porter.h"
 
 struct agent_options {
-    void *context;         /* of links */
-    const char *endpoint;  /* of the coordinator */
-    const char *listen;    /* where others fetch its runs; NULL: nowhere, paths are enough */
-    const char *advertise; /* the host of `listen` that others are told, a name or an address,
-                              looked up each time it joins; NULL: that of `listen` */
+    void *context;           /* of links */
+    const char *endpoint;    /* of the coordinator */
+    const struct keys *keys; /* to be known by, NULL: none ... */
+    struct porter *porter;   /* ... and with `listen`, of whom its runs are for */
+    const char *listen;      /* where others fetch its runs; NULL: nowhere, paths are enough */
+    const char *advertise;   /* the host of `listen` that others are told, a name or an address,
+                                looked up each time it joins; NULL: that of `listen` */
     const char *name;
     const char *program; /* path of marram-executor */
     const char *scratch; /* folder for runs and job objects; made, and removed at the end */

@@ -162,7 +162,8 @@ static bool begin(struct agent *agent, struct known_job *job, const Mr__MapOutpu
 
     if (outputs->homes > parts || outputs->home >= outputs->homes)
         return false;
-    if (!agent->fetch && fetch_open(agent->options.context, &agent->fetch, &ignored))
+    if (!agent->fetch &&
+        fetch_open(agent->options.context, agent_own(agent), &agent->fetch, &ignored))
         return false;
     if (!job->ahead) {
         job->ahead = memory_zeroed(1, sizeof *job->ahead);

@@ -123,8 +123,7 @@ static bool is_whole(const Mr__TaskDone *done)
 
 /* A reducer needs its part of runs that it cannot open. False when that cannot even be begun.
  */
-static bool want_part(struct agent *agent, const struct child *child,
-                      const Mr__PartWanted *wanted)
+static bool want_part(struct agent *agent, const struct child *child, Mr__PartWanted *wanted)
 {
     cleanup_free char *folder = jobs_folder(agent, child->job);
     cleanup_free char *path = memory_format("%s/fetched-%" PRIu64, folder, agent->bundles++);
@@ -132,8 +131,10 @@ static bool want_part(struct agent *agent, const struct child *child,
 
     if (wanted->job != child->job)
         return false;
-    if (!agent->fetch && fetch_open(agent->options.context, &agent->fetch, &ignored))
+    if (!agent->fetch &&
+        fetch_open(agent->options.context, agent_own(agent), &agent->fetch, &ignored))
         return false;
+    sources_fill(&agent->sources, wanted);
     fetch_part(agent->fetch, wanted, path);
     return true;
 }
@@ -205,8 +206,7 @@ static bool from_child(struct agent *agent, struct child *child, enum frame_type
         fences_told(agent, child, (const Mr__Confinement *)message);
         return true;
     }
-    return type == FRAME_PART_WANTED &&
-           want_part(agent, child, (const Mr__PartWanted *)message);
+    return type == FRAME_PART_WANTED && want_part(agent, child, (Mr__PartWanted *)message);
 }
 
 /* Takes what an executor has said; false when it is gone, or speaks nonsense (user code may

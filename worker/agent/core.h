@@ -18,6 +18,7 @@
 #include "worker/agent/fences.h"
 #include "worker/agent/fetch.h"
 #include "worker/agent/share.h"
+#include "worker/agent/sources.h"
 #include "worker/agent/take.h"
 
 enum {
@@ -57,16 +58,18 @@ struct agent {
     struct agent_options options;
     struct link *link;
     struct blobs *blobs;
-    struct share *share;  /* serves our runs; NULL: nobody fetches from here */
-    struct fetch *fetch;  /* brings others' runs; NULL: none was wanted yet */
-    uint64_t bundles;     /* numbers their files */
-    struct sight *sight;  /* of a file that the coordinator asked about; NULL: never yet */
-    struct take *take;    /* takes over runs of workers that leave; NULL: none yet */
-    bool welcome;         /* the coordinator knows us */
-    bool lost;            /* it has given us up: begin anew */
-    bool moved;           /* it was told an address that is no longer ours: begin anew */
-    struct error refused; /* it does not want us */
-    bool draining;        /* it is to leave ... */
+    struct sources sources; /* whose key is at which endpoint */
+    struct share *share;    /* serves our runs; NULL: nobody fetches from here */
+    struct fetch *fetch;    /* brings others' runs; NULL: none was wanted yet */
+    uint64_t bundles;       /* numbers their files */
+    struct sight *sight;    /* of a file that the coordinator asked about; NULL: never yet */
+    struct take *take;      /* takes over runs of workers that leave; NULL: none yet */
+    bool welcome;           /* the coordinator knows us */
+    bool lost;              /* it has given us up: begin anew */
+    bool moved;             /* it was told an address that is no longer ours: begin anew */
+    struct error refused;   /* it does not want us */
+    bool objected;          /* a log line says what speaks against our connection */
+    bool draining;          /* it is to leave ... */
     int64_t drain_until_ms;
     bool dismissed; /* ... and may go */
     int64_t dismissed_ms;
@@ -157,11 +160,15 @@ uint64_t lease_scratch_free(const struct agent *agent);
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome);
 void lease_confirmed(struct agent *agent, const Mr__HeartbeatAck *ack);
 void lease_refused(struct agent *agent, const Mr__Refused *message);
+/* Whom to let in. */
+void lease_roster(struct agent *agent, const Mr__Roster *roster);
 /* Sends a heartbeat when it is due, and begins anew when the lease is over; -1: the worker
  * cannot go on. */
 int lease_keep(struct agent *agent, struct error *err);
 
 /* agent.c */
+/* By which it is known to other workers; NULL: none. */
+const struct certificate *agent_own(const struct agent *agent);
 void agent_tell(struct agent *agent, enum frame_type type, const ProtobufCMessage *message);
 /* Given up by the coordinator, or cut off from it for a lease: what runs here may run elsewhere
  * by now. */

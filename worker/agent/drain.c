@@ -96,8 +96,8 @@ static int prepare(struct agent *agent, const char *folder, struct error *err)
     if (mkdir(folder, 0700) && errno != EEXIST)
         return error_errno(err, ERROR_IO, "make folder '%s'", folder);
     return agent->take ? 0
-                       : take_open(agent->options.context, agent->options.direct_reads,
-                                   &agent->take, err);
+                       : take_open(agent->options.context, agent_own(agent),
+                                   agent->options.direct_reads, &agent->take, err);
 }
 
 void drain_take(struct agent *agent, const Mr__Take *wanted)

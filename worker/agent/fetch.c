@@ -165,13 +165,14 @@ static void fetch_free(struct fetch *fetch)
     free(fetch);
 }
 
-int fetch_open(void *context, struct fetch **ret, struct error *err)
+int fetch_open(void *context, const struct certificate *own, struct fetch **ret,
+               struct error *err)
 {
     struct fetch *fetch = memory_zeroed(1, sizeof *fetch);
     int problem;
 
     pthread_mutex_init(&fetch->lock, NULL);
-    fetch->pull = pull_new(context, deliver, fetch);
+    fetch->pull = pull_new(context, own, deliver, fetch);
     fetch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     fetch->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fetch->wake < 0 || fetch->ready < 0) {

@@ -14,13 +14,16 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "wire/certificate.h"
 #include "wire/mr.pb-c.h"
 
 enum { FETCH_CREDIT = 64 << 20, FETCH_CREDIT_EACH = 4 << 20 };
 
 struct fetch;
-/* `context` is link_context_new's. */
-int fetch_open(void *context, struct fetch **ret, struct error *err);
+/* `context` is link_context_new's; `own`, which must outlive it, is shown to sources that are
+ * named with their key, and others are not asked then; NULL: nobody has keys. */
+int fetch_open(void *context, const struct certificate *own, struct fetch **ret,
+               struct error *err);
 /* Forgets all requests, removes their files and those of results that nobody took. Takes NULL.
  */
 void fetch_close(struct fetch *fetch);

@@ -265,6 +265,7 @@ void jobs_outputs(struct agent *agent, Mr__MapOutputs *outputs)
 
         fetch_gone(agent->fetch, endpoint);
     }
+    sources_learn(&agent->sources, outputs);
     if (!job || !outputs->n_outputs) {
         frame_free(&outputs->base);
         return;

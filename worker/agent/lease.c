@@ -1,4 +1,5 @@
 /* Membership: the worker lives as long as its heartbeats are answered. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -61,6 +62,42 @@ void lease_refused(struct agent *agent, const Mr__Refused *message)
     error_set(&agent->refused, ERROR_REFUSED, "the coordinator at %s refuses: %.*s",
               agent->options.endpoint, error ? (int)error->text.len : 0,
               error ? (const char *)error->text.data : "");
+}
+
+void lease_roster(struct agent *agent, const Mr__Roster *roster)
+{
+    cleanup_free struct porter_key *keys =
+        memory_zeroed(roster->n_keys + 1, sizeof(struct porter_key));
+
+    if (!agent->options.porter)
+        return;
+    for (size_t i = 0; i < roster->n_keys; i++) {
+        keys[i].role = KEY_WORKER;
+        snprintf(keys[i].key, KEY_TEXT, "%.*s", (int)roster->keys[i].len,
+                 (const char *)roster->keys[i].data);
+    }
+    porter_admit(agent->options.porter, keys, roster->n_keys);
+}
+
+/* Who is not let in will not be, however often he tries; but one whose coordinator only seems
+ * to be another, or is just ending, may be. */
+static bool is_denied(struct agent *agent, struct error *err)
+{
+    struct error objection;
+    enum link_reach reach = link_reach(agent->link);
+
+    if (reach != LINK_BROKEN)
+        agent->objected = false;
+    if (!link_objection(agent->link, &objection))
+        return false;
+    if (reach == LINK_BROKEN) {
+        if (!agent->objected)
+            log_event(LOG_WARNINGS, "cannot join", LOG_TEXT("why", objection.text));
+        agent->objected = true;
+        return false;
+    }
+    *err = objection;
+    return true;
 }
 
 uint64_t lease_scratch_free(const struct agent *agent)
@@ -150,6 +187,8 @@ int lease_keep(struct agent *agent, struct error *err)
 {
     int64_t now_ms = clock_ms();
 
+    if (is_denied(agent, err))
+        return -1;
     if (agent->refused.code) {
         *err = agent->refused;
         return -1;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "wire/bytes.h"
 #include "worker/agent/fetch.h"
 #include "worker/agent/pull_internal.h"
 
@@ -36,11 +37,13 @@ void pull_part_free(struct pull_part *part)
     free(part);
 }
 
-struct pull *pull_new(void *context, pull_deliver *deliver, void *deliver_context)
+struct pull *pull_new(void *context, const struct certificate *own, pull_deliver *deliver,
+                      void *deliver_context)
 {
     struct pull *pull = memory_zeroed(1, sizeof *pull);
 
     pull->context = context;
+    pull->own = own;
     pull->deliver = deliver;
     pull->deliver_context = deliver_context;
     return pull;
@@ -144,36 +147,49 @@ void pull_drop(struct pull *pull, const struct pull_scope *scope)
 /* ---- Requests -----------------------------------------------------------------------------
  */
 
-static struct source *source_of(struct pull *pull, const char *endpoint, size_t length)
+static bool is_text(const char *text, ProtobufCBinaryData bytes)
+{
+    return strlen(text) == bytes.len && !memcmp(text, bytes.data, bytes.len);
+}
+
+/* Who has another key at the same endpoint is another source. */
+static struct source *source_of(struct pull *pull, const Mr__MapOutput *output)
 {
     struct source *source;
 
     for (size_t i = 0; i < pull->count; i++)
-        if (strlen(pull->sources[i]->endpoint) == length &&
-            !memcmp(pull->sources[i]->endpoint, endpoint, length))
+        if (is_text(pull->sources[i]->endpoint, output->endpoint) &&
+            is_text(pull->sources[i]->key, output->key))
             return pull->sources[i];
     source = memory_zeroed(1, sizeof *source);
-    source->endpoint = memory_format("%.*s", (int)length, endpoint);
+    source->endpoint = bytes_text(output->endpoint);
+    source->key = bytes_text(output->key);
     memory_reserve(&pull->sources, &pull->capacity, pull->count + 1, sizeof *pull->sources);
     pull->sources[pull->count++] = source;
     return source;
 }
 
+static int compare_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+    size_t length = a.len < b.len ? a.len : b.len;
+    int order = length ? memcmp(a.data, b.data, length) : 0;
+
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_sources(const Mr__MapOutput *a, const Mr__MapOutput *b)
+{
+    int order = compare_bytes(a->endpoint, b->endpoint);
+
+    return order ? order : compare_bytes(a->key, b->key);
+}
+
 static int compare_outputs(const void *a, const void *b)
 {
     const Mr__MapOutput *x = *(Mr__MapOutput *const *)a, *y = *(Mr__MapOutput *const *)b;
-    size_t length = x->endpoint.len < y->endpoint.len ? x->endpoint.len : y->endpoint.len;
-    int order = memcmp(x->endpoint.data, y->endpoint.data, length);
+    int order = compare_sources(x, y);
 
-    if (order || x->endpoint.len != y->endpoint.len)
-        return order ? order : x->endpoint.len < y->endpoint.len ? -1 : 1;
-    return x->task < y->task ? -1 : x->task > y->task;
-}
-
-static bool same_endpoint(const Mr__MapOutput *a, const Mr__MapOutput *b)
-{
-    return a->endpoint.len == b->endpoint.len &&
-           !memcmp(a->endpoint.data, b->endpoint.data, a->endpoint.len);
+    return order ? order : x->task < y->task ? -1 : x->task > y->task;
 }
 
 /* Puts a request in its row: what a reducer waits for goes before what is fetched ahead. */
@@ -194,8 +210,7 @@ static void queue_request(struct source *source, struct request *request)
 static void add_request(struct pull *pull, struct pull_part *part, Mr__MapOutput **outputs,
                         size_t count)
 {
-    struct source *source =
-        source_of(pull, (const char *)outputs[0]->endpoint.data, outputs[0]->endpoint.len);
+    struct source *source = source_of(pull, outputs[0]);
     struct request *request = memory_zeroed(1, sizeof *request);
 
     request->part = part;
@@ -222,12 +237,12 @@ void pull_add(struct pull *pull, struct pull_part *part)
     qsort(wanted->outputs, wanted->n_outputs, sizeof(Mr__MapOutput *), compare_outputs);
     for (size_t i = 1; i <= wanted->n_outputs; i++)
         if (i == wanted->n_outputs ||
-            !same_endpoint(wanted->outputs[from], wanted->outputs[i])) {
+            compare_sources(wanted->outputs[from], wanted->outputs[i])) {
             add_request(pull, part, wanted->outputs + from, i - from);
             from = i;
         }
-    for (size_t i = 0; i < wanted->n_outputs; i++)
-        wanted->outputs[i]->endpoint.len = 0; /* the source knows it */
+    for (size_t i = 0; i < wanted->n_outputs; i++) /* the source knows them */
+        wanted->outputs[i]->endpoint.len = wanted->outputs[i]->key.len = 0;
 }
 
 void pull_grant(struct source *source, struct request *request)
@@ -311,10 +326,17 @@ static void make_room(struct pull *pull)
 /* False when there is none to be had; all its parts have failed then. */
 static bool open_link(struct pull *pull, struct source *source)
 {
+    const struct link_guard guard = {pull->own, NULL, source->key};
     struct error err;
+    int result;
 
     make_room(pull);
-    if (link_connect(pull->context, source->endpoint, &source->link, &err)) {
+    if (pull->own && !*source->key)
+        result = error_set(&err, ERROR_FETCH, "nobody told its key");
+    else
+        result = link_connect_guarded(pull->context, source->endpoint,
+                                      pull->own ? &guard : NULL, &source->link, &err);
+    if (result) {
         fail_all(pull, source, ERROR_FETCH, err.text);
         return false;
     }
@@ -392,6 +414,7 @@ static void free_source(struct source *source)
     close_link(source);
     free(source->requests);
     free(source->endpoint);
+    free(source->key);
     free(source);
 }
 

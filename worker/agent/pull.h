@@ -36,7 +36,8 @@ typedef void pull_deliver(void *context, struct pull_part *part, const struct er
                           uint32_t lost_map);
 
 struct pull;
-struct pull *pull_new(void *context, pull_deliver *deliver, void *deliver_context);
+struct pull *pull_new(void *context, const struct certificate *own, pull_deliver *deliver,
+                      void *deliver_context);
 void pull_free(struct pull *pull);
 
 /* Takes the part over and asks for it. */

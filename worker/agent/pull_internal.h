@@ -21,7 +21,7 @@ struct request {
 };
 
 struct source {
-    char *endpoint;
+    char *endpoint, *key;
     struct link *link;         /* or NULL */
     struct request **requests; /* the first `active` of them were sent */
     size_t count, active, capacity;
@@ -33,6 +33,7 @@ struct source {
 
 struct pull {
     void *context;
+    const struct certificate *own; /* NULL: nobody has keys */
     pull_deliver *deliver;
     void *deliver_context;
     struct source **sources;

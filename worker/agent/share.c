@@ -63,6 +63,8 @@ struct share {
     int stop;       /* eventfd */
     char *endpoint; /* that others are told */
     struct link *link;
+    struct porter *porter;   /* NULL: all may fetch */
+    uint64_t porter_version; /* when peers were looked at last */
     struct share_runs *runs;
     struct map by_id; /* -> struct peer */
     struct peer **peers;
@@ -409,6 +411,20 @@ static void forget_the_quiet(struct share *share, int64_t now_ms)
             forget_peer(share, i);
 }
 
+/* Whoever is not let in any more gets nothing from now on. */
+static void forget_the_revoked(struct share *share)
+{
+    uint64_t version = share->porter ? porter_version(share->porter) : 0;
+
+    if (version == share->porter_version)
+        return;
+    share->porter_version = version;
+    link_prune(share->link);
+    for (size_t i = share->count; i-- > 0;)
+        if (!link_in_session(share->link, share->peers[i]->id))
+            forget_peer(share, i);
+}
+
 static void *run_share(void *context)
 {
     struct share *share = context;
@@ -421,6 +437,7 @@ static void *run_share(void *context)
         int64_t now_ms = clock_ms();
 
         link_wait(events, 2, busy ? 0 : wait < 0 || wait > TEND_MS ? TEND_MS : wait);
+        forget_the_revoked(share);
         receive(share);
         if (share->request_count)
             share->busy_ms = now_ms;
@@ -449,8 +466,8 @@ static void share_free(struct share *share)
     free(share);
 }
 
-int share_open(void *context, const char *endpoint, const char *scratch, struct share **ret,
-               struct error *err)
+int share_open(void *context, const char *endpoint, const struct link_guard *guard,
+               const char *scratch, struct share **ret, struct error *err)
 {
     struct share *share = memory_zeroed(1, sizeof *share);
     int problem;
@@ -459,10 +476,11 @@ int share_open(void *context, const char *endpoint, const char *scratch, struct 
     if (share->stop < 0)
         error_errno(err, ERROR_IO, "eventfd");
     if (share->stop < 0 || share_runs_open(scratch, &share->runs, err) ||
-        link_listen(context, endpoint, &share->link, err)) {
+        link_listen_guarded(context, endpoint, guard, &share->link, err)) {
         share_free(share);
         return -1;
     }
+    share->porter = guard ? guard->porter : NULL;
     share->endpoint = memory_text(link_endpoint(share->link));
     share->reply = memory_new(sizeof *share->reply);
     problem = pthread_create(&share->thread, NULL, run_share, share);

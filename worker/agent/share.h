@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "wire/link.h"
 
 enum {
     SHARE_DATA = 256 << 10, /* bytes of data in one message, at most */
@@ -20,9 +21,9 @@ enum {
 
 struct share;
 /* Listens on `endpoint` (port 0 takes a free one) and serves runs below `scratch`, a folder
- * that exists; `context` is link_context_new's. */
-int share_open(void *context, const char *endpoint, const char *scratch, struct share **ret,
-               struct error *err);
+ * that exists; `context` is link_context_new's. `guard` says to whom, NULL: to all. */
+int share_open(void *context, const char *endpoint, const struct link_guard *guard,
+               const char *scratch, struct share **ret, struct error *err);
 /* From now on others are told this host, a name or an address, instead of that of the endpoint;
  * of a name they are told the address that it has now. ERROR_USAGE when it has none that leads
  * others here; then it stays as it was. The thread of share_endpoint. */

@@ -27,18 +27,19 @@ enum {
 
 struct order {
     struct take_result result;
-    char *source, *endpoint;
+    char *source, *endpoint, *key;
     bool link_only;
 };
 
 struct take {
     pthread_t thread;
     void *context;
+    const struct certificate *own; /* NULL: nobody has keys */
     bool direct;
     int wake, ready;      /* eventfds: for the thread, of it */
     _Atomic bool abandon; /* the order at hand */
     struct link *link;    /* the thread's: to ... */
-    char *endpoint;       /* ... this source; or NULL */
+    char *endpoint, *key; /* ... this source; or NULL */
     uint64_t requests;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t moved; /* an order came, or was done */
@@ -69,6 +70,7 @@ static void free_order(struct order *order)
     free(order->result.path);
     free(order->source);
     free(order->endpoint);
+    free(order->key);
 }
 
 /* ---- By path ------------------------------------------------------------------------------
@@ -194,19 +196,26 @@ static void hang_up(struct take *take)
     }
     take->link = NULL;
     free(take->endpoint);
-    take->endpoint = NULL;
+    free(take->key);
+    take->endpoint = take->key = NULL;
 }
 
-static int call(struct take *take, const char *endpoint, struct error *err)
+static int call(struct take *take, const char *endpoint, const char *key, struct error *err)
 {
-    if (take->link && !strcmp(take->endpoint, endpoint))
+    const struct link_guard guard = {take->own, NULL, key};
+
+    if (take->own && !*key)
+        return error_set(err, ERROR_FETCH, "nobody told its key");
+    if (take->link && !strcmp(take->endpoint, endpoint) && !strcmp(take->key, key))
         return 0;
     hang_up(take);
-    if (link_connect(take->context, endpoint, &take->link, err)) {
+    if (link_connect_guarded(take->context, endpoint, take->own ? &guard : NULL, &take->link,
+                             err)) {
         err->code = ERROR_FETCH;
         return -1;
     }
     take->endpoint = memory_text(endpoint);
+    take->key = memory_text(key);
     return 0;
 }
 
@@ -315,7 +324,7 @@ static int take_by_wire(struct take *take, struct order *order, struct error *er
     if (file < 0)
         return -1;
     fetching.file = file;
-    if (call(take, order->endpoint, err) || fetch_file(take, &fetching, err)) {
+    if (call(take, order->endpoint, order->key, err) || fetch_file(take, &fetching, err)) {
         hang_up(take);
         return error_wrap(err, "fetch from %s", order->endpoint);
     }
@@ -423,12 +432,14 @@ static void take_free(struct take *take)
     free(take);
 }
 
-int take_open(void *context, bool direct, struct take **ret, struct error *err)
+int take_open(void *context, const struct certificate *own, bool direct, struct take **ret,
+              struct error *err)
 {
     struct take *take = memory_zeroed(1, sizeof *take);
     int problem;
 
     take->context = context;
+    take->own = own;
     take->direct = direct;
     pthread_mutex_init(&take->lock, NULL);
     pthread_cond_init(&take->moved, NULL);
@@ -479,6 +490,7 @@ void take_run(struct take *take, uint64_t job, const Mr__MapOutput *output, cons
                                      .path = memory_text(target)},
                           .source = bytes_text(output->path),
                           .endpoint = bytes_text(output->endpoint),
+                          .key = bytes_text(output->key),
                           .link_only = link_only};
 
     pthread_mutex_lock(&take->lock);

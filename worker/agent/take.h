@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "wire/certificate.h"
 #include "wire/mr.pb-c.h"
 
 struct take;
-/* `context` is link_context_new's; `direct`: try paths first. */
-int take_open(void *context, bool direct, struct take **ret, struct error *err);
+/* `context` is link_context_new's; `own` as of fetch_open; `direct`: try paths first. */
+int take_open(void *context, const struct certificate *own, bool direct, struct take **ret,
+              struct error *err);
 /* Forgets what is not done; files of results that nobody took are removed. Takes NULL. */
 void take_close(struct take *take);
 /* Becomes readable when a result waits; stays the take's own. */
