@@ -58,7 +58,7 @@ CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 SHARE    := $(OUT)/share/.made
 
-.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
+.PHONY: all man everything test test-built sim sim-built chaos chaos-built test-docker check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -155,6 +155,12 @@ chaos:
 chaos-built: everything
 	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS) $(LONGER)
 
+# Needs an engine that the user may use; without one it says so, which is no failure.
+test-docker:
+	@! tests/docker/available.sh || { scripts/install-deps.sh test && \
+	    $(MAKE) --no-print-directory BUILD=release all build/release/tests/jobs/slow.so && \
+	    tests/run.sh release $(wildcard tests/docker/test_*.sh); }
+
 check:
 	@scripts/install-deps.sh all
 	@$(MAKE) --no-print-directory BUILD=check everything
@@ -221,6 +227,7 @@ help:
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'
+	@echo 'make test-docker     images and clusters of containers, where a Docker engine runs (MARRAM_FULL=1: 1 GiB)'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make man             manual pages and the completion of bash (make install has them, too)'

@@ -66,6 +66,7 @@ struct agent {
     struct take *take;      /* takes over runs of workers that leave; NULL: none yet */
     bool welcome;           /* the coordinator knows us */
     bool lost;              /* it has given us up: begin anew */
+    bool moved;             /* it was told an address that is no longer ours: begin anew */
     struct error refused;   /* it does not want us */
     bool objected;          /* a log line says what speaks against our connection */
     bool draining;          /* it is to leave ... */

@@ -16,6 +16,7 @@
 #include "wire/bytes.h"
 #include "wire/link.h"
 #include "wire/mr.pb-c.h"
+#include "worker/agent/address.h"
 #include "worker/agent/share_runs.h"
 
 enum {
@@ -61,8 +62,8 @@ struct reply {
 
 struct share {
     pthread_t thread;
-    int stop; /* eventfd */
-    char *endpoint;
+    int stop;       /* eventfd */
+    char *endpoint; /* that others are told */
     struct link *link;
     struct porter *porter;   /* NULL: all may fetch */
     uint64_t porter_version; /* when peers were looked at last */
@@ -508,6 +509,17 @@ int share_open(void *context, const char *endpoint, const struct link_guard *gua
         return -1;
     }
     *ret = share;
+    return 0;
+}
+
+int share_advertise(struct share *share, const char *host, struct error *err)
+{
+    char *endpoint;
+
+    if (address_of(host, link_endpoint(share->link), &endpoint, err))
+        return -1;
+    free(share->endpoint);
+    share->endpoint = endpoint;
     return 0;
 }
 
