@@ -57,7 +57,7 @@ in_order() {
         die "$(cat coordinator.log)"
 }
 one_four_two() {
-    local lines=5000 us=1500 size=1K
+    local lines=12000 us=1500 size=2K
     # Half a minute of nothing but sleep.
     [[ -z ${MARRAM_FULL:-} ]] || { lines=60000 && size=8K; }
     slow_sample $lines
