@@ -14,7 +14,7 @@ owner=${MARRAM_USER:-1000:1000}
 all=/for/coordinator
 
 # As who the other services run: keys must belong to who uses them.
-as_owner() { setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --clear-groups "$@"; }
+as_owner() { env HOME=/ setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --clear-groups "$@"; }
 
 # issue NAME ROLE
 issue() {

@@ -9,6 +9,8 @@ tree=$base/tree
 # What is built here is called by our number, so that nobody's images are touched.
 export MARRAM_IMAGE=marram-test:$$ MARRAM_TOOLBOX=marram-test-toolbox:$$
 MARRAM_USER=1000:1000
+# Seconds: containers take their time where others work, too.
+DEADLINE=300
 export COMPOSE_HTTP_TIMEOUT=400
 if docker compose version >/dev/null 2>&1; then compose_words=(docker compose); else compose_words=(docker-compose); fi
 trap 'docker image rm "$MARRAM_IMAGE" "$MARRAM_TOOLBOX" >/dev/null 2>&1; rm -rf "$base"' EXIT
@@ -27,6 +29,7 @@ project_up() {
     project=marramtest$$x$RANDOM
     trap project_down EXIT
     mkdir -p data keys
+    : >scratch-volumes
     chmod 1777 data
     export MARRAM_PORT=0 MARRAM_HTTP_PORT=0 MARRAM_DATA=$PWD/data MARRAM_HOST_KEYS=$PWD/keys
     # Outputs are to be ours to remove.
@@ -34,7 +37,7 @@ project_up() {
     export MARRAM_USER
     scale "$1"
     find_coordinator
-    DEADLINE=90 await_workers "$1"
+    await_workers "$1"
 }
 scale() {
     compose up -d --no-recreate --scale "worker=$1" >compose.log 2>&1 || die "$(tail -15 compose.log; compose logs --no-color 2>&1 | tail -15)"
@@ -86,7 +89,7 @@ progress() {
     "$marram" job "$job" --json >json 2>/dev/null
     (($(counter maps) > 0 && ($(counter maps_done) + $(counter reduces_done)) * 100 >= ($(counter maps) + $(counter reduces)) * $1))
 }
-await_progress() { DEADLINE=120 await_condition "progress $1" 'the job does not move'; }
+await_progress() { await_condition "progress $1" 'the job does not move'; }
 expect_running() {
     "$marram" job "$job" --json >json
     grep -q '"state": "running"' json || die "the job did not run any more: $(grep '"state"' json)"

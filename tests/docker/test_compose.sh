@@ -80,7 +80,7 @@ by_scale() {
     start_slowly
     await_progress 10
     scale 4
-    DEADLINE=90 await_workers 4
+    await_workers 4
     await_progress 30
     scale 2
     await_workers 2
@@ -117,7 +117,7 @@ paused() {
     docker pause "$victim" >/dev/null
     await_condition 'said "worker lost"' 'it was not missed'
     docker unpause "$victim" >/dev/null
-    DEADLINE=90 await_workers 3
+    await_workers 3
 }
 by_pause() {
     under_fault paused
@@ -130,7 +130,7 @@ cut_off() {
     # Somebody else takes the address meanwhile.
     docker run -d --rm --name "$project-other" --network "$network" --entrypoint sleep "$MARRAM_IMAGE" 600 >/dev/null
     docker network connect "$network" "$victim"
-    DEADLINE=90 await_workers 3
+    await_workers 3
     address=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$victim")
     await_condition "[[ \$(field endpoint $victim) == tcp://$address:* ]]" "it does not tell its address, $address"
     docker kill "$project-other" >/dev/null
@@ -143,7 +143,7 @@ by_network() {
 restarted() {
     docker restart "$(container coordinator)" >/dev/null
     find_coordinator
-    DEADLINE=90 await_workers 3
+    await_workers 3
 }
 by_restart() {
     under_fault restarted
@@ -161,7 +161,7 @@ by_crash() {
     docker exec "$victim" sh -c 'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != marram-worker ] || kill -KILL ${p#/proc/}; done'
     await_condition 'said "worker lost"' 'it was not missed'
     await_condition "[[ \$(docker inspect -f '{{.RestartCount}}' $victim) == 1 ]]" 'it did not start again'
-    DEADLINE=90 await_workers 2
+    await_workers 2
     expect_running
     expect_result
     in_order 'job planned' "worker joined .*name=$victim" 'job finished'
