@@ -166,8 +166,9 @@ const struct verb verb_worker = {
     .notes = "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
              "which the other\n"
              "machines reach it, and --insecure.\n\n"
-             "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
-             "refused.",
+             "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 3 no "
+             "coordinator\n"
+             "answered when it was to leave, and map outputs are lost, 4 refused.",
     .size = sizeof(struct setup),
     .options = add_options,
     .run = run,

@@ -129,7 +129,11 @@ void blame(const struct child *child, int status, struct verdict *verdicts)
         const struct slot *slot = suspect(child, child->held[k], cause, threads > 0);
 
         verdicts[k] = (struct verdict){0};
-        error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");
+        if (child->channel.broken)
+            error_set(&verdicts[k].error, ERROR_LOST, "%s", child->ended_by.text);
+        else
+            error_set(&verdicts[k].error, ERROR_LOST,
+                      "its executor died of another task's fault");
         if (!slot)
             continue;
         accuse(child, slot, status, cause ? 1 : threads, &verdicts[k]);
