@@ -160,7 +160,11 @@ void blame(const struct child *child, int status, struct verdict *verdicts)
         const struct slot *slot = suspect(child, child->held[k], cause, threads > 0 && !late);
 
         verdicts[k] = (struct verdict){0};
-        error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");
+        if (child->channel.broken)
+            error_set(&verdicts[k].error, ERROR_LOST, "%s", child->ended_by.text);
+        else
+            error_set(&verdicts[k].error, ERROR_LOST,
+                      "its executor died of another task's fault");
         if (!slot)
             continue;
         accuse(child, slot, status, threads, &verdicts[k]);
