@@ -5,6 +5,10 @@ VERSION := $(shell sed -n 's/^\#define MARRAM_VERSION "\(.*\)"$$/\1/p' mrlib/bas
 OUT    := build/$(BUILD)
 Q      := $(if $(V),,@)
 comma  := ,
+# As many at once as there are processors, unless make is told otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # clang's runtime knows the barriers of OpenMP better than gcc's does.
 ifeq ($(BUILD),tsan)
@@ -43,6 +47,10 @@ SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+# What these claim has nothing to do with threads, or with memory: the other builds are enough.
+ifeq ($(BUILD),tsan)
+SUITES   := $(filter-out $(patsubst %,tests/cluster/test_%.sh,install manual readme config misuse fields formats),$(SUITES))
+endif
 # Elasticity in its long forms, and what grows over many jobs.
 LONGER   := $(addprefix tests/cluster/,test_drain.sh test_restart.sh chaos/endurance.sh)
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))
@@ -54,7 +62,7 @@ CLI      := $(call objects,cli)
 TESTLIB  := $(call objects,tests/lib)
 SHARE    := $(OUT)/share/.made
 
-.PHONY: all man everything test test-built sim sim-built chaos chaos-built check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
+.PHONY: all man everything test test-built sim sim-built chaos chaos-built test-docker check demo demo-built bench soak fuzz install uninstall deb deb-built clean help FORCE
 all: $(PROGRAMS) $(NAMES) $(JOBS)
 
 $(OUT)/marram: $(CLI) $(COORD) $(AGENT) $(LIB)
@@ -136,7 +144,7 @@ PRELOADS := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/preload/*.c))
 everything: all man $(UNIT) $(SCALE) $(TESTJOBS) $(TOOLS) $(PRELOADS) \
     $(OUT)/tests/bench/journal_rate
 test-built: everything
-	@tests/run.sh $(BUILD) $(UNIT) $(SUITES)
+	@tests/run.sh $(BUILD) $(SUITES) $(UNIT)
 
 SEEDS ?= 20000
 sim:
@@ -150,6 +158,12 @@ chaos:
 	@$(MAKE) --no-print-directory chaos-built
 chaos-built: everything
 	@MARRAM_FULL=1 tests/run.sh $(BUILD) $(CHAOS) $(LONGER)
+
+# Needs an engine that the user may use; without one it says so, which is no failure.
+test-docker:
+	@! tests/docker/available.sh || { scripts/install-deps.sh test && \
+	    $(MAKE) --no-print-directory BUILD=release all build/release/tests/jobs/slow.so && \
+	    tests/run.sh release $(wildcard tests/docker/test_*.sh); }
 
 check:
 	@scripts/install-deps.sh all
@@ -172,12 +186,25 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES = $(sort $(shell find mrlib -name '*.c') $(wildcard coordinator/journal*.c) \
-    $(addprefix coordinator/http/,guard.c metrics.c pages.c)) $(WIRE)
-build/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
-	@echo "  FUZZ  $@"; mkdir -p $(@D)
-	$(Q)clang-14 $(SEARCH) -std=gnu17 -O1 -g -fopenmp -w -fsanitize=fuzzer,address,undefined \
-	    -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fopenmp -w -fsanitize=address,undefined
+# What targets share is compiled once, into an archive of which each takes what it needs.
+FUZZ_OBJECTS := $(patsubst $(OUT)/%,build/fuzz/%,$(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) \
+    $(call objects,mrlib) $(call objects,tests/fuzz/lib) $(WIRE:.c=.o) $(OUT)/worker/executor/params.o)
+build/fuzz/%.o: %.c | $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/wire/mr.pb-c.o: $(WIRE)
+	@echo "  FUZZ  $<"; mkdir -p $(@D)
+	$(Q)clang-14 $(SEARCH) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/libshared.a: $(FUZZ_OBJECTS)
+	@echo "  AR    $@"; rm -f $@
+	$(Q)$(AR) rcs $@ $^
+# Their coordinator has no peers: what it sends goes to tests/fuzz/lib/world.c.
+build/fuzz/fuzz_coordinator build/fuzz/fuzz_restore: override LDLIBS += \
+    -Wl,--wrap=link_send -Wl,--wrap=link_send_once
+$(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libshared.a
+	@echo "  LINK  $@"
+	$(Q)clang-14 $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzz:
 	@scripts/install-deps.sh all
 	@$(MAKE) --no-print-directory $(FUZZERS)
@@ -204,6 +231,7 @@ help:
 	@echo 'make check           the rules of the house: warnings, format, layers, scripts'
 	@echo 'make bench           alternate with the hand-tuned yardsticks, print ratios (docs/performance.md)'
 	@echo 'make chaos           every row of the fault table, with real processes'
+	@echo 'make test-docker     images and clusters of containers, where a Docker engine runs (MARRAM_FULL=1: 1 GiB)'
 	@echo 'make soak            the long tests: full matrices, 1 GiB inputs, 20,000 simulated clusters, random faults'
 	@echo 'make fuzz            fuzz every decoder of foreign bytes (FUZZ_SECONDS=60 each)'
 	@echo 'make man             manual pages and the completion of bash (make install has them, too)'
@@ -212,4 +240,4 @@ help:
 	@echo 'make clean           remove build/'
 
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) build/fuzz -name '*.d' 2>/dev/null)

@@ -15,13 +15,14 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "wire/link.h"
+#include "worker/agent/address.h"
 #include "worker/agent/agent.h"
 
 struct setup {
     struct daemon_options daemon;
     struct sandbox_options sandbox;
     struct place place;
-    const char *listen, *name_option, *scratch_option;
+    const char *listen, *advertise, *name_option, *scratch_option;
     uint64_t threads, memory, drain_timeout;
     bool direct_reads;
     char *name, *program, *folder;
@@ -38,6 +39,8 @@ static void add_options(void *into, struct option_table *table)
     const struct option_row rows[] = {
         {"listen", 0, OPTION_TEXT, "ENDPOINT", "where other workers fetch from it",
          &setup->listen},
+        {"advertise", 0, OPTION_TEXT, "HOST", "the name or address by which they reach it",
+         &setup->advertise, .unset = "that of --listen"},
         {"name", 0, OPTION_TEXT, "TEXT", "what to call it", &setup->name_option,
          .unset = "HOSTNAME-PID"},
         {"threads", 0, OPTION_COUNT, "N", "OpenMP threads", &setup->threads, 1, LIMIT_THREADS,
@@ -61,6 +64,18 @@ static void add_options(void *into, struct option_table *table)
     daemon_options(&setup->daemon, table);
 }
 
+static int check_advertise(const struct setup *setup, struct error *err)
+{
+    if (!address_is_host(setup->advertise))
+        return error_set(err, ERROR_USAGE,
+                         "--advertise '%s': a name or an IPv4 address is wanted, such as "
+                         "10.0.0.2, without a port",
+                         setup->advertise);
+    if (strncmp(setup->listen, "tcp://", 6))
+        return error_set(err, ERROR_USAGE, "--advertise needs a --listen tcp://ADDRESS:PORT");
+    return 0;
+}
+
 /* Others are told this endpoint: it must lead somewhere. */
 static int check_listen(const struct setup *setup, struct error *err)
 {
@@ -68,11 +83,13 @@ static int check_listen(const struct setup *setup, struct error *err)
 
     if (place_check_listen(setup->listen, err))
         return -1;
+    if (setup->advertise)
+        return check_advertise(setup, err);
     for (size_t i = 0; i < sizeof wildcards / sizeof *wildcards; i++)
         if (!strncmp(setup->listen, wildcards[i], strlen(wildcards[i])))
             return error_set(err, ERROR_USAGE,
                              "--listen %s: other workers are told this address, so name the "
-                             "one by which they reach this machine",
+                             "one by which they reach this machine, there or with --advertise",
                              setup->listen);
     return 0;
 }
@@ -126,6 +143,7 @@ static int work(struct setup *setup, struct error *err)
     struct agent_options options = {
         .endpoint = setup->place.endpoint,
         .listen = setup->listen,
+        .advertise = setup->advertise,
         .threads = (uint32_t)(setup->threads ? setup->threads : (uint64_t)resources_threads()),
         .memory = setup->memory ? setup->memory : resources_memory() / 10 * 6,
         .direct_reads = setup->direct_reads,
@@ -188,9 +206,14 @@ const struct verb verb_worker = {
     .notes =
         "A worker of another machine is given --listen tcp://ADDRESS:0 with an address at "
         "which the other\n"
-        "machines reach it, and --keys DIR: the folder that 'marram keys' issued for it.\n\n"
-        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
-        "refused.",
+        "machines reach it, and --keys DIR: the folder that 'marram keys' issued for it. One "
+        "that has\n"
+        "several addresses, or none of its own, listens on tcp://0.0.0.0:0 and names the right "
+        "one with\n"
+        "--advertise.\n\n"
+        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 3 no "
+        "coordinator\n"
+        "answered when it was to leave, and map outputs are lost, 4 refused.",
     .size = sizeof(struct setup),
     .options = add_options,
     .run = run,

@@ -310,12 +310,13 @@ static void add(struct journal_snapshot *to, struct draft *draft)
     done(draft);
 }
 
+/* A job that ended has no messages any more: NULL. */
 static void add_accepted(struct journal_snapshot *to, const struct job *job,
                          Mr__TaskDone *const *messages, uint32_t n)
 {
     struct draft draft;
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; messages && i < n; i++)
         if (messages[i]) {
             fill_accepted(&draft, job, messages[i]);
             add(to, &draft);
@@ -328,7 +329,7 @@ static void add_lost(struct journal_snapshot *to, const struct job *job)
     struct draft draft;
 
     add_accepted(to, job, job->former, job->map_count);
-    for (uint32_t i = 0; i < job->map_count; i++)
+    for (uint32_t i = 0; job->former && i < job->map_count; i++)
         if (job->former[i]) {
             fill_accepted(&draft, job, job->former[i]);
             draft.record.type = SCHED_RECORD_LOST;
@@ -380,7 +381,8 @@ static void write_all(void *context, struct journal_snapshot *to)
     for (size_t i = 0; i < coordinator->job_count; i++) {
         const struct job *job = coordinator->jobs[i];
 
-        if (!job->result || job->plan.splits)
+        /* A job that failed can be replayed. */
+        if (!job->result || (job->state == SCHED_FAILED && job->plan.splits))
             add_running(coordinator, to, job);
         if (!job->result)
             continue;

@@ -1,6 +1,6 @@
 /* After a restart: records become jobs again. What a record told is put where it was, the
- * scheduler is told the same, and then both go on. What makes no sense is damage, or of a newer
- * program, and is refused by name: to go on without it could lose what was promised. */
+ * scheduler is told the same, and then both go on. What makes no sense (judge.c) is refused by
+ * name. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "coordinator/core.h"
 #include "coordinator/journal.h"
+#include "coordinator/judge.h"
 #include "coordinator/ledger.h"
 #include "coordinator/record.h"
 #include "coordinator/skips.h"
@@ -36,14 +37,10 @@ static int64_t since(int64_t time_ms)
     return clock_ms() - (ago_ms > 0 ? ago_ms : 0);
 }
 
-static bool take_submitted(struct coordinator *coordinator, Mr__Record *record)
+static void take_submitted(struct coordinator *coordinator, Mr__Record *record)
 {
-    const Mr__JobSpec *spec = record->submit ? record->submit->spec : NULL;
-    struct job *job;
+    struct job *job = job_restore(record->job, record->submit, record->mounted);
 
-    if (!spec || !spec->n_blobs || !spec->n_inputs || core_job(coordinator, record->job))
-        return false;
-    job = job_restore(record->job, record->submit, record->mounted);
     record->submit = NULL;
     job->check = record->check;
     record->check = NULL;
@@ -52,13 +49,10 @@ static bool take_submitted(struct coordinator *coordinator, Mr__Record *record)
     job->lives = record->lives;
     job->remade = record->map_reruns > 0;
     keep(coordinator, job);
-    return true;
 }
 
-static bool take_files(struct plan *plan, const Mr__Record *record)
+static void take_files(struct plan *plan, const Mr__Record *record)
 {
-    if (record->n_sizes != record->n_paths || record->n_mtimes_ns != record->n_paths)
-        return false;
     memory_reserve(&plan->files.items, &plan->files.capacity, record->n_paths + 1,
                    sizeof *plan->files.items);
     for (size_t i = 0; i < record->n_paths; i++) {
@@ -67,25 +61,18 @@ static bool take_files(struct plan *plan, const Mr__Record *record)
         plan->bytes += record->sizes[i];
     }
     plan->files.count = record->n_paths;
-    return true;
 }
 
-/* Extents of known files; NULL if they make no sense. */
-static struct extent *take_extents(const struct plan *plan, const uint64_t *flat, size_t n)
+static struct extent *take_extents(const uint64_t *flat, size_t n)
 {
     struct extent *extents = memory_zeroed(n / 3 + 1, sizeof *extents);
 
-    for (size_t i = 0; i < n / 3; i++) {
-        if (n % 3 || flat[3 * i] >= plan->files.count) {
-            free(extents);
-            return NULL;
-        }
+    for (size_t i = 0; i < n / 3; i++)
         extents[i] = (struct extent){(uint32_t)flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]};
-    }
     return extents;
 }
 
-static bool take_splits(struct plan *plan, const Mr__Record *record)
+static void take_splits(struct plan *plan, const Mr__Record *record)
 {
     size_t n = record->n_splits / 3;
 
@@ -93,29 +80,22 @@ static bool take_splits(struct plan *plan, const Mr__Record *record)
     for (size_t i = 0; i < n; i++) {
         const uint32_t *flat = &record->splits[3 * i];
 
-        if (flat[0] > plan->extent_count || flat[1] > plan->extent_count - flat[0])
-            return false;
         plan->splits[i] = (struct split){flat[0], flat[1], flat[2]};
     }
     plan->split_count = plan->split_capacity = n;
-    return record->n_splits % 3 == 0;
 }
 
-static bool take_planned(struct job *job, Mr__Record *record)
+static void take_planned(struct job *job, Mr__Record *record)
 {
     struct plan *plan = &job->plan;
 
-    if (job->maps || !record->parts || !record->check || !record->check->description ||
-        !take_files(plan, record))
-        return false;
+    take_files(plan, record);
     plan->parts = record->parts;
-    plan->extents = take_extents(plan, record->extents, record->n_extents);
+    plan->extents = take_extents(record->extents, record->n_extents);
     plan->extent_count = plan->extent_capacity = record->n_extents / 3;
     plan->sample_count = record->n_sample / 3;
-    plan->sample =
-        plan->sample_count ? take_extents(plan, record->sample, record->n_sample) : NULL;
-    if (!plan->extents || (plan->sample_count && !plan->sample) || !take_splits(plan, record))
-        return false;
+    plan->sample = plan->sample_count ? take_extents(record->sample, record->n_sample) : NULL;
+    take_splits(plan, record);
     job_make_room(job);
     if (job->check)
         frame_free(&job->check->base);
@@ -124,7 +104,6 @@ static bool take_planned(struct job *job, Mr__Record *record)
     job->output.staged = true;
     job->output.folder = record->folder;
     job->output.made = record->made.len ? bytes_text(record->made) : NULL;
-    return true;
 }
 
 /* Where the message of an accepted task belongs. */
@@ -132,63 +111,37 @@ static Mr__TaskDone **place_of(struct job *job, const Mr__Record *record)
 {
     if (record->kind == MR__TASK_KIND__SAMPLE)
         return &job->sample;
-    if (record->kind == MR__TASK_KIND__MAP)
-        return record->task < job->map_count ? &job->maps[record->task] : NULL;
-    if (record->kind == MR__TASK_KIND__REDUCE)
-        return record->task < job->part_count ? &job->parts[record->task] : NULL;
-    return NULL;
+    return record->kind == MR__TASK_KIND__MAP ? &job->maps[record->task]
+                                              : &job->parts[record->task];
 }
 
-static bool take_accepted(struct job *job, Mr__Record *record)
+static void take_accepted(struct job *job, Mr__Record *record)
 {
-    Mr__TaskDone **place = place_of(job, record);
-
-    if (!place || *place || !record->done ||
-        (record->kind == MR__TASK_KIND__MAP && !record->done->output))
-        return false;
-    *place = record->done;
+    *place_of(job, record) = record->done;
     record->done = NULL;
     if (record->kind == MR__TASK_KIND__MAP && job->former[record->task]) {
         frame_free(&job->former[record->task]->base);
         job->former[record->task] = NULL;
     }
-    return true;
 }
 
-static bool take_lost(struct job *job, const Mr__Record *record)
-{
-    Mr__TaskDone **place = place_of(job, record);
-
-    if (!place || !*place || record->kind != MR__TASK_KIND__MAP)
-        return false;
-    ledger_lost(job, record->task);
-    return true;
-}
-
-static bool take_failed(struct job *job, const Mr__Record *record)
+/* With the words that it had. */
+static struct job_failure *take_failure(struct job *job, const Mr__Record *record)
 {
     struct sched_attempt attempt = {record->job, (enum sched_kind)record->kind, record->task,
                                     record->attempt};
     cleanup_free char *worker = bytes_text(record->worker);
 
-    if (!record->failed || !record->failed->error || record->failed->error->code >= ERROR_CODES)
-        return false;
-    job_failed(job, &attempt, worker, record->failed)->charged = true;
-    return true;
+    return job_failed(job, &attempt, worker, record->failed);
 }
 
-static bool take_skipped(struct job *job, const Mr__Record *record)
+static void take_skipped(struct job *job, const Mr__Record *record)
 {
     struct sched_attempt attempt = {record->job, (enum sched_kind)record->kind, record->task,
                                     record->attempt};
-    cleanup_free char *worker = bytes_text(record->worker);
 
-    if (!record->failed || !record->failed->error ||
-        record->failed->error->code >= ERROR_CODES ||
-        !job_failed(job, &attempt, worker, record->failed)->culprit)
-        return false;
+    take_failure(job, record);
     skips_note(job, &attempt);
-    return true;
 }
 
 static struct job *finished_job(struct coordinator *coordinator, const Mr__Record *record)
@@ -210,14 +163,12 @@ static struct job *finished_job(struct coordinator *coordinator, const Mr__Recor
     return job;
 }
 
-static bool take_finished(struct coordinator *coordinator, struct job *job, Mr__Record *record)
+static void take_finished(struct coordinator *coordinator, struct job *job, Mr__Record *record)
 {
     static const char *const states[] = {
         [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
     Mr__Finished *finished = record->finished;
 
-    if (!finished || (job && job->result))
-        return false;
     if (!job)
         job = finished_job(coordinator, record);
     job->state = SCHED_FAILED;
@@ -238,40 +189,45 @@ static bool take_finished(struct coordinator *coordinator, struct job *job, Mr__
         job->shown.reduces_done = finished->reduces;
     }
     record->finished = NULL;
-    return true;
 }
 
-static bool take_fact(struct coordinator *coordinator, Mr__Record *record)
+/* Counted as the scheduler does. */
+static void live_again(const struct coordinator *coordinator)
 {
-    struct job *job = core_job(coordinator, record->job);
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        coordinator->jobs[i]->lives += coordinator->jobs[i]->lives < SCHED_LIVES_MAX;
+}
 
-    if (record->type == SCHED_RECORD_SUBMITTED)
-        return take_submitted(coordinator, record);
-    if (record->type == SCHED_RECORD_FINISHED)
-        return take_finished(coordinator, job, record);
-    if (record->type == SCHED_RECORD_STARTED) {
-        for (size_t i = 0; i < coordinator->job_count; i++)
-            coordinator->jobs[i]->lives++;
-        return true;
-    }
-    if (!job || job->result)
-        return false;
-    switch (record->type) {
+static void take_fact(struct coordinator *coordinator, struct job *job, Mr__Record *record)
+{
+    switch ((enum sched_record)record->type) {
+    case SCHED_RECORD_SUBMITTED:
+        take_submitted(coordinator, record);
+        break;
     case SCHED_RECORD_PLANNED:
-        return take_planned(job, record);
+        take_planned(job, record);
+        break;
     case SCHED_RECORD_ACCEPTED:
-        return take_accepted(job, record);
+        take_accepted(job, record);
+        break;
     case SCHED_RECORD_LOST:
-        return take_lost(job, record);
+        ledger_lost(job, record->task);
+        break;
     case SCHED_RECORD_FAILED:
-        return take_failed(job, record);
+        take_failure(job, record)->charged = true;
+        break;
     case SCHED_RECORD_SKIPPED:
-        return take_skipped(job, record);
+        take_skipped(job, record);
+        break;
     case SCHED_RECORD_COMMITTING:
         job->committing = true;
-        return true;
-    default:
-        return false;
+        break;
+    case SCHED_RECORD_FINISHED:
+        take_finished(coordinator, job, record);
+        break;
+    case SCHED_RECORD_STARTED:
+        live_again(coordinator);
+        break;
     }
 }
 
@@ -304,21 +260,27 @@ static int take(void *context, struct mr_bytes bytes, struct error *err)
 {
     struct coordinator *coordinator = context;
     Mr__Record *record = mr__record__unpack(NULL, bytes.len, (const uint8_t *)bytes.ptr);
+    struct job *job = record ? core_job(coordinator, record->job) : NULL;
     struct sched_fact fact = {0};
-    int result = 0;
+    int result = -1;
 
-    if (record && record->failed && record->failed->error)
-        fact.code = (enum error_code)record->failed->error->code;
-    if (record && record->failed)
-        fact.culprit = skips_identity(record->failed->culprit);
-    if (!record || !take_fact(coordinator, record))
-        result = error_set(err, ERROR_DAMAGE,
-                           "the journal in '%s' has a record (type %u, job %012" PRIx64
-                           ") that makes no sense here: another program wrote it",
-                           coordinator->options.state, record ? record->type : 0,
-                           record ? record->job : 0);
-    else
+    if (!record) {
+        error_set(err, ERROR_DAMAGE, "it is none");
+    } else if (!judge_record(job, record, err)) {
+        if (record->failed && record->failed->error)
+            fact.code = (enum error_code)record->failed->error->code;
+        if (record->failed)
+            fact.culprit = skips_identity(record->failed->culprit);
+        take_fact(coordinator, job, record);
         tell_scheduler(coordinator, record, &fact);
+        result = 0;
+    }
+    if (result)
+        error_wrap(err,
+                   "the journal in '%s' has a record (type %u, job %012" PRIx64
+                   ") that makes no sense here, another program wrote it",
+                   coordinator->options.state, record ? record->type : 0,
+                   record ? record->job : 0);
     if (record)
         mr__record__free_unpacked(record, NULL);
     return result;
@@ -334,8 +296,7 @@ static int begin_life(struct coordinator *coordinator, struct error *err)
     struct link_event event;
 
     sched_restore(coordinator->sched, &started);
-    for (size_t i = 0; i < coordinator->job_count; i++)
-        coordinator->jobs[i]->lives++;
+    live_again(coordinator);
     record.type = SCHED_RECORD_STARTED;
     number = journal_append(
         coordinator->journal,

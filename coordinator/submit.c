@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/core.h"
-#include "record/codec.h"
+#include "coordinator/spec.h"
 
 /* Ids sort by time and do not meet those of other coordinators on the same storage: 32 bits of
  * seconds, 16 of chance. */
@@ -25,53 +25,6 @@ static uint64_t new_job_id(const struct coordinator *coordinator)
         id = ((uint64_t)time(NULL) & 0xffffffff) << 16 | chance;
     } while (core_job(coordinator, id));
     return id;
-}
-
-/* All but the inputs goes to workers, and some of it into answers, each time with more beside
- * it. */
-static int check_size(const Mr__JobSpec *spec, struct error *err)
-{
-    Mr__JobSpec rest = *spec;
-    size_t size;
-
-    rest.n_inputs = 0;
-    size = mr__job_spec__get_packed_size(&rest);
-    if (size > LIMIT_MESSAGE / 2)
-        return error_set(
-            err, ERROR_USAGE,
-            "the submission's parameters and names take %zu bytes, the limit is %llu", size,
-            (unsigned long long)LIMIT_MESSAGE / 2);
-    return 0;
-}
-
-static int check_spec(const Mr__JobSpec *spec, struct error *err)
-{
-    struct mr_bytes compress;
-    struct codec_choice ignored;
-
-    if (!spec || !spec->n_blobs || !spec->n_inputs || !spec->output.len)
-        return error_set(err, ERROR_USAGE,
-                         "the submission lacks an object, an input or an output");
-    compress = (struct mr_bytes){(const char *)spec->compress.data, spec->compress.len};
-    if (spec->n_blobs > LIMIT_BLOBS)
-        return error_set(err, ERROR_USAGE, "%zu files travel with the job, %d may",
-                         spec->n_blobs, LIMIT_BLOBS);
-    for (size_t i = 0; i < spec->n_blobs; i++)
-        if (spec->blobs[i]->sha256.len != BLOB_HASH || !spec->blobs[i]->name.len ||
-            memchr(spec->blobs[i]->name.data, '/', spec->blobs[i]->name.len))
-            return error_set(err, ERROR_USAGE, "a file of the submission has no name or hash");
-    if (spec->reducers > LIMIT_PARTS)
-        return error_set(err, ERROR_USAGE, "%u reducers are more than the limit of %d",
-                         spec->reducers, LIMIT_PARTS);
-    if (spec->priority > SCHED_PRIORITIES)
-        return error_set(err, ERROR_USAGE, "a priority of %u is above the highest, %d",
-                         spec->priority - 1, SCHED_PRIORITIES - 1);
-    if (codec_choose(compress, false, &ignored, err))
-        return error_wrap(err, "--compress");
-    if (spec->skip_bad_records > LIMIT_SKIPS)
-        return error_set(err, ERROR_USAGE, "%u bad records are more than may be skipped, %d",
-                         spec->skip_bad_records, LIMIT_SKIPS);
-    return check_size(spec, err);
 }
 
 /* Asks for the blobs that are not here; false when all are. */
@@ -146,6 +99,23 @@ static int check_output(const struct coordinator *coordinator, const struct job 
     return 0;
 }
 
+/* Jobs that have not ended take memory here and room in the journal: a script that submits in a
+ * loop is to hear of it, not the machine. */
+static int check_room(const struct coordinator *coordinator, struct error *err)
+{
+    size_t open = 0;
+
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        open += !coordinator->jobs[i]->result;
+    if (open < LIMIT_JOBS)
+        return 0;
+    return error_set(
+        err, ERROR_REFUSED,
+        "%zu jobs wait or run, as many as the coordinator takes: submit again when "
+        "some have ended, or cancel some ('marram jobs' lists them)",
+        open);
+}
+
 /* The job that the client has submitted already, with the same token; NULL: none. */
 static struct job *submitted_before(const struct coordinator *coordinator, uint64_t token)
 {
@@ -184,7 +154,7 @@ void submit_job(struct coordinator *coordinator, uint64_t client, Mr__Submit *me
         frame_free(&message->base);
         return;
     }
-    if (!check_spec(message->spec, &err)) {
+    if (!spec_check(message->spec, &err) && !check_room(coordinator, &err)) {
         if (ask_for_blobs(coordinator, client, message->spec)) {
             frame_free(&message->base);
             return;

@@ -74,6 +74,11 @@ long_functions() {
         /^}/ { if (start && FNR - start + 1 > 70) print FILENAME ":" start ": " FNR - start + 1 " lines: " name; start = 0 }'
 }
 shell() { git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run scripts/pre-commit | xargs -r shellcheck -x 2>&1; }
+versions_agree() {
+    local version
+    version=$(sed -n 's/^#define MARRAM_VERSION "\(.*\)"$/\1/p' mrlib/base/version.h)
+    grep -qx "ARG VERSION=$version" docker/Dockerfile || echo "docker/Dockerfile: ARG VERSION is not $version, that of mrlib/base/version.h"
+}
 assertions_stay() { git grep -nE '#include <assert.h>|NDEBUG' -- '*.c' '*.h' Makefile; }
 
 rule 'the code has the format of .clang-format' format
@@ -84,6 +89,7 @@ rule 'every header compiles alone; the job header in C, C11 and C++' headers_sta
 rule 'no file is longer than 600 lines' long_files
 rule 'no function is longer than 70 lines' long_functions
 rule 'shellcheck has no complaint' shell
+rule 'the label of the images is the version' versions_agree
 rule 'assertions are never compiled out' assertions_stay
 
 echo "$passed passed, $failed failed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Marram needs and that are missing.
 #
-#     scripts/install-deps.sh [build|test|check|package|all]     (default: build)
+#     scripts/install-deps.sh [build|test|check|package|docker|all]     (default: build)
 #
 # As root, or with sudo that asks nothing, it installs them; otherwise it prints the command and fails.
 set -euo pipefail
@@ -43,6 +43,7 @@ strace                 test              seeing what reaches the disk
 iproute2               test              workers in network namespaces of their own
 dpkg-dev               package           Debian packages
 cmake                  test              jobs built with CMake
+debootstrap            docker            a base image where no registry is reachable
 clang-14               check             thread sanitizer, fuzzing
 libomp-14-dev          check             OpenMP for clang
 libclang-rt-14-dev     check             the sanitizers of clang
@@ -50,6 +51,7 @@ clang-format-14        check             the format of the code
 mandoc                 test              manual pages
 bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
+prometheus             metrics           the format of metrics (promtool)
 '
 
 group=${1:-build}
@@ -58,9 +60,10 @@ build) groups='build' ;;
 test) groups='build test' ;;
 check) groups='build check' ;;
 package) groups='build package' ;;
-all) groups='build test check package' ;;
+docker) groups='docker' ;;
+all) groups='build test check package metrics' ;;
 *)
-    echo "install-deps.sh: no group '$group': build, test, check, package or all" >&2
+    echo "install-deps.sh: no group '$group': build, test, check, package, docker or all" >&2
     exit 2
     ;;
 esac

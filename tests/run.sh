@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs test programs and suites, two at a time, and adds up their totals.
+# Runs test programs and suites, one more at a time than there are processors, and adds up their totals.
 #
 #     tests/run.sh BUILD PROGRAM-OR-SUITE...
 #
@@ -20,7 +20,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 run_one() {
-    local test=$1 log=$2/${1//\//_}.log status
+    local test=$1 log=$2/${1//\//_}.log status began=$SECONDS
     timeout -k 10 1500 "$test" >"$log" 2>&1
     status=$?
     # cmocka counts in lines of its own; a suite in its last one.
@@ -40,7 +40,7 @@ run_one() {
         echo "0 1 0" >"$log.count"
     fi
     read -r ok bad skip <"$log.count"
-    printf '%-44s %4s passed %3s failed %3s skipped\n' "$test" "$ok" "$bad" "$skip"
+    printf '%-48s %4s passed %3s failed %3s skipped %5s s\n' "${test#build/*/}" "$ok" "$bad" "$skip" $((SECONDS - began))
     grep -h '^skipped:' "$log"
     if ((bad)); then
         echo "---- $test"
@@ -52,7 +52,7 @@ run_one() {
 export -f run_one
 
 # shellcheck disable=SC2016 # the words are the inner shell's
-printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
+printf '%s\0' "$@" | xargs -0 -P "$(($(nproc) + 1))" -I{} bash -c 'run_one "$1" "$2"' _ {} "$results"
 cat "$results"/*.count | awk '
     { passed += $1; failed += $2; skipped += $3 }
     END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'

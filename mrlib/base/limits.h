@@ -5,11 +5,20 @@
 #include <stdint.h>
 
 enum {
-    LIMIT_PARTS = 1024 * 16,   /* reduce tasks of a job (-r) */
-    LIMIT_ATTEMPTS = 4,        /* blamed attempts of one task before the job fails */
-    LIMIT_SKIPS = 10000,       /* bad records and keys that a job may do without */
-    LIMIT_SILENCE_S = 600,     /* without a finished record, by default */
-    LIMIT_THREADS = 256,       /* OpenMP threads of one executor */
+    LIMIT_PARTS = 1024 * 16, /* reduce tasks of a job (-r) */
+    LIMIT_MAPS = 1 << 20,    /* map tasks of a job */
+    LIMIT_JOBS = 10000,      /* jobs of a coordinator that have not ended */
+    LIMIT_MEMBERS = 16384,   /* workers and clients of a coordinator, less if files are */
+    LIMIT_INPUTS = 1 << 16,  /* inputs that a submission names (-i) */
+    LIMIT_GIVEN = 1024,      /* parameters that a submission gives (-p) */
+    LIMIT_VALUE = 64 << 10,  /* length of a parameter's value */
+    LIMIT_TITLE = 1024,      /* length of what the user calls a job (--name) */
+    LIMIT_PATH = 4095,       /* length of a path */
+    LIMIT_LOGS = 1 << 20,    /* of a job's last outputs in all: what one answer has room for */
+    LIMIT_ATTEMPTS = 4,      /* blamed attempts of one task before the job fails */
+    LIMIT_SKIPS = 10000,     /* bad records and keys that a job may do without */
+    LIMIT_SILENCE_S = 600,   /* without a finished record, by default */
+    LIMIT_THREADS = 256,     /* threads of a worker */
     LIMIT_WORKERS_OF_RUN = 64, /* --workers of `marram run` */
     LIMIT_COUNTERS = 64,       /* counters that a job declares */
     LIMIT_PARAMS = 64,         /* parameters that a job declares */

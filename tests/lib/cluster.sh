@@ -49,7 +49,7 @@ await_condition() {
         eval "$condition" && return
         sleep 0.05
     done
-    die "$what: $(tail -5 ./*.log 2>/dev/null)"
+    die "$what: $(tail -n 5 ./*.log 2>/dev/null)"
 }
 
 # The number of workers that have joined.

@@ -199,24 +199,22 @@ static void too_many_files_are_refused(void **state)
 /* What goes to workers with it has to fit into a message, too. */
 static void a_submission_that_fills_a_message_is_refused(void **state)
 {
+    enum { MANY = LIMIT_MESSAGE / LIMIT_VALUE };
     struct scene *s = scene_open(NULL);
-    cleanup_free char *text = memory_new(LIMIT_MESSAGE);
-    Mr__Param param = MR__PARAM__INIT, *params[1] = {&param};
+    cleanup_free char *text = memory_new(LIMIT_VALUE);
+    Mr__Param param = MR__PARAM__INIT, *params[MANY];
 
     (void)state;
-    memset(text, 'x', LIMIT_MESSAGE);
+    memset(text, 'x', LIMIT_VALUE);
     param.name = BYTES("big");
-    param.value = (ProtobufCBinaryData){LIMIT_MESSAGE - 1024, (uint8_t *)text};
+    param.value = (ProtobufCBinaryData){LIMIT_VALUE - 1024, (uint8_t *)text};
+    for (int i = 0; i < MANY; i++)
+        params[i] = &param;
     s->order.spec.params = params;
-    s->order.spec.n_params = 1;
-    while (protobuf_c_message_get_packed_size(&s->order.submit.base) < LIMIT_MESSAGE)
-        param.value.len++;
-    peer_refused(s->client, &s->order, ERROR_USAGE, "bytes");
-    param.value.len = LIMIT_MESSAGE / 4;
+    s->order.spec.n_params = MANY;
+    peer_refused(s->client, &s->order, ERROR_USAGE, "parameters and names take");
+    s->order.spec.n_params = MANY / 4;
     peer_works(s->worker, peer_submits(s->client, &s->order));
-    order_fill(&s->order, s->house, "out-2");
-    s->order.spec.name = (ProtobufCBinaryData){900 << 10, (uint8_t *)text};
-    peer_refused(s->client, &s->order, ERROR_USAGE, "bytes");
     scene_close(s);
 }
 

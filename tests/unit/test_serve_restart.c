@@ -2,7 +2,9 @@
  */
 #include "tests/lib/cmocka_all.h"
 
+#include "base/limits.h"
 #include "coordinator/core.h"
+#include "coordinator/record.h"
 #include "tests/lib/peer.h"
 
 static struct house *open_house(void)
@@ -195,6 +197,78 @@ static void the_priority_of_a_job_that_ended_is_remembered(void **state)
     house_close(house);
 }
 
+/* A job that failed keeps its plan, to be replayed, but none of its tasks' answers: a snapshot
+ * while the coordinator runs tells as much of it as one at the start. */
+static void a_snapshot_holds_a_job_that_failed(void **state)
+{
+    struct house *house = open_house();
+    struct peer *client = peer_join(house, MR__ROLE__CLIENT, "client");
+    struct peer *worker = peer_join(house, MR__ROLE__WORKER, "worker");
+    Mr__Assign *check, *map;
+    Mr__Finished *finished;
+    struct order order;
+    struct error err;
+    uint64_t job;
+
+    (void)state;
+    order_fill(&order, house, "out");
+    job = peer_submits(client, &order);
+    check = peer_task(worker, MR__TASK_KIND__CHECK);
+    peer_does(worker, check);
+    for (int attempt = 0; attempt < LIMIT_ATTEMPTS; attempt++) {
+        map = peer_task(worker, MR__TASK_KIND__MAP);
+        peer_fails(worker, map, ERROR_JOB, true, "it is broken");
+        frame_free(&map->base);
+    }
+    finished = peer_sees_end(client, job, "failed");
+    frame_free(&finished->base);
+    frame_free(&check->base);
+    peer_close(client);
+    peer_close(worker);
+    for (int life = 0; life < 2; life++) {
+        house_stop(house);
+        assert_int_equal(record_snapshot(house->coordinator, &err), 0);
+        house_restart(house);
+        client = peer_join(house, MR__ROLE__CLIENT, "client");
+        finished = peer_asks(client, MR__QUESTION__WAIT_JOB, job, FRAME_FINISHED);
+        assert_true(bytes_are(finished->state, "failed"));
+        assert_true(bytes_contain(finished->error->text, "it is broken"));
+        frame_free(&finished->base);
+        peer_close(client);
+    }
+    house_close(house);
+}
+
+/* The first start reads all of it, and writes of it in its snapshot what the second one reads.
+ */
+static void a_job_that_is_done_stays_done(void **state)
+{
+    struct house *house = open_house();
+    struct peer *client = peer_join(house, MR__ROLE__CLIENT, "client");
+    struct peer *worker = peer_join(house, MR__ROLE__WORKER, "worker");
+    Mr__Finished *finished;
+    struct order order;
+    uint64_t job;
+
+    (void)state;
+    order_fill(&order, house, "out");
+    job = peer_submits(client, &order);
+    peer_works(worker, job);
+    finished = peer_sees_end(client, job, "done");
+    frame_free(&finished->base);
+    peer_close(client);
+    peer_close(worker);
+    for (int life = 0; life < 3; life++) {
+        house_restart(house);
+        client = peer_join(house, MR__ROLE__CLIENT, "client");
+        finished = peer_asks(client, MR__QUESTION__WAIT_JOB, job, FRAME_FINISHED);
+        assert_true(bytes_are(finished->state, "done"));
+        frame_free(&finished->base);
+        peer_close(client);
+    }
+    house_close(house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +277,8 @@ int main(void)
         cmocka_unit_test(what_does_not_count_is_dropped),
         cmocka_unit_test(a_cancel_that_was_answered_stays),
         cmocka_unit_test(the_priority_of_a_job_that_ended_is_remembered),
+        cmocka_unit_test(a_snapshot_holds_a_job_that_failed),
+        cmocka_unit_test(a_job_that_is_done_stays_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

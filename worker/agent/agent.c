@@ -38,10 +38,12 @@ static int open_share(struct agent *agent, struct error *err)
     const struct agent_options *options = &agent->options;
     const struct link_guard guard = {agent_own(agent), options->porter, NULL};
 
-    return options->listen
-               ? share_open(options->context, options->listen, options->keys ? &guard : NULL,
-                            options->scratch, &agent->share, err)
-               : 0;
+    if (!options->listen)
+        return 0;
+    if (share_open(options->context, options->listen, options->keys ? &guard : NULL,
+                   options->scratch, &agent->share, err))
+        return -1;
+    return options->advertise ? share_advertise(agent->share, options->advertise, err) : 0;
 }
 
 /* Given up by the coordinator, or cut off from it for a lease: what runs here may run elsewhere
@@ -55,7 +57,7 @@ int agent_begin_anew(struct agent *agent, const char *why, struct error *err)
         agent_tell(agent, FRAME_GOODBYE, NULL);
     link_close(agent->link);
     agent->link = NULL;
-    agent->lost = agent->welcome = agent->dismissed = false;
+    agent->lost = agent->moved = agent->welcome = agent->dismissed = false;
     if (connect_coordinator(agent, err) || !children_start(agent, err))
         return -1;
     lease_hello(agent);
@@ -160,7 +162,9 @@ static int serve_once(struct agent *agent, int stop_fd, struct error *err)
     children_keep_spare(agent);
     if (lease_keep(agent, err))
         return -1;
-    return !drain_over(agent);
+    if (drain_over(agent))
+        return 0;
+    return drain_keep(agent, err) ? -1 : 1;
 }
 
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err)

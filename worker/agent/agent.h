@@ -17,6 +17,8 @@ struct agent_options {
     const struct keys *keys; /* to be known by, NULL: none ... */
     struct porter *porter;   /* ... and with `listen`, of whom its runs are for */
     const char *listen;      /* where others fetch its runs; NULL: nowhere, paths are enough */
+    const char *advertise;   /* the host of `listen` that others are told, a name or an address,
+                                looked up each time it joins; NULL: that of `listen` */
     const char *name;
     const char *program; /* path of marram-executor */
     const char *scratch; /* folder for runs and job objects; made, and removed at the end */

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* More than one, it is not known which. */
+#define ANY_THREAD SIZE_MAX
+
 static bool in_user_code(const struct slot *slot)
 {
     return slot->phase > SLOT_HOST && slot->phase <= SLOT_LOAD;
@@ -57,16 +60,19 @@ static void describe_end(const struct child *child, const struct slot *slot, int
                   WEXITSTATUS(status));
 }
 
-/* `threads` of them may have done it: the place of one is no better than that of another. */
+/* `threads` of them may have done it, or any: the place of one is no better than that of
+ * another. */
 static void accuse(const struct child *child, const struct slot *slot, int status,
                    size_t threads, struct verdict *verdict)
 {
+    const char *phase = culprit_phase(in_user_code(slot) ? slot->phase : SLOT_HOST);
     char place[1024];
     size_t used;
 
-    if (threads > 1)
-        snprintf(place, sizeof place, "%s, or on another of %zu threads",
-                 culprit_phase(in_user_code(slot) ? slot->phase : SLOT_HOST), threads);
+    if (threads == ANY_THREAD)
+        snprintf(place, sizeof place, "%s, or on another thread", phase);
+    else if (threads > 1)
+        snprintf(place, sizeof place, "%s, or on another of %zu threads", phase, threads);
     else
         blame_place(child, slot, place, sizeof place);
     describe_end(child, slot, status, &verdict->error);
@@ -117,23 +123,52 @@ static const struct slot *suspect(const struct child *child, const Mr__Assign *t
     return NULL;
 }
 
+/* A signal to the process, but for SIGKILL, may end it when the thread that sent it has gone on
+ * with other work: of those that are in user code none need be it. */
+static bool came_late(const struct slot *cause, int status)
+{
+    return !cause && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL;
+}
+
+/* How many threads may have done it; ANY_THREAD: that is not known. */
+static size_t threads_of(const struct child *child, const struct slot *cause, bool late)
+{
+    const struct slot *last = NULL;
+    size_t n = 0;
+
+    if (cause)
+        return 1;
+    for (int i = 0; i < LIMIT_THREADS; i++) {
+        const struct slot *slot = &child->slots->slot[i];
+
+        if (!task_of(child, slot) || !(late || in_user_code(slot)))
+            continue;
+        last = slot;
+        n++;
+    }
+    /* Where there is one thread: who else would have gone on? */
+    return !late || (n == 1 && last->lone) ? n : ANY_THREAD;
+}
+
 void blame(const struct child *child, int status, struct verdict *verdicts)
 {
     const struct slot *cause = culprit(child);
-    size_t suspects = 0, threads = 0;
+    bool late = came_late(cause, status);
+    size_t suspects = 0, threads = threads_of(child, cause, late);
 
-    for (int i = 0; i < LIMIT_THREADS; i++)
-        threads +=
-            in_user_code(&child->slots->slot[i]) && task_of(child, &child->slots->slot[i]);
     for (size_t k = 0; k < child->held_count; k++) {
-        const struct slot *slot = suspect(child, child->held[k], cause, threads > 0);
+        const struct slot *slot = suspect(child, child->held[k], cause, threads > 0 && !late);
 
         verdicts[k] = (struct verdict){0};
-        error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");
+        if (child->channel.broken)
+            error_set(&verdicts[k].error, ERROR_LOST, "%s", child->ended_by.text);
+        else
+            error_set(&verdicts[k].error, ERROR_LOST,
+                      "its executor died of another task's fault");
         if (!slot)
             continue;
-        accuse(child, slot, status, cause ? 1 : threads, &verdicts[k]);
-        if (cause || threads == 1)
+        accuse(child, slot, status, threads, &verdicts[k]);
+        if (threads == 1)
             name_culprit(child->held[k], slot, status, &verdicts[k]);
         verdicts[k].suspect = true;
         suspects++;

@@ -1,8 +1,9 @@
 /* Who is to blame for an executor's death: read from its progress slots once it is dead.
  *
  * A thread that raised a signal or called exit() marked its slot. Where no slot is marked
- * (SIGKILL from outside, _exit) the tasks in user code are suspects: with one, it is that one;
- * with several, each is tried again alone. Tasks that had not begun are innocent.
+ * (a signal that was sent to the process, _exit) the tasks in user code are suspects: with one,
+ * it is that one; with several, each is tried again alone. Tasks that had not begun are
+ * innocent.
  *
  * What a task failed on is its culprit if one thread alone can have done it: the one that is
  * marked, or the only one in user code. Else no record is named as if it were known. */

@@ -66,6 +66,7 @@ struct agent {
     struct take *take;      /* takes over runs of workers that leave; NULL: none yet */
     bool welcome;           /* the coordinator knows us */
     bool lost;              /* it has given us up: begin anew */
+    bool moved;             /* it was told an address that is no longer ours: begin anew */
     struct error refused;   /* it does not want us */
     bool objected;          /* a log line says what speaks against our connection */
     bool draining;          /* it is to leave ... */
@@ -147,6 +148,8 @@ void drain_say(struct agent *agent);
 void drain_told(struct agent *agent, const Mr__Drain *drain);
 /* Whether it is time to go; and how long to wait at most before looking again. */
 bool drain_over(const struct agent *agent);
+/* -1: its time is over and no coordinator answers: it goes, and says what is lost. */
+int drain_keep(const struct agent *agent, struct error *err);
 long drain_may_wait(const struct agent *agent);
 /* Takes over runs; and says what became of those. */
 void drain_take(struct agent *agent, const Mr__Take *wanted);

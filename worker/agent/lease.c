@@ -5,11 +5,27 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "wire/bytes.h"
 #include "wire/hello.h"
 #include "wire/session.h"
 #include "worker/agent/core.h"
 #include "worker/agent/sight.h"
+
+/* The address of a name may have changed since it was looked up last. */
+static bool look_up_again(struct agent *agent)
+{
+    cleanup_free char *before = NULL;
+    struct error err;
+
+    if (!agent->options.advertise)
+        return false;
+    before = memory_text(share_endpoint(agent->share));
+    if (share_advertise(agent->share, agent->options.advertise, &err))
+        log_event(LOG_WARNINGS, "address unknown", LOG_TEXT("why", err.text),
+                  LOG_TEXT("instead", before));
+    return strcmp(before, share_endpoint(agent->share)) != 0;
+}
 
 void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
 {
@@ -21,6 +37,10 @@ void lease_welcomed(struct agent *agent, const Mr__Welcome *welcome)
     agent->confirmed_ms = clock_ms() - SESSION_RESEND_MAX_MS;
     if (agent->confirmed_ms < agent->hello_ms)
         agent->confirmed_ms = agent->hello_ms;
+    /* HELLO may have waited until a network was there, with another address than before. */
+    agent->moved = look_up_again(agent);
+    if (agent->moved)
+        return;
     kept_say(agent);
     log_event(LOG_INFO, "joined", LOG_ID("worker", welcome->worker),
               LOG_TEXT("coordinator", agent->options.endpoint));
@@ -147,6 +167,7 @@ void lease_hello(struct agent *agent)
 {
     Mr__Hello hello;
 
+    look_up_again(agent);
     hello_fill(&hello, MR__ROLE__WORKER);
     hello.name = bytes_of(agent->options.name);
     hello.threads = agent->options.threads;
@@ -174,6 +195,8 @@ int lease_keep(struct agent *agent, struct error *err)
     }
     if (agent->lost)
         return agent_begin_anew(agent, "the coordinator has given this worker up", err);
+    if (agent->moved)
+        return agent_begin_anew(agent, "its address has changed", err);
     if (agent->welcome && now_ms - agent->confirmed_ms > agent->lease_ms)
         return agent_begin_anew(agent, "no answer of the coordinator for a lease", err);
     beat(agent, now_ms);

@@ -24,7 +24,11 @@ struct share;
  * that exists; `context` is link_context_new's. `guard` says to whom, NULL: to all. */
 int share_open(void *context, const char *endpoint, const struct link_guard *guard,
                const char *scratch, struct share **ret, struct error *err);
-/* What it listens on, with the port. */
+/* From now on others are told this host, a name or an address, instead of that of the endpoint;
+ * of a name they are told the address that it has now. ERROR_USAGE when it has none that leads
+ * others here; then it stays as it was. The thread of share_endpoint. */
+int share_advertise(struct share *share, const char *host, struct error *err);
+/* By what others reach it: what it listens on, or was told to advertise, with the port. */
 const char *share_endpoint(const struct share *share);
 /* For how many milliseconds nobody has had anything to get from it. Any thread. */
 int64_t share_idle_ms(const struct share *share);

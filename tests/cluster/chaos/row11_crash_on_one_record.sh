@@ -57,6 +57,8 @@ skips() {
 }
 
 ways=(segv overflow fpe bus kill abort)
+# The race detector may be about to write down a call when the stack ends, and waits for itself then.
+[[ ${BUILD:-} != tsan ]] || ways=(segv fpe bus kill abort)
 in_map() {
     local way job
     one_bad
@@ -89,7 +91,26 @@ in_reduce() {
     done
     cluster_down
 }
+# A signal to the process reaches the main thread, whichever sent it: four are at work on records of their own.
+sent_to_the_process() {
+    local job
+    awk 'BEGIN { for (i = 0; i < 200000; i++) print (i == 150000 ? "BAD" : "word" i % 1000), "filler of no interest" }' >in
+    offset=$(grep -ab BAD in | cut -d: -f1)
+    grep -v BAD in | awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print w "\t" n[w] }' | sort >expected
+    cluster_up 1 --threads 4
+    for job in bad bad_blocks bad; do
+        rm -rf out marks
+        submit "$testjobs/$job.so" -i in -o out -p map=bus --skip-bad-records 1 -p marks="$PWD/marks"
+        [[ -s marks ]] || die 'the fault did not fire'
+        expect_counter skipped_records 1
+        grep -qF "\"offset\": $offset" out/_SUCCESS || die "another record is left out: $(cat out/_SUCCESS)"
+        sorted_output out >got
+        expect_same expected got
+    done
+    cluster_down
+}
 
 claim 'in map, of lines and of blocks: named and failed, or skipped and counted' in_map
 claim 'in combine and in reduce the key is' in_reduce
+claim 'a signal that one thread sends and another one takes names nobody falsely' sent_to_the_process
 totals
