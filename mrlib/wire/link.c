@@ -17,6 +17,7 @@
 
 enum {
     IDENTITY = 8,
+    PEER_ADDRESS = 48,       /* of IPv6, as text */
     ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
@@ -28,8 +29,9 @@ struct peer {
     uint64_t id;
     struct session *session;
     char key[KEY_TEXT]; /* that it was let in with; "": none */
-    uint64_t version;   /* of the porter, when that was looked at */
-    int fd;             /* that it was heard over last */
+    char address[PEER_ADDRESS];
+    uint64_t version; /* of the porter, when that was looked at */
+    int fd;           /* that it was heard over last */
 };
 
 struct link {
@@ -361,6 +363,13 @@ const char *link_peer_key(const struct link *link, uint64_t id)
     return peer ? peer->key : "";
 }
 
+const char *link_peer_address(const struct link *link, uint64_t id)
+{
+    const struct peer *peer = link->router ? map_get(&link->peers, id) : NULL;
+
+    return peer ? peer->address : "";
+}
+
 void link_prune(struct link *link)
 {
     for (size_t i = link->count; link->porter && i-- > 0;)
@@ -377,6 +386,14 @@ static const char *key_of(zmq_msg_t *part)
     if (key && *key)
         return strlen(key) < KEY_TEXT ? key : NULL;
     return zmq_msg_gets(part, "Peer-Address") ? NULL : "";
+}
+
+static void note_who(struct peer *peer, zmq_msg_t *part)
+{
+    const char *address = zmq_msg_gets(part, "Peer-Address");
+
+    strcpy(peer->key, key_of(part));
+    snprintf(peer->address, sizeof peer->address, "%s", address ? address : "");
 }
 
 /* Whether a message may be looked at: its key is let in, and that of its session. Identities
@@ -459,7 +476,7 @@ static int judge(struct link *link, uint64_t peer, zmq_msg_t *part, enum frame_t
     } else if (let_through(link, peer, &stamp, type)) {
         known = link->porter ? find_peer(link, peer) : NULL;
         if (known && !*known->key)
-            strcpy(known->key, key_of(part));
+            note_who(known, part);
         if (type != FRAME_ACK)
             return 1;
     }
