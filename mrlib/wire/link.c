@@ -17,8 +17,7 @@
 
 enum {
     IDENTITY = 8,
-    PEER_ADDRESS = 48,       /* of IPv6, as text */
-    ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
+    PEER_ADDRESS = 48, /* of IPv6, as text */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
     KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing */
@@ -89,30 +88,6 @@ static struct link *link_new(void *context, int type)
     return link;
 }
 
-/* Shows keys, and wants to see some. Without a handler that answers, nobody is let in. */
-static int guard_listener(struct link *link, const struct link_guard *guard, struct error *err)
-{
-    set_option(link->socket, ZMQ_CURVE_SERVER, 1);
-    if (zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, guard->own->secret_key, KEY_TEXT) ||
-        zmq_setsockopt(link->socket, ZMQ_ZAP_DOMAIN, "marram", strlen("marram")) ||
-        zmq_setsockopt(link->socket, ZAP_ENFORCE_DOMAIN, &(int){1}, sizeof(int)))
-        return error_set(err, ERROR_REFUSED, "guard a socket: %s", zmq_strerror(errno));
-    if (porter_watch(guard->porter, link->socket, err))
-        return -1;
-    link->porter = guard->porter;
-    return 0;
-}
-
-static int guard_caller(struct link *link, const struct link_guard *guard, struct error *err)
-{
-    if (zmq_setsockopt(link->socket, ZMQ_CURVE_SERVERKEY, guard->server, KEY_TEXT) ||
-        zmq_setsockopt(link->socket, ZMQ_CURVE_PUBLICKEY, guard->own->public_key, KEY_TEXT) ||
-        zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, guard->own->secret_key, KEY_TEXT))
-        return error_set(err, ERROR_REFUSED, "guard a socket: %s", zmq_strerror(errno));
-    strcpy(link->own_key, guard->own->public_key);
-    return 0;
-}
-
 /* With the port that the system chose. */
 static void note_endpoint(struct link *link)
 {
@@ -131,10 +106,12 @@ int link_listen_guarded(void *context, const char *endpoint, const struct link_g
     set_option(link->socket, ZMQ_ROUTER_MANDATORY, 1);
     set_option(link->socket, ZMQ_ROUTER_HANDOVER, 1);
     set_option(link->socket, ZMQ_BACKLOG, 4096);
-    if (guard && guard_listener(link, guard, err)) {
+    if (guard && (guard_listener(link->socket, guard, err) ||
+                  porter_watch(guard->porter, link->socket, err))) {
         link_close(link);
         return -1;
     }
+    link->porter = guard ? guard->porter : NULL;
     if (zmq_bind(link->socket, endpoint)) {
         error_set(err, ERROR_IO, "listen on %s: %s", endpoint, zmq_strerror(errno));
         link_close(link);
@@ -174,7 +151,9 @@ static int connect_link(void *context, const char *endpoint, const struct link_g
     set_option(link->socket, ZMQ_RECONNECT_IVL, 100 + identity[1] % 100);
     set_option(link->socket, ZMQ_RECONNECT_IVL_MAX, 2000);
     link->own.session = session_new();
-    if ((guard && guard_caller(link, guard, err)) ||
+    if (guard)
+        strcpy(link->own_key, guard->own->public_key);
+    if ((guard && guard_caller(link->socket, guard, err)) ||
         (watched && reach_open(&link->reach, context, link->socket, err))) {
         link_close(link);
         return -1;

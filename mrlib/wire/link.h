@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "wire/frame.h"
+#include "wire/guard.h"
 #include "wire/porter.h"
 #include "wire/reach.h"
 
@@ -26,16 +27,6 @@
 void *link_context_new(void);
 /* Waits for its links to be closed. */
 void link_context_free(void *context);
-
-/* How a link is guarded; both must outlive it. Whoever listens shows its own pair and lets in
- * whom the porter lets in; who connects shows its own pair to the one with the key `server` and
- * to nobody else. What passes between them nobody else can read or change. Endpoints of this
- * process (inproc) are not guarded. */
-struct link_guard {
-    const struct certificate *own;
-    struct porter *porter; /* to listen */
-    const char *server;    /* to connect: a public key */
-};
 
 struct link;
 /* Port 0 ("tcp://127.0.0.1:0") takes a free one: link_endpoint says which. */

@@ -35,7 +35,7 @@ struct proxy {
     atomic_bool stop;
     atomic_uint_fast64_t cuts, seen, passed;
     const void *wanted;
-    size_t wanted_size;                 /* 0: nothing is looked for */
+    atomic_size_t wanted_size;          /* 0: nothing is looked for */
     atomic_uint_fast64_t asked, obeyed; /* calls of proxy_cut */
 };
 
@@ -88,12 +88,12 @@ static void pass(struct proxy *proxy, struct pair *pair, int from)
 {
     char bytes[16384];
     size_t room = pair->left < sizeof bytes ? (size_t)pair->left : sizeof bytes;
+    size_t wanted_size = atomic_load(&proxy->wanted_size);
     ssize_t n = recv(pair->fd[from], bytes, room, MSG_DONTWAIT);
 
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n > 0 && proxy->wanted_size &&
-        memmem(bytes, (size_t)n, proxy->wanted, proxy->wanted_size))
+    if (n > 0 && wanted_size && memmem(bytes, (size_t)n, proxy->wanted, wanted_size))
         atomic_fetch_add(&proxy->seen, 1);
     if (n > 0)
         atomic_fetch_add(&proxy->passed, (uint64_t)n);
@@ -204,7 +204,7 @@ void proxy_cut(struct proxy *proxy)
 void proxy_look_for(struct proxy *proxy, const void *bytes, size_t size)
 {
     proxy->wanted = bytes;
-    proxy->wanted_size = size;
+    atomic_store(&proxy->wanted_size, size);
 }
 
 uint64_t proxy_seen(const struct proxy *proxy)

@@ -149,7 +149,7 @@ void pull_drop(struct pull *pull, const struct pull_scope *scope)
 
 static bool is_text(const char *text, ProtobufCBinaryData bytes)
 {
-    return strlen(text) == bytes.len && !memcmp(text, bytes.data, bytes.len);
+    return strlen(text) == bytes.len && (!bytes.len || !memcmp(text, bytes.data, bytes.len));
 }
 
 /* Who has another key at the same endpoint is another source. */
