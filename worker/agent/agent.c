@@ -147,7 +147,8 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
     }
     strays_adopt();
     cgroup_find("/proc/self", &agent->groups);
-    if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
+    if (blobs_open(blobs, false, &agent->blobs, err) || guard_open(&agent->guard, err) ||
+        !children_start(agent, err) ||
         (options->listen &&
          share_open(options->context, options->listen, options->scratch, &agent->share, err)) ||
         link_connect(options->context, options->endpoint, &agent->link, err)) {
@@ -186,6 +187,7 @@ void agent_close(struct agent *agent)
     take_close(agent->take);
     sight_close(agent->sight);
     blobs_close(agent->blobs);
+    guard_close(agent->guard);
     cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);
