@@ -558,19 +558,7 @@ enum link_reach link_reach(struct link *link)
 
 enum link_reach link_await(struct link *link, long timeout_ms)
 {
-    int64_t end_ms = clock_ms() + timeout_ms;
-    enum link_reach state;
-
-    check(link->reach.reader);
-    while ((state = link_reach(link)) == LINK_TRYING) {
-        zmq_pollitem_t item = {link->reach.reader, 0, ZMQ_POLLIN, 0};
-        long left = (long)(end_ms - clock_ms());
-
-        if (left <= 0)
-            break;
-        zmq_poll(&item, 1, left);
-    }
-    return state;
+    return reach_await(&link->reach, timeout_ms);
 }
 
 bool link_objection(struct link *link, struct error *ret)
