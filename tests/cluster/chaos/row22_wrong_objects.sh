@@ -95,7 +95,8 @@ truncated() {
     local size step n
     sample
     size=$(stat -c %s "$jobs/wordcount.so")
-    step=$((size / (${MARRAM_FULL:+50 *} 20)))
+    step=$((size / 20))
+    [[ -z ${MARRAM_FULL:-} ]] || step=$((size / 1000))
     cluster_up 1
     head -c 4000 "$jobs/wordcount.so" >cut.so
     refused cut.so 'it is truncated: a segment ends at byte'
