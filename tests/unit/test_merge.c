@@ -452,62 +452,6 @@ static void a_damaged_source_fails_the_merge_and_is_named(void **state)
     }
 }
 
-/* Flips a byte in the middle of each spill, whose names are gone; returns how many there are.
- */
-static int damage_spills(const struct input *input)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int n = 0;
-
-    assert_non_null(folder);
-    for (const struct dirent *entry; (entry = readdir(folder));) {
-        char link[PATH_MAX] = "", path[300], byte;
-        int fd;
-
-        snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
-        if (readlink(path, link, sizeof link - 1) < 0 || !strstr(link, input->scratch))
-            continue;
-        fd = open(path, O_RDWR | O_CLOEXEC);
-        assert_true(fd >= 0);
-        off_t at = lseek(fd, 0, SEEK_END) / 2;
-        assert_int_equal(pread(fd, &byte, 1, at), 1);
-        byte ^= 16;
-        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-        close(fd);
-        n++;
-    }
-    closedir(folder);
-    return n;
-}
-
-/* The fault is that of the disk on which it lies, not of who is merging, nor of the sources. */
-static void a_damaged_spill_is_told_from_a_damaged_source(void **state)
-{
-    struct rng rng = {79};
-    struct input input;
-    struct merge_options options = {.memory = 1};
-    struct mr_bytes key, value;
-    struct merge *merge;
-    struct error err;
-    int result;
-
-    (void)state;
-    input_open(&input);
-    for (size_t i = 0; i < 5; i++)
-        add_random(&input, &rng, 20000, 0);
-    options.scratch = input.scratch;
-    assert_int_equal(merge_open(input.sources, input.n, &options, &merge, &err), 0);
-    assert_true(damage_spills(&input) > 0);
-    while ((result = merge_next(merge, &key, &value, &err)) > 0)
-        ;
-    assert_int_equal(result, -1);
-    assert_int_equal(err.code, ERROR_FETCH);
-    assert_non_null(strstr(err.text, "what was spilled here: "));
-    assert_non_null(strstr(err.text, input.scratch));
-    merge_close(merge);
-    input_close(&input);
-}
-
 static void a_spill_that_cannot_be_made_is_named(void **state)
 {
     (void)state;
@@ -625,7 +569,6 @@ int main(void)
         cmocka_unit_test(nothing_merged_with_nothing_is_nothing),
         cmocka_unit_test(a_fold_joins_equal_keys_within_and_across_runs),
         cmocka_unit_test(a_damaged_source_fails_the_merge_and_is_named),
-        cmocka_unit_test(a_damaged_spill_is_told_from_a_damaged_source),
         cmocka_unit_test(a_spill_that_cannot_be_made_is_named),
         cmocka_unit_test(a_disk_full_of_spills_fails_the_merge_and_leaves_nothing),
         cmocka_unit_test(a_merge_closed_early_leaves_nothing),
