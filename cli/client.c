@@ -27,8 +27,8 @@ struct client {
     const struct keys *keys; /* NULL: none */
     bool welcome;
     bool known; /* was welcome once: what is broken since is no matter of keys */
-    bool keeps;                      /* looks for a coordinator that went away */
-    bool said;                       /* that it is silent */
+    bool keeps; /* looks for a coordinator that went away */
+    bool said;  /* that it is silent */
     int64_t heartbeat_ms, beaten_ms; /* how often; when last */
     int64_t heard_ms;
     int64_t first_ms, later_ms; /* patience */

@@ -119,10 +119,11 @@ bool reach_objection(const struct reach *reach, const char *endpoint, const char
                       "coordinator.cert, or it cannot look at keys just now",
                       endpoint);
         else
-            error_set(ret, ERROR_REFUSED,
-                      "%s breaks off the handshake: it lets in nobody without keys (--keys DIR), "
-                      "or is no coordinator",
-                      endpoint);
+            error_set(
+                ret, ERROR_REFUSED,
+                "%s breaks off the handshake: it lets in nobody without keys (--keys DIR), "
+                "or is no coordinator",
+                endpoint);
         return true;
     default:
         return false;

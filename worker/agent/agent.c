@@ -181,7 +181,8 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
     strays_adopt();
     cgroup_find("/proc/self", &agent->groups);
     if (blobs_open(blobs, false, &agent->blobs, err) || guard_open(&agent->guard, err) ||
-        !children_start(agent, err) || open_share(agent, err) || connect_coordinator(agent, err)) {
+        !children_start(agent, err) || open_share(agent, err) ||
+        connect_coordinator(agent, err)) {
         agent_close(agent);
         return -1;
     }
