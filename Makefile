@@ -47,6 +47,10 @@ SIMULATIONS := $(filter $(OUT)/tests/sim/%,$(UNIT))
 # Those that take long because their faults do are left to `make chaos`.
 CHAOS    := $(wildcard tests/cluster/chaos/row*.sh)
 SUITES   := $(wildcard tests/cluster/test_*.sh) $(filter-out %_workers_apart.sh %_cut_and_healed.sh %_lossy_link.sh,$(CHAOS))
+# What these claim has nothing to do with threads, or with memory: the other builds are enough.
+ifeq ($(BUILD),tsan)
+SUITES   := $(filter-out $(patsubst %,tests/cluster/test_%.sh,install manual readme config misuse fields formats),$(SUITES))
+endif
 # Elasticity in its long forms, and what grows over many jobs.
 LONGER   := $(addprefix tests/cluster/,test_drain.sh test_restart.sh chaos/endurance.sh)
 TOOLS    := $(patsubst tests/tools/%.c,$(OUT)/tests/tools/%,$(wildcard tests/tools/*.c))

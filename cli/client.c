@@ -26,6 +26,7 @@ struct client {
     void *context;
     const struct keys *keys; /* NULL: none */
     bool welcome;
+    bool known; /* was welcome once: what is broken since is no matter of keys */
     bool keeps;                      /* looks for a coordinator that went away */
     bool said;                       /* that it is silent */
     int64_t heartbeat_ms, beaten_ms; /* how often; when last */
@@ -151,7 +152,7 @@ static bool keep_house(struct client *client, enum frame_type type,
                        const ProtobufCMessage *message)
 {
     if (type == FRAME_WELCOME) {
-        client->welcome = true;
+        client->welcome = client->known = true;
         if (((const Mr__Welcome *)message)->heartbeat_ms)
             client->heartbeat_ms = ((const Mr__Welcome *)message)->heartbeat_ms;
         return true;
@@ -168,7 +169,7 @@ static int judge_silence(struct client *client, struct error *err)
 
     if (reach != LINK_DENIED && reach != LINK_MISMATCH && !given_up)
         return 0;
-    if (link_objection(client->link, err))
+    if ((reach != LINK_BROKEN || !client->known) && link_objection(client->link, err))
         return -1;
     return error_set(err, ERROR_UNREACHABLE,
                      client->welcome ? "lost the coordinator at %s"

@@ -231,10 +231,9 @@ const struct verb verb_cluster_up = {
     .summary = "start a coordinator and workers here, in the background",
     .usage = "[options]",
     .about =
-        "Starts a coordinator and workers on this machine, in the background and with keys of "
-        "their own, and returns "
-        "when all\n"
-        "workers have joined. 'marram cluster down' ends them.",
+        "Starts a coordinator and workers on this machine, in the background, with keys of "
+        "their own, and\n"
+        "returns when all workers have joined. 'marram cluster down' ends them.",
     .notes = "With --listen tcp://127.0.0.1:0 the system chooses a port: 'marram cluster "
              "status' says which.\n\n"
              "Exit status: 0 it runs, 1 it could not start or runs already, 2 wrong usage, 4 "

@@ -184,6 +184,8 @@ static int serve(struct setup *setup, struct error *err)
         write_endpoint(setup, err))
         return -1;
     result = serve_run(setup->coordinator, setup->stop, err);
+    if (result)
+        coordinator_http_fail(&setup->http, err, setup->stop);
     remove_endpoint(setup);
     return result;
 }

@@ -1,5 +1,6 @@
 #include "cli/coordinator_http.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "base/memory.h"
 #include "coordinator/http/guard.h"
 #include "coordinator/http/http.h"
+
+enum { FAILED_MS = 3000 }; /* for those who look every second or two */
 
 void coordinator_http_options(struct coordinator_http *http, struct option_table *table)
 {
@@ -66,6 +69,17 @@ int coordinator_http_open(struct coordinator_http *http, void *context, const ch
     }
     log_event(LOG_INFO, "HTTP", LOG_TEXT("address", http_address(http->server)));
     return write_address(http, state, err);
+}
+
+void coordinator_http_fail(const struct coordinator_http *http, const struct error *why,
+                           int stop_fd)
+{
+    struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+
+    if (!http->server)
+        return;
+    http_fail(http->server, why->text);
+    poll(&stop, 1, FAILED_MS);
 }
 
 void coordinator_http_close(struct coordinator_http *http, const char *state)

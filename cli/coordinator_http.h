@@ -26,6 +26,10 @@ void coordinator_http_options(struct coordinator_http *http, struct option_table
  * That the usual port is taken is a warning; that one that was asked for is, an error. */
 int coordinator_http_open(struct coordinator_http *http, void *context, const char *state,
                           struct error *err);
+/* The coordinator has ended for a reason. Whoever looks after it is told so for a moment, or
+ * until stop_fd becomes readable. */
+void coordinator_http_fail(const struct coordinator_http *http, const struct error *why,
+                           int stop_fd);
 void coordinator_http_close(struct coordinator_http *http, const char *state);
 
 #endif

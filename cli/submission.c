@@ -73,7 +73,7 @@ static ProtobufCBinaryData copy_text(const char *text)
     return text ? copy_bytes(text, strlen(text)) : (ProtobufCBinaryData){0};
 }
 
-static int add_params(Mr__JobSpec *spec, const struct option_list *params, struct error *err)
+int submission_params(Mr__JobSpec *spec, const struct option_list *params, struct error *err)
 {
     spec->params = memory_zeroed(params->count, sizeof *spec->params);
     for (size_t i = 0; i < params->count; i++) {
@@ -159,7 +159,7 @@ int submission_message(const struct submission *submission, Mr__Submit **ret, st
     mr__submit__init(message);
     mr__job_spec__init(spec);
     message->spec = spec;
-    if (!object || add_params(spec, &submission->params, err) ||
+    if (!object || submission_params(spec, &submission->params, err) ||
         add_object(spec, object, err)) {
         submission_message_free(message);
         return -1;

@@ -23,6 +23,11 @@ struct submission {
 void submission_options(struct submission *submission, bool cluster,
                         struct option_table *table);
 
+/* Puts NAME=VALUE texts into the specification as parameters; ERROR_USAGE names one that is
+ * none.
+ */
+int submission_params(Mr__JobSpec *spec, const struct option_list *params, struct error *err);
+
 /* The path of the job object; the caller frees it. NULL with ERROR_USAGE when the command line
  * lacks something. */
 char *submission_object(const struct submission *submission, struct error *err);

@@ -211,8 +211,9 @@ const struct verb verb_worker = {
         "several addresses, or none of its own, listens on tcp://0.0.0.0:0 and names the right "
         "one with\n"
         "--advertise.\n\n"
-        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 4 "
-        "refused.",
+        "Exit status: 0 ended by a signal, 1 it could not start, 2 wrong usage, 3 no "
+        "coordinator\n"
+        "answered when it was to leave, and map outputs are lost, 4 refused.",
     .size = sizeof(struct setup),
     .options = add_options,
     .run = run,

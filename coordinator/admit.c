@@ -136,7 +136,7 @@ static bool read_folder(struct admit *admit)
     return changed;
 }
 
-static void tell_porter(const struct coordinator *coordinator)
+static void tell_porter(const struct coordinator *coordinator, enum log_level level)
 {
     const struct admit *admit = coordinator->admit;
     cleanup_free struct porter_key *keys = memory_zeroed(admit->count + 1, sizeof *keys);
@@ -146,7 +146,7 @@ static void tell_porter(const struct coordinator *coordinator)
         if (admit->files[i].good)
             keys[n++] = admit->files[i].key;
     porter_admit(coordinator->options.porter, keys, n);
-    log_event(LOG_INFO, "keys allowed", LOG_NUMBER("keys", n));
+    log_event(level, "keys allowed", LOG_NUMBER("keys", n));
 }
 
 void admit_roster(struct coordinator *coordinator, uint64_t worker)
@@ -182,7 +182,7 @@ static void cut(struct coordinator *coordinator)
 
 static void apply(struct coordinator *coordinator)
 {
-    tell_porter(coordinator);
+    tell_porter(coordinator, LOG_INFO);
     for (size_t i = 0; i < coordinator->member_count; i++)
         if (coordinator->members[i]->hello->role == MR__ROLE__WORKER)
             admit_roster(coordinator, coordinator->members[i]->id);
@@ -200,7 +200,7 @@ void admit_open(struct coordinator *coordinator)
     admit->folder = memory_format("%s/allowed", coordinator->options.keys->folder);
     admit->looks = LOOKS_AFTER;
     read_folder(admit);
-    tell_porter(coordinator);
+    tell_porter(coordinator, LOG_DETAIL);
     admit->looked_ms = clock_ms();
 }
 

@@ -65,6 +65,7 @@ static void plan(struct coordinator *coordinator, struct job *job)
         workers = WORKERS_EXPECTED;
     if (job_plan(job, workers, &job->broken) ||
         (coordinator->journal && record_check_plan(job, &job->broken))) {
+        plan_drop(&job->plan);
         event.type = EVENT_JOB_BROKEN;
         event.code = job->broken.code;
     } else {
@@ -297,7 +298,8 @@ static void accept(struct coordinator *coordinator, struct job *job,
 {
     job_accept(job, action->worker, &action->attempt,
                members_holder(coordinator, action->worker));
-    stragglers_ended(&job->stragglers, &action->attempt, clock_ms());
+    public_accepted(coordinator, action->attempt.kind,
+                    stragglers_ended(&job->stragglers, &action->attempt, clock_ms()));
     if (action->attempt.kind == SCHED_MAP)
         announce_output(coordinator, job, &action->attempt);
     if (action->attempt.kind == SCHED_SAMPLE)

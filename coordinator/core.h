@@ -66,9 +66,18 @@ struct unsaved {
     uint64_t number, sequence; /* the journal's, the scheduler's */
 };
 
+/* How long accepted attempts of one kind took. */
+enum { DURATION_BOUNDS = 12 };
+struct durations {
+    uint64_t counts[DURATION_BOUNDS + 1];
+    double seconds;
+};
+
 /* Counted since the start; the second half when a job ends, from its counters. */
 struct public_totals {
     uint64_t attempts_done, attempts_failed;
+    struct durations maps, reduces;
+    uint64_t late_heartbeats;
     uint64_t workers_joined, peers_refused;
     uint64_t journal_records;
     uint64_t jobs_done, jobs_failed, jobs_cancelled;
@@ -100,8 +109,12 @@ struct coordinator {
     struct public_totals totals;
     size_t listener_count; /* members that listen */
     int64_t started_ms;
-    int64_t looked_ms;          /* when slow attempts were looked for last */
-    int64_t expired_ms;         /* when leases were looked at last */
+    bool stale;                         /* jobs may be farther than was told of them ... */
+    int64_t shown_ms;                   /* ... when they were looked at last */
+    int64_t looked_ms;                  /* when slow attempts were looked for last */
+    int64_t expired_ms;                 /* when leases were looked at last */
+    uint64_t told_damaged, told_fenced; /* frames that the log has told of ... */
+    int64_t told_ms;                    /* ... when it did last */
     struct sched_event *events; /* a queue: events[event_head .. event_count) are waiting */
     size_t event_head, event_count, event_capacity;
     struct sched_actions actions;
@@ -272,6 +285,8 @@ long room_tend(struct coordinator *coordinator);
 void public_submitted(struct coordinator *coordinator, const struct job *job);
 void public_progress(struct coordinator *coordinator, struct job *job);
 void public_finished(struct coordinator *coordinator, const struct job *job);
+/* An attempt was accepted, after so many seconds; negative: nobody knows. */
+void public_accepted(struct coordinator *coordinator, enum sched_kind kind, double seconds);
 /* "worker_joined", "worker_draining", "worker_left", "worker_lost". */
 void public_worker(struct coordinator *coordinator, const char *what,
                    const struct member *member);

@@ -219,6 +219,8 @@ int job_plan(struct job *job, uint32_t workers, struct error *err)
     if (plan_format(&job->plan, format, err))
         return -1;
     plan_splits(&job->plan, job->submit->spec->split_size, workers, description->map_only);
+    if (plan_check(&job->plan, job->submit->spec->split_size, err))
+        return -1;
     if (description->total_order && job->plan.parts > 1)
         plan_sample(&job->plan);
     job_make_room(job);
@@ -409,8 +411,9 @@ void job_disclaim(struct job *job, uint64_t worker, const struct sched_attempt *
 }
 
 /* Its end: more than an honest worker sends, who says how much was dropped above the last
- * output, and may put a backtrace below it. */
-static char *tail_of(const ProtobufCBinaryData *text)
+ * output, and may put a backtrace below it. Of all of the job's as much as one answer has room
+ * for: more could not be told. */
+static char *tail_of(struct job *job, const ProtobufCBinaryData *text)
 {
     const size_t max = (size_t)4 * LIMIT_LOG_TAIL;
     ProtobufCBinaryData end = *text;
@@ -419,6 +422,9 @@ static char *tail_of(const ProtobufCBinaryData *text)
         end.data += end.len - max;
         end.len = max;
     }
+    if (job->log_bytes + end.len > LIMIT_LOGS)
+        return memory_text("(left out: what was printed before fills the job's logs)\n");
+    job->log_bytes += end.len;
     return bytes_text(end);
 }
 
@@ -436,7 +442,7 @@ static struct job_failure *new_failure(struct job *job, const char *worker,
         failure_done(&job->failures[FAILURES_KEPT - 1]);
     }
     failure = &job->failures[job->failure_count - 1];
-    *failure = (struct job_failure){.log_tail = tail_of(log_tail)};
+    *failure = (struct job_failure){.log_tail = tail_of(job, log_tail)};
     snprintf(failure->worker, sizeof failure->worker, "%s", worker);
     return failure;
 }

@@ -90,6 +90,7 @@ struct job {
     size_t claim_count, claim_capacity;
     struct job_failure *failures;
     size_t failure_count, failure_capacity;
+    size_t log_bytes;    /* that failures keep of outputs */
     Mr__Skipped **skips; /* owned; in the order in which they were found */
     size_t skip_count, skip_capacity;
     struct error lost;   /* restored: why its inputs are not there any more */

@@ -19,8 +19,9 @@
 #include "wire/hello.h"
 
 enum {
-    MEMBERS_MAX = 16384,
-    FILES_SPARE = 256, /* descriptors for all but members */
+    FILES_SPARE = 256,         /* descriptors for all but members */
+    HELLO_MOST = 8 << 10,      /* bytes; each is kept as long as its member is here */
+    HEARTBEAT_MOST = 64 << 10, /* and so is the last of these */
 };
 
 /* Each costs a descriptor, and at the limit of those the library spins instead of failing. */
@@ -30,8 +31,8 @@ static size_t members_most(void)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur <= 2 * FILES_SPARE)
         return FILES_SPARE;
-    return limit.rlim_cur - FILES_SPARE < MEMBERS_MAX ? limit.rlim_cur - FILES_SPARE
-                                                      : MEMBERS_MAX;
+    return limit.rlim_cur - FILES_SPARE < LIMIT_MEMBERS ? limit.rlim_cur - FILES_SPARE
+                                                        : LIMIT_MEMBERS;
 }
 
 struct member *members_find(const struct coordinator *coordinator, uint64_t id)
@@ -108,7 +109,33 @@ static int check_size(const Mr__Hello *hello, struct error *err)
     if (hello->scratch.len >= PATH_MAX)
         return error_set(err, ERROR_REFUSED, "a path of %zu bytes is above the limit of %d",
                          hello->scratch.len, PATH_MAX - 1);
+    if (hello->threads > LIMIT_THREADS)
+        return error_set(err, ERROR_REFUSED,
+                         "%u threads of a worker are above the limit of %d: give it fewer "
+                         "(--threads), or run several",
+                         hello->threads, LIMIT_THREADS);
+    if (mr__hello__get_packed_size(hello) > HELLO_MOST)
+        return error_set(err, ERROR_REFUSED, "a HELLO of %zu bytes is above the limit of %d",
+                         mr__hello__get_packed_size(hello), HELLO_MOST);
     return 0;
+}
+
+/* None above the limits of members and open files. */
+static int check_room(const struct coordinator *coordinator, struct error *err)
+{
+    size_t most = members_most();
+
+    if (coordinator->member_count < most)
+        return 0;
+    if (most == LIMIT_MEMBERS)
+        return error_set(err, ERROR_REFUSED,
+                         "the coordinator has %zu members, as many as it "
+                         "takes",
+                         coordinator->member_count);
+    return error_set(err, ERROR_REFUSED,
+                     "the coordinator has %zu members, the most that its limit of open files "
+                     "allows: raise it (ulimit -n) where the coordinator starts",
+                     coordinator->member_count);
 }
 
 void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hello)
@@ -127,12 +154,7 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
         return;
     }
     if (hello_check(hello, &err) || check_size(hello, &err) ||
-        admit_check(coordinator, peer, hello->role, &err) ||
-        (coordinator->member_count >= members_most() &&
-         error_set(&err, ERROR_REFUSED,
-                   "the coordinator has %zu members, the most that its limit of open files "
-                   "allows: raise it (ulimit -n) where the coordinator starts",
-                   coordinator->member_count))) {
+        admit_check(coordinator, peer, hello->role, &err) || check_room(coordinator, &err)) {
         refuse(coordinator, peer, &err);
         frame_free(&hello->base);
         return;
@@ -259,12 +281,17 @@ void members_beat(struct coordinator *coordinator, uint64_t peer, Mr__Heartbeat 
 {
     struct member *member = members_find(coordinator, peer);
     Mr__HeartbeatAck ack = MR__HEARTBEAT_ACK__INIT;
+    int64_t now_ms;
 
-    if (!member) {
+    if (!member || mr__heartbeat__get_packed_size(heartbeat) > HEARTBEAT_MOST) {
         frame_free(&heartbeat->base);
         return;
     }
-    member->heard_ms = clock_ms();
+    now_ms = clock_ms();
+    if (is_worker(member) &&
+        now_ms - member->heard_ms > 2 * (int64_t)coordinator->options.heartbeat_ms)
+        coordinator->totals.late_heartbeats++;
+    member->heard_ms = now_ms;
     ack.sent_ms = heartbeat->sent_ms;
     probe_heard(coordinator, member, heartbeat);
     probe_tell(coordinator, member, &ack);

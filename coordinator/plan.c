@@ -1,5 +1,6 @@
 #include "coordinator/plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,7 +129,7 @@ static bool is_full(const struct cutter *cutter, uint32_t file)
 /* Adds the file range to the open split and to as many new ones as it needs. */
 static void cut_range(struct cutter *cutter, uint32_t file, uint64_t offset, uint64_t length)
 {
-    while (length) {
+    while (length && cutter->plan->split_count <= LIMIT_MAPS) {
         uint64_t take;
 
         if (is_full(cutter, file))
@@ -173,7 +174,7 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
         uint64_t offset = 0, size = plan->files.items[file].size;
         bool solid = is_solid(plan, file);
 
-        while (offset < size) {
+        while (offset < size && plan->split_count <= LIMIT_MAPS) {
             uint64_t length = size - offset;
 
             if (map_only) {
@@ -192,6 +193,24 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
             position += length;
         }
     }
+}
+
+int plan_check(const struct plan *plan, uint64_t split_size, struct error *err)
+{
+    if (plan->split_count <= LIMIT_MAPS)
+        return 0;
+    if (!split_size)
+        return error_set(err, ERROR_INPUT,
+                         "its %" PRIu64
+                         " bytes of input make more than %d map tasks, the limit: "
+                         "give it less at a time",
+                         plan->bytes, LIMIT_MAPS);
+    return error_set(
+        err, ERROR_USAGE,
+        "with --split-size %" PRIu64 " its %" PRIu64
+        " bytes of input make more than %d map tasks, the limit: give a size of at "
+        "least %" PRIu64 ", or none",
+        split_size, plan->bytes, LIMIT_MAPS, plan->bytes / (LIMIT_MAPS / 2) + 1);
 }
 
 /* So many that each may have an extent, whatever its file's path. */
@@ -260,11 +279,20 @@ void plan_sample(struct plan *plan)
     }
 }
 
-void plan_done(struct plan *plan)
+void plan_drop(struct plan *plan)
 {
-    input_files_done(&plan->files);
     free(plan->extents);
     free(plan->splits);
     free(plan->sample);
+    plan->extents = plan->sample = NULL;
+    plan->splits = NULL;
+    plan->extent_count = plan->extent_capacity = 0;
+    plan->split_count = plan->split_capacity = plan->sample_count = 0;
+}
+
+void plan_done(struct plan *plan)
+{
+    input_files_done(&plan->files);
+    plan_drop(plan);
     *plan = (struct plan){0};
 }

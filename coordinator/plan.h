@@ -51,6 +51,9 @@ int plan_format(struct plan *plan, const char *format, struct error *err);
  * its first byte lies. */
 void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool map_only);
 
+/* Whether there are no more than LIMIT_MAPS splits, beyond which plan_splits cuts no more. */
+int plan_check(const struct plan *plan, uint64_t split_size, struct error *err);
+
 /* Chooses what a sample of the input looks at: pieces of 16 KiB, 16 for each part but between
  * 64 and 2048, evenly spread over all files one behind the other; the whole input where that is
  * less than twice as much. One extent for each piece of each file, at most 4096 of them, and no
@@ -59,6 +62,10 @@ void plan_splits(struct plan *plan, uint64_t split_size, uint32_t workers, bool 
  * pieces that lie in it have. Depends on files and number of parts alone, for so do the ranges
  * of the parts. */
 void plan_sample(struct plan *plan);
+
+/* Frees the splits and the sample: the plan came to nothing, and nothing of it is to be kept.
+ */
+void plan_drop(struct plan *plan);
 
 void plan_done(struct plan *plan);
 

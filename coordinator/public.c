@@ -12,6 +12,10 @@
 /* Of one job's progress, an event at most so often. */
 enum { PROGRESS_MS = 200 };
 
+/* Seconds: a task takes from milliseconds to hours. */
+static const double bounds[DURATION_BOUNDS] = {0.01, 0.03, 0.1, 0.3, 1,    3,
+                                               10,   30,   100, 300, 1000, 3000};
+
 static int64_t counter(const Mr__Finished *result, const char *name)
 {
     for (size_t i = 0; i < result->n_counters; i++)
@@ -104,6 +108,34 @@ void public_listen(struct coordinator *coordinator, uint64_t client)
     member->listens = true;
 }
 
+void public_accepted(struct coordinator *coordinator, enum sched_kind kind, double seconds)
+{
+    struct durations *durations = kind == SCHED_MAP      ? &coordinator->totals.maps
+                                  : kind == SCHED_REDUCE ? &coordinator->totals.reduces
+                                                         : NULL;
+    size_t i = 0;
+
+    if (!durations || seconds < 0)
+        return;
+    while (i < DURATION_BOUNDS && seconds > bounds[i])
+        i++;
+    durations->counts[i]++;
+    durations->seconds += seconds;
+}
+
+/* It borrows from the totals. */
+static void describe_durations(const struct durations *durations, Mr__TaskKind kind,
+                               Mr__Durations *message)
+{
+    mr__durations__init(message);
+    message->kind = kind;
+    message->bounds = (double *)(uintptr_t)bounds;
+    message->n_bounds = DURATION_BOUNDS;
+    message->counts = (uint64_t *)(uintptr_t)durations->counts;
+    message->n_counts = DURATION_BOUNDS + 1;
+    message->seconds = durations->seconds;
+}
+
 static void count_members(const struct coordinator *coordinator, Mr__Cluster *cluster)
 {
     for (size_t i = 0; i < coordinator->member_count; i++) {
@@ -141,6 +173,7 @@ void public_answer(struct coordinator *coordinator, uint64_t client)
 {
     const struct public_totals *totals = &coordinator->totals;
     struct link_counts counts = link_counts(coordinator->link);
+    Mr__Durations maps, reduces, *durations[] = {&maps, &reduces};
     Mr__Cluster cluster = MR__CLUSTER__INIT;
 
     cluster.endpoint = bytes_of(link_endpoint(coordinator->link));
@@ -167,6 +200,11 @@ void public_answer(struct coordinator *coordinator, uint64_t client)
     cluster.journal_waiting = coordinator->unsaved_count;
     cluster.jobs_max =
         coordinator->options.max_running ? coordinator->options.max_running : DEFAULT_RUNNING;
+    describe_durations(&totals->maps, MR__TASK_KIND__MAP, &maps);
+    describe_durations(&totals->reduces, MR__TASK_KIND__REDUCE, &reduces);
+    cluster.durations = durations;
+    cluster.n_durations = 2;
+    cluster.late_heartbeats = totals->late_heartbeats;
     count_members(coordinator, &cluster);
     count_jobs(coordinator, &cluster);
     core_send(coordinator, client, FRAME_CLUSTER, &cluster.base);

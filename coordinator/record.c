@@ -381,7 +381,8 @@ static void write_all(void *context, struct journal_snapshot *to)
     for (size_t i = 0; i < coordinator->job_count; i++) {
         const struct job *job = coordinator->jobs[i];
 
-        if (!job->result || job->plan.splits)
+        /* A job that failed can be replayed. */
+        if (!job->result || (job->state == SCHED_FAILED && job->plan.splits))
             add_running(coordinator, to, job);
         if (!job->result)
             continue;

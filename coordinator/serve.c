@@ -17,7 +17,11 @@
 #include "coordinator/skips.h"
 #include "wire/bytes.h"
 
-enum { PLANS_KEPT = 16 };
+enum {
+    PLANS_KEPT = 16,
+    JOBS_A_MS = 100, /* so many cost a millisecond until they are looked at again */
+    TOLD_MS = 5000,  /* between two lines of the log about refused frames */
+};
 
 struct job *core_job(const struct coordinator *coordinator, uint64_t id)
 {
@@ -144,6 +148,7 @@ static void task_failed(struct coordinator *coordinator, uint64_t worker,
     if (error_policy(event.code) == POLICY_NO_ROOM)
         room_gone_at(coordinator, worker, job->id, failed->scratch_free, &failure->error);
     event.culprit = skips_identity(failure->culprit);
+    event.sifted = skips_sifted(job, failed);
     coordinator->totals.attempts_failed++;
     log_event(LOG_INFO, "attempt failed", LOG_ID("job", job->id),
               LOG_TEXT("task", failure->task), LOG_NUMBER("attempt", failed->attempt),
@@ -246,6 +251,29 @@ void core_receive(struct coordinator *coordinator, uint64_t peer, enum frame_typ
     }
 }
 
+/* Tells those that wait how far their jobs are. To look at thousands of jobs takes a while: it
+ * is not done for each message then. Returns in how many milliseconds there is something to
+ * tell, -1: nothing is. */
+static long show_progress(struct coordinator *coordinator)
+{
+    int64_t now_ms = clock_ms(), due_ms;
+    size_t open = 0;
+
+    if (!coordinator->stale)
+        return -1;
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        open += !coordinator->jobs[i]->result;
+    due_ms = coordinator->shown_ms + (int64_t)open / JOBS_A_MS;
+    if (now_ms < due_ms)
+        return (long)(due_ms - now_ms);
+    coordinator->stale = false;
+    coordinator->shown_ms = now_ms;
+    for (size_t i = 0; i < coordinator->job_count; i++)
+        if (!coordinator->jobs[i]->result)
+            carry_progress(coordinator, coordinator->jobs[i]);
+    return -1;
+}
+
 /* Steps the scheduler until no event is left: carrying out its actions makes new ones. */
 static void settle(struct coordinator *coordinator)
 {
@@ -259,9 +287,8 @@ static void settle(struct coordinator *coordinator)
         for (size_t i = 0; i < coordinator->actions.count; i++)
             carry_out(coordinator, &coordinator->actions.items[i]);
     }
-    for (size_t i = 0; i < coordinator->job_count; i++)
-        if (!coordinator->jobs[i]->result)
-            carry_progress(coordinator, coordinator->jobs[i]);
+    coordinator->stale = true;
+    show_progress(coordinator);
 }
 
 /* The plans of the jobs that failed last are kept: their tasks can be replayed. */
@@ -405,6 +432,27 @@ static int keep_journal_short(struct coordinator *coordinator, struct error *err
     return record_snapshot(coordinator, err);
 }
 
+/* Frames that were refused, in one line a while: whoever sends them may send many. Returns in
+ * how many milliseconds to look again, -1: when something has come. */
+static long tell_refused(struct coordinator *coordinator)
+{
+    struct link_counts counts = link_counts(coordinator->link);
+    uint64_t damaged = counts.damaged - coordinator->told_damaged,
+             fenced = counts.fenced - coordinator->told_fenced;
+    int64_t now_ms = clock_ms(), next_ms = coordinator->told_ms + TOLD_MS;
+
+    if (!damaged && !fenced)
+        return -1;
+    if (coordinator->told_ms && now_ms < next_ms)
+        return (long)(next_ms - now_ms);
+    coordinator->told_damaged = counts.damaged;
+    coordinator->told_fenced = counts.fenced;
+    coordinator->told_ms = now_ms;
+    log_event(LOG_WARNINGS, "frames refused", LOG_NUMBER("damaged", (int64_t)damaged),
+              LOG_NUMBER("of_no_session", (int64_t)fenced));
+    return -1;
+}
+
 /* Somebody has changed the keys and does not want to wait for the next look. */
 static void take_hangup(struct coordinator *coordinator)
 {
@@ -427,11 +475,13 @@ int serve_run(struct coordinator *coordinator, int stop_fd, struct error *err)
         long wait = link_sooner(members_expire(coordinator), end_claims(coordinator));
 
         wait = link_sooner(wait, slow_look(coordinator));
+        wait = link_sooner(wait, tell_refused(coordinator));
         wait = link_sooner(wait, admit_tend(coordinator));
         settle(coordinator);
         wait = link_sooner(wait, drain_tend(coordinator));
         wait = link_sooner(wait, room_tend(coordinator));
         settle(coordinator);
+        wait = link_sooner(wait, show_progress(coordinator));
         if (coordinator->journal && keep_journal_short(coordinator, err))
             return -1;
         forget_finished(coordinator);

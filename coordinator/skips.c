@@ -48,6 +48,7 @@ Mr__Culprit *skips_culprit(const struct job *job, const struct sched_attempt *at
     if (!failed->culprit || !makes_sense(job, attempt, failed->culprit))
         return NULL;
     culprit = *failed->culprit;
+    culprit.sifted = NULL; /* of no use to others than the scheduler */
     if (is_phase(&culprit, "map")) {
         culprit.path = bytes_of(job->plan.files.items[culprit.file].path);
         culprit.key = culprit.key_digest = (ProtobufCBinaryData){0};
@@ -76,6 +77,15 @@ struct sched_culprit skips_identity(const Mr__Culprit *culprit)
     memcpy(&identity.high, culprit->key_digest.data + sizeof identity.low,
            sizeof identity.high);
     return identity;
+}
+
+struct sched_place skips_sifted(const struct job *job, const Mr__TaskFailed *failed)
+{
+    const Mr__Place *place = failed->culprit ? failed->culprit->sifted : NULL;
+
+    if (!place || place->file >= job->plan.files.count)
+        return (struct sched_place){.known = false};
+    return (struct sched_place){true, place->file, place->offset};
 }
 
 void skips_note(struct job *job, const struct sched_attempt *attempt)
@@ -192,6 +202,7 @@ void skips_tell(const struct sched *sched, const struct job *job,
 {
     size_t n;
     const struct sched_culprit *blocks = sched_narrowed(sched, attempt, &n);
+    struct sched_place from;
 
     *told = (struct skips_told){0};
     if (job->skip_count)
@@ -204,6 +215,12 @@ void skips_tell(const struct sched *sched, const struct job *job,
     }
     message->narrow = told->narrow;
     message->n_narrow = 3 * n;
+    if (!sched_sifts(sched, attempt, &from))
+        return;
+    mr__place__init(&told->sift);
+    told->sift.file = from.file;
+    told->sift.offset = from.offset;
+    message->sift = &told->sift;
 }
 
 void skips_told_done(struct skips_told *told)

@@ -19,6 +19,8 @@ struct sched_culprit skips_identity(const Mr__Culprit *culprit);
 
 /* Whether it is skipped already. */
 bool skips_has(const struct job *job, const Mr__Culprit *culprit);
+/* How far the attempt's search for bad records has got, if it says so. */
+struct sched_place skips_sifted(const struct job *job, const Mr__TaskFailed *failed);
 
 /* What the attempt failed on is skipped from now on. */
 void skips_note(struct job *job, const struct sched_attempt *attempt);
@@ -33,6 +35,7 @@ bool skips_overflowed(const struct job *job, const struct job_failure *failure,
 struct skips_told {
     uint64_t *records, *narrow;
     uint8_t *keys;
+    Mr__Place sift;
 };
 void skips_tell(const struct sched *sched, const struct job *job,
                 const struct sched_attempt *attempt, Mr__Assign *message,

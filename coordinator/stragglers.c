@@ -77,27 +77,29 @@ static double rate_of(const struct timed *timed, int64_t since_ms)
                : 0;
 }
 
-void stragglers_ended(struct stragglers *stragglers, const struct sched_attempt *attempt,
-                      int64_t now_ms)
+double stragglers_ended(struct stragglers *stragglers, const struct sched_attempt *attempt,
+                        int64_t now_ms)
 {
     struct timed *timed = map_get(&stragglers->running, key_of(attempt));
     struct pace *pace;
     int64_t since_ms;
-    double rate;
+    double rate, seconds;
 
     if (!timed)
-        return;
+        return -1;
     since_ms = since(stragglers, timed);
     if (attempt->kind == SCHED_MAP && now_ms > 0)
         map_put(&stragglers->mapped, timed->worker, (void *)(intptr_t)now_ms);
     if (!stragglers->pace)
         stragglers->pace = memory_zeroed(2, sizeof *stragglers->pace);
     pace = &stragglers->pace[attempt->kind == SCHED_REDUCE];
-    pace->seconds[pace->count++ % STRAGGLERS_KEPT] = seconds_of(now_ms - since_ms);
+    seconds = seconds_of(now_ms - since_ms);
+    pace->seconds[pace->count++ % STRAGGLERS_KEPT] = seconds;
     rate = rate_of(timed, since_ms);
     if (rate > 0)
         pace->rate[pace->rates++ % STRAGGLERS_KEPT] = rate;
     stragglers_forget(stragglers, attempt);
+    return seconds;
 }
 
 static int compare(const void *a, const void *b)

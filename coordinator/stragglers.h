@@ -47,9 +47,10 @@ void stragglers_began(struct stragglers *stragglers, uint64_t worker,
 /* Its threads have finished so many records or values. */
 void stragglers_ticked(struct stragglers *stragglers, const struct sched_attempt *attempt,
                        uint64_t ticks, int64_t now_ms);
-/* It is done. A worker does one map after the other: what it had in hand begins now. */
-void stragglers_ended(struct stragglers *stragglers, const struct sched_attempt *attempt,
-                      int64_t now_ms);
+/* It is done, after so many seconds; negative: that is not known. A worker does one map after
+ * the other: what it had in hand begins now. */
+double stragglers_ended(struct stragglers *stragglers, const struct sched_attempt *attempt,
+                        int64_t now_ms);
 /* It runs no longer. */
 void stragglers_forget(struct stragglers *stragglers, const struct sched_attempt *attempt);
 

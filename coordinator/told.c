@@ -131,6 +131,7 @@ void told_replay(struct coordinator *coordinator, uint64_t client, const struct 
     told_job(coordinator, job, &opened);
     told_task(coordinator, job, &attempt, &task);
     answer.open = &opened.message;
+    task.message.sift = NULL; /* it has one thread in any case */
     answer.task = &task.message;
     core_send(coordinator, client, FRAME_REPLAY, &answer.base);
     told_task_done(&task);

@@ -24,7 +24,7 @@ echo "\$ marram cluster up --workers 2"
 "$marram" cluster up --workers 2 --dir "$out/cluster" --listen tcp://127.0.0.1:0 >"$out/up"
 trap '"$marram" cluster down --dir "$out/cluster"' EXIT
 MARRAM_COORDINATOR=$("$marram" cluster status --dir "$out/cluster" --json | sed -n 's/^ *"endpoint": "\(.*\)",$/\1/p')
-export MARRAM_COORDINATOR
+export MARRAM_COORDINATOR MARRAM_KEYS=$out/cluster/keys
 echo "\$ marram submit wordcount -i ${inputs[*]} -o $out/words"
 "$marram" submit wordcount -i "${inputs[@]}" -o "$out/words" --json >"$out/result.json"
 echo "\$ marram workers"

@@ -51,6 +51,7 @@ clang-format-14        check             the format of the code
 mandoc                 test              manual pages
 bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
+prometheus             metrics           the format of metrics (promtool)
 '
 
 group=${1:-build}
@@ -60,7 +61,7 @@ test) groups='build test' ;;
 check) groups='build check' ;;
 package) groups='build package' ;;
 docker) groups='docker' ;;
-all) groups='build test check package' ;;
+all) groups='build test check package metrics' ;;
 *)
     echo "install-deps.sh: no group '$group': build, test, check, package, docker or all" >&2
     exit 2

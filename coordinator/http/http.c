@@ -23,11 +23,13 @@ struct http {
     struct MHD_Daemon *daemon;
     struct courier *courier;
     struct events *events;
+    _Atomic(char *) failed; /* why there is no coordinator any more; NULL: there is one */
 };
 
 /* One request, from its first line to its end. While the coordinator is asked its connection is
  * suspended, and the courier's thread has it. */
 struct request {
+    struct http *http;
     struct MHD_Connection *connection;
     struct page page;
     struct page_filter filter;
@@ -86,12 +88,21 @@ static enum MHD_Result stream_events(struct http *http, struct MHD_Connection *c
     return result;
 }
 
+static struct page_body failed_page(const char *why)
+{
+    return page_error(MHD_HTTP_SERVICE_UNAVAILABLE, "failed", why);
+}
+
 /* On the courier's thread: the connection's own takes it from here. */
 static void answered(void *context, enum frame_type type, const ProtobufCMessage *message)
 {
     struct request *request = context;
 
-    request->body = page_made(&request->page, &request->filter, type, message);
+    const char *failed = request->http->failed;
+
+    request->body = failed && !message
+                        ? failed_page(failed)
+                        : page_made(&request->page, &request->filter, type, message);
     MHD_resume_connection(request->connection);
 }
 
@@ -161,6 +172,10 @@ static enum MHD_Result serve(struct http *http, struct request *request, const c
                           "?state= takes the name of a state, ?limit= a number from 1");
         return answer(connection, &body);
     }
+    if (http->failed) {
+        body = failed_page(http->failed);
+        return answer(connection, &body);
+    }
     if (request->page.kind == PAGE_EVENTS)
         return stream_events(http, connection);
     return ask(http, request);
@@ -196,8 +211,8 @@ static void *begin(void *context, const char *uri, struct MHD_Connection *connec
 {
     struct request *request = memory_zeroed(1, sizeof *request);
 
-    (void)context;
     (void)uri;
+    request->http = context;
     request->connection = connection;
     return request;
 }
@@ -352,6 +367,12 @@ int http_open(const struct http_options *options, struct http **ret, struct erro
     return 0;
 }
 
+void http_fail(struct http *http, const char *why)
+{
+    http->failed = memory_text(why);
+    courier_stop(http->courier);
+}
+
 const char *http_address(const struct http *http)
 {
     return http->address;
@@ -363,7 +384,7 @@ void http_close(struct http *http)
         return;
     /* Whatever is suspended must be resumed before the server stops, and nobody may resume it
      * after that. */
-    if (http->courier)
+    if (http->courier && !http->failed)
         courier_stop(http->courier);
     if (http->events)
         events_close(http->events);
@@ -371,6 +392,7 @@ void http_close(struct http *http)
         MHD_stop_daemon(http->daemon);
     courier_free(http->courier);
     events_free(http->events);
+    free(http->failed);
     free(http->hosts);
     free(http->own_host);
     free(http->address);

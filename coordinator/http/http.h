@@ -29,6 +29,9 @@ struct http;
 /* The options' texts must outlive the server. ERROR_REFUSED: the address is beyond loopback,
  * and there is no token. ERROR_IO: nobody can listen there. */
 int http_open(const struct http_options *options, struct http **ret, struct error *err);
+/* The coordinator has ended, for a reason: whoever asks is told so with status 503 from now on.
+ */
+void http_fail(struct http *http, const char *why);
 /* ADDR:PORT, with the port that it has. */
 const char *http_address(const struct http *http);
 /* Before the coordinator is closed. Takes NULL. */

@@ -98,6 +98,37 @@ static void print_work(FILE *out, const Mr__Cluster *c)
     print(out, metrics, sizeof metrics / sizeof *metrics);
 }
 
+/* Counts of Prometheus are cumulative. An answer of another shape is left out. */
+static void print_durations(FILE *out, const Mr__Cluster *c)
+{
+    static const char name[] = "marram_task_duration_seconds";
+
+    fprintf(
+        out,
+        "# HELP %s From when a task was given to a worker, or the worker began it, until it "
+        "was accepted.\n# TYPE %s histogram\n",
+        name, name);
+    for (size_t i = 0; i < c->n_durations; i++) {
+        const Mr__Durations *d = c->durations[i];
+        const char *kind = d->kind == MR__TASK_KIND__MAP      ? "map"
+                           : d->kind == MR__TASK_KIND__REDUCE ? "reduce"
+                                                              : NULL;
+        uint64_t count = 0;
+
+        if (!kind || d->n_counts != d->n_bounds + 1)
+            continue;
+        for (size_t k = 0; k < d->n_bounds; k++) {
+            count += d->counts[k];
+            fprintf(out, "%s_bucket{kind=\"%s\",le=\"%g\"} %" PRIu64 "\n", name, kind,
+                    d->bounds[k], count);
+        }
+        count += d->counts[d->n_bounds];
+        fprintf(out, "%s_bucket{kind=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, kind, count);
+        fprintf(out, "%s_sum{kind=\"%s\"} %.17g\n%s_count{kind=\"%s\"} %" PRIu64 "\n", name,
+                kind, d->seconds, name, kind, count);
+    }
+}
+
 static void print_members(FILE *out, const Mr__Cluster *c)
 {
     const struct metric metrics[] = {
@@ -113,6 +144,9 @@ static void print_members(FILE *out, const Mr__Cluster *c)
          "Workers that have joined since the start.", (double)c->workers_joined},
         {"marram_workers_lost_total", "", "counter", "Workers that fell silent.",
          (double)c->workers_lost},
+        {"marram_late_heartbeats_total", "", "counter",
+         "Heartbeats of workers that came after more than twice their time.",
+         (double)c->late_heartbeats},
         {"marram_stale_answers_total", "", "counter",
          "Messages of peers that had been given up.", (double)c->answers_refused},
         {"marram_damaged_frames_total", "", "counter", "Messages that failed their check.",
@@ -156,6 +190,7 @@ char *metrics_text(const Mr__Cluster *cluster)
     print_process(out, cluster);
     print_members(out, cluster);
     print_work(out, cluster);
+    print_durations(out, cluster);
     check(!fclose(out));
     return text;
 }

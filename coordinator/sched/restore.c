@@ -96,7 +96,7 @@ void sched_restore(struct sched *sched, const struct sched_fact *fact)
         failed(fact, task);
         break;
     case SCHED_RECORD_SKIPPED:
-        skip_restore(job, &fact->culprit);
+        skip_restore(job, task, &fact->culprit);
         break;
     case SCHED_RECORD_COMMITTING:
         job->phase = JOB_COMMITTING;

@@ -44,7 +44,8 @@
  * Bad records. A job may say how many records and keys it does without (`skips`): the first so
  * many that its attempts fail on are skipped (a record SKIPPED each), and cost no attempt. The
  * caller tells each ASSIGN which they are, and which stretches to feed with care
- * (sched_narrowed). One more fails the job.
+ * (sched_narrowed); and where a map that met several begins to search for more, so that not
+ * each of them costs a pass over its split (sched_sifts). One more fails the job.
  *
  * The caller owns event and actions; ids are the caller's. One thread. */
 #ifndef SCHED_SCHED_H
@@ -87,6 +88,13 @@ struct sched_culprit {
     uint64_t low, high; /* BLOCK: offset, length; RECORD: offset, 0; KEY: its digest */
 };
 
+/* In the input: the records that begin there and behind. */
+struct sched_place {
+    bool known;
+    uint32_t file;
+    uint64_t offset;
+};
+
 enum sched_event_type {
     EVENT_JOB_SUBMITTED, /* job, checked, priority, steady, skips */
     EVENT_JOB_PLANNED,   /* job, maps, reduces (maps may be 0: then reduces write empty parts),
@@ -98,7 +106,8 @@ enum sched_event_type {
     EVENT_WORKER_LOST,   /* worker: its attempts are lost, and the map outputs that it holds */
     EVENT_WORKER_DRAINING, /* worker, late: it is to leave once nothing needs it */
     EVENT_TASK_DONE,       /* worker, attempt */
-    EVENT_TASK_FAILED,     /* worker, attempt, code, blamed, suspect, culprit, lost_map */
+    EVENT_TASK_FAILED,     /* worker, attempt, code, blamed, suspect, culprit, sifted, lost_map
+                            */
     EVENT_STRAGGLER,       /* attempt: it is slow; a copy of it elsewhere may be done sooner */
     EVENT_PERSISTED,       /* sequence */
     EVENT_RESTORED,        /* all facts of the former life were told: goes on from there */
@@ -125,6 +134,7 @@ struct sched_event {
     bool blamed;  /* the task is the cause of the failure */
     bool suspect; /* it may be the cause: run it alone next time */
     struct sched_culprit culprit;
+    struct sched_place sifted; /* with `culprit`: how far a search has got */
     uint32_t lost_map; /* with code ERROR_FETCH: the map task whose output cannot be read */
     uint64_t sequence;
     bool draining; /* it joins in order to leave: it gets nothing, and says so again when it has
@@ -275,6 +285,11 @@ bool sched_runs_singly(const struct sched *sched, uint64_t worker,
 const struct sched_culprit *sched_narrowed(const struct sched *sched,
                                            const struct sched_attempt *attempt,
                                            size_t *ret_count);
+
+/* Where the attempt of a map begins to search for bad records before it does its task; false:
+ * it does not search. */
+bool sched_sifts(const struct sched *sched, const struct sched_attempt *attempt,
+                 struct sched_place *ret_from);
 
 /* Where the parts of a job are reduced if there is room: the homes are fixed when it is
  * planned, `sched_homes` of them, and part p belongs to the home p % sched_homes. sched_home

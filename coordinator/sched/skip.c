@@ -4,12 +4,19 @@
  * next one looks closer. None of it costs the task an attempt, for each step finds out
  * something that was not known; what finds nothing new is charged as ever.
  *
+ * A map that has met several searches before it begins anew, and tells how far it has got when
+ * it finds one more: the next attempt goes on from there, and the split is read twice, not once
+ * for each.
+ *
  * What else ran of the task is stopped: it has the same record before it, and if it got by, the
  * list and the output would contradict each other. */
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "coordinator/sched/state.h"
+
+/* Of one task: then it searches. */
+enum { SEVERAL = 2 };
 
 static bool is_same(const struct sched_culprit *a, const struct sched_culprit *b)
 {
@@ -52,6 +59,17 @@ const struct sched_culprit *sched_narrowed(const struct sched *sched,
     return task ? task->narrow : NULL;
 }
 
+bool sched_sifts(const struct sched *sched, const struct sched_attempt *attempt,
+                 struct sched_place *ret_from)
+{
+    const struct task *task = task_find(sched, attempt);
+
+    if (!task || task->kind != SCHED_MAP || task->found < SEVERAL)
+        return false;
+    *ret_from = task->sifted;
+    return true;
+}
+
 /* Whether user code failed, in which records are: not a disk. */
 static bool is_of_records(enum error_code code)
 {
@@ -80,6 +98,7 @@ static void skip(struct sched *sched, struct task *task, const struct sched_even
         return;
     }
     append(&job->skips, &job->skip_count, &job->skip_capacity, &event->culprit);
+    task->found++;
     gate_persist_like(sched, SCHED_RECORD_SKIPPED, &skipped);
     search_on(sched, task);
 }
@@ -103,6 +122,8 @@ bool skip_failed(struct sched *sched, struct task *task, const struct sched_even
 
     if (!job->skips_max || !is_of_records(event->code))
         return false;
+    if (event->sifted.known)
+        task->sifted = event->sifted;
     if (event->culprit.type == CULPRIT_NONE)
         return look_closer(sched, task);
     if (event->culprit.type == CULPRIT_BLOCK) {
@@ -122,8 +143,10 @@ bool skip_failed(struct sched *sched, struct task *task, const struct sched_even
     return true;
 }
 
-void skip_restore(struct job *job, const struct sched_culprit *culprit)
+void skip_restore(struct job *job, struct task *task, const struct sched_culprit *culprit)
 {
+    if (task)
+        task->found++;
     if (find(job->skips, job->skip_count, culprit) == job->skip_count)
         append(&job->skips, &job->skip_count, &job->skip_capacity, culprit);
 }

@@ -50,6 +50,8 @@ struct task {
     uint32_t known;               /* RUNNING: skips that the attempt was told of */
     struct sched_culprit *narrow; /* blocks that attempts failed on, owned */
     size_t narrow_count, narrow_capacity;
+    uint32_t found;            /* bad records and keys that attempts failed on */
+    struct sched_place sifted; /* from here on there may be more of them */
 };
 
 /* A second attempt of a task that runs. */
@@ -332,8 +334,8 @@ bool skip_failed(struct sched *sched, struct task *task, const struct sched_even
                  uint32_t known);
 /* The block is fed singly from now on; false if it was already. */
 bool skip_narrow(struct task *task, const struct sched_culprit *block);
-/* Restored. */
-void skip_restore(struct job *job, const struct sched_culprit *culprit);
+/* Restored; `task`, which may be NULL, failed on it. */
+void skip_restore(struct job *job, struct task *task, const struct sched_culprit *culprit);
 void skip_done(struct job *job);
 
 /* place.c */

@@ -8,11 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 void channel_init(struct channel *channel, int fd)
 {
-    *channel = (struct channel){.fd = fd};
+    *channel = (struct channel){.fd = fd, .patience_ms = -1};
     pthread_mutex_init(&channel->lock, NULL);
 }
 
@@ -26,15 +27,38 @@ void channel_done(struct channel *channel)
     channel->bytes = NULL;
 }
 
-static int send_all(int fd, const uint8_t *bytes, size_t size, struct error *err)
+/* Until it takes something; -1: it took nothing for as long as we wait. */
+static int await_room(struct channel *channel, struct error *err)
 {
+    int64_t end_ms = clock_ms() + channel->patience_ms;
+    struct pollfd ready = {channel->fd, POLLOUT, 0};
+
+    for (;;) {
+        int64_t left_ms = channel->patience_ms < 0 ? -1 : end_ms - clock_ms();
+        int n = poll(&ready, 1, left_ms < -1 ? 0 : (int)left_ms);
+
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return 0; /* or an error, which send tells */
+        if (channel->patience_ms >= 0 && clock_ms() >= end_ms)
+            break;
+    }
+    channel->broken = true;
+    return error_set(err, ERROR_TIMEOUT, "send: the peer took no message for %d ms",
+                     channel->patience_ms);
+}
+
+static int send_all(struct channel *channel, const uint8_t *bytes, size_t size,
+                    struct error *err)
+{
+    if (channel->broken)
+        return error_set(err, ERROR_TIMEOUT, "send: the peer takes no messages");
     while (size) {
-        ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
+        ssize_t n = send(channel->fd, bytes, size,
+                         MSG_NOSIGNAL | (channel->patience_ms < 0 ? 0 : MSG_DONTWAIT));
 
         if (n < 0 && errno == EAGAIN) {
-            struct pollfd ready = {fd, POLLOUT, 0};
-
-            poll(&ready, 1, -1);
+            if (await_room(channel, err))
+                return -1;
         } else if (n < 0 && errno != EINTR) {
             return error_errno(err, ERROR_LOST, "send");
         } else if (n > 0) {
@@ -53,7 +77,7 @@ int channel_send(struct channel *channel, enum frame_type type, const ProtobufCM
     int result;
 
     pthread_mutex_lock(&channel->lock);
-    result = send_all(channel->fd, frame, size, err);
+    result = send_all(channel, frame, size, err);
     pthread_mutex_unlock(&channel->lock);
     return result;
 }

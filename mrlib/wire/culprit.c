@@ -50,6 +50,17 @@ static void take_key(const struct slot *slot, struct culprit *ret)
     ret->message.key_digest = (ProtobufCBinaryData){SLOT_DIGEST, ret->digest};
 }
 
+/* Where the search goes on: at the record itself, or with what the keys came from. */
+static void take_place(const struct slot *slot, bool keyed, struct culprit *ret)
+{
+    if (!slot->sifts)
+        return;
+    mr__place__init(&ret->place);
+    ret->place.file = keyed ? slot->sift_file : slot->file;
+    ret->place.offset = keyed ? slot->sift_offset : slot->offset;
+    ret->message.sifted = &ret->place;
+}
+
 bool culprit_of(const struct slot *slot, enum slot_phase phase, struct culprit *ret)
 {
     bool keyed = phase == SLOT_COMBINE || phase == SLOT_REDUCE;
@@ -62,6 +73,7 @@ bool culprit_of(const struct slot *slot, enum slot_phase phase, struct culprit *
                                                           : "reduce");
     if (slot->fault < SLOT_EXITED)
         ret->message.signal = slot->fault;
+    take_place(slot, keyed, ret);
     if (keyed) {
         take_key(slot, ret);
         return true;

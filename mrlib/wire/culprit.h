@@ -17,6 +17,7 @@ struct culprit {
     Mr__Culprit message;
     char key[SLOT_TEXT];
     uint8_t digest[SLOT_DIGEST];
+    Mr__Place place;
 };
 
 /* Fills *ret from a slot whose thread is, or was, in `phase`; the path of the file is the

@@ -19,9 +19,9 @@ enum {
     IDENTITY = 8,
     ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
     EVENTS_MAX = 1024,
-    PEERS_MAX = 16384,    /* in session with one link */
-    KEPT_MAX = 256 << 20, /* bytes for one peer that takes nothing */
-    LOOKS_MAX = 256,      /* messages that come to nothing, before the caller has its turn */
+    PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
+    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing */
+    LOOKS_MAX = 256, /* messages that come to nothing, before the caller has its turn */
 };
 
 struct peer {
@@ -450,7 +450,11 @@ static int judge(struct link *link, uint64_t peer, zmq_msg_t *part, enum frame_t
     struct frame_stamp stamp = frame_get_stamp(zmq_msg_data(part));
     struct peer *known;
 
-    if (link->porter && !is_entitled(link, peer, part)) {
+    /* An acknowledgement is no message, and so has no number: it would open a session, of which
+     * the caller never hears. */
+    if (type == FRAME_ACK && stamp.sequence) {
+        link->counts.damaged++;
+    } else if (link->porter && !is_entitled(link, peer, part)) {
         link->counts.strange++;
     } else if (let_through(link, peer, &stamp, type)) {
         known = link->porter ? find_peer(link, peer) : NULL;

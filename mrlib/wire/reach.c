@@ -94,12 +94,17 @@ bool reach_objection(const struct reach *reach, const char *endpoint, const char
                   endpoint);
         return true;
     case LINK_BROKEN:
-        error_set(ret, ERROR_REFUSED,
-                  key ? "%s breaks off the handshake: its key is not the one in our "
-                        "coordinator.cert, or it cannot look at keys just now"
-                      : "%s breaks off the handshake",
-                  endpoint);
-        return key;
+        if (key)
+            error_set(ret, ERROR_REFUSED,
+                      "%s breaks off the handshake: its key is not the one in our "
+                      "coordinator.cert, or it cannot look at keys just now",
+                      endpoint);
+        else
+            error_set(ret, ERROR_REFUSED,
+                      "%s breaks off the handshake: it lets in nobody without keys (--keys DIR), "
+                      "or is no coordinator",
+                      endpoint);
+        return true;
     default:
         return false;
     }

@@ -43,6 +43,10 @@ struct slot {
     _Atomic uint32_t key_length;
     _Atomic uint32_t unpacked;     /* 1: `offset` is in the text of a compressed file */
     _Atomic uint32_t group_length; /* of the key: what makes its group */
+    _Atomic uint32_t lone;         /* 1: no other thread is at work on the attempt */
+    _Atomic uint32_t sifts;        /* 1: in search of bad records; it has got to ... */
+    _Atomic uint32_t sift_file;    /* ... this file ... */
+    _Atomic uint64_t sift_offset;  /* ... and this record, but for those in hand */
     char key[SLOT_TEXT];           /* in reduce and combine: the key's first bytes */
     uint8_t digest[SLOT_DIGEST]; /* of what makes the group, where that is longer than `key` */
     char status[SLOT_TEXT];      /* what the job said last with mr_status */
@@ -72,6 +76,6 @@ struct slots {
     struct slot slot[LIMIT_THREADS];
 };
 
-enum { SLOTS_VERSION = 2 };
+enum { SLOTS_VERSION = 3 };
 
 #endif

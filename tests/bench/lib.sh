@@ -129,7 +129,8 @@ cluster_up() {
 on() {
     local dir=$bench/cluster.$1
     shift
-    MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$dir/cluster.json" | head -1) "$marram" "$@"
+    MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$dir/cluster.json" | head -1) \
+        MARRAM_KEYS=$dir/keys "$marram" "$@"
 }
 clusters_down() {
     local name

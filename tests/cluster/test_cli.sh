@@ -26,7 +26,7 @@ up() {
     "$marram" cluster up --dir cluster --listen tcp://127.0.0.1:0 "$@" >up.out 2>up.err || die "$(cat up.err)"
     trap '"$marram" cluster down --dir cluster || true' EXIT
     MARRAM_COORDINATOR=$(field endpoint cluster/cluster.json)
-    export MARRAM_COORDINATOR
+    export MARRAM_COORDINATOR MARRAM_KEYS=$PWD/cluster/keys
 }
 # submit_gate ARGUMENTS...: a job that waits for the file ./gate, in the background, as from a terminal; $pid and $id
 submit_gate() {
@@ -92,11 +92,14 @@ wrong_usage() {
 }
 beyond_loopback() {
     expect_refusal 4 'tcp://0.0.0.0:7077 would let anyone in' "$marram" coordinator --listen tcp://0.0.0.0:7077
-    expect_refusal 4 '--insecure' "$marram" coordinator --listen 'tcp://*:0'
-    expect_refusal 4 '--insecure' "$marram" worker --listen 'tcp://[::]:0'
-    expect_refusal 4 '--insecure' "$marram" worker --listen tcp://127.0.0.1.example:0
+    expect_refusal 4 "'marram keys DIR'" "$marram" coordinator --listen 'tcp://*:0'
+    expect_refusal 4 "'marram keys DIR'" "$marram" worker --listen tcp://127.0.0.1.example:0
+    expect_refusal 4 '--keys DIR' "$marram" worker --coordinator tcp://10.1.1.1:7077
+    expect_refusal 4 '--keys DIR' "$marram" jobs --coordinator tcp://10.1.1.1:7077
+    expect_refusal 2 "'marram keys DIR'" "$marram" worker --listen tcp://10.1.1.1:0 --insecure
+    expect_refusal 2 'tcp://[::]:0' "$marram" worker --listen 'tcp://[::]:0'
     expect_refusal 4 'loopback' "$marram" cluster up --dir cluster --listen tcp://0.0.0.0:0
-    expect_refusal 2 'tcp://0.0.0.0:0' "$marram" worker --listen tcp://0.0.0.0:0 --insecure
+    expect_refusal 2 'tcp://0.0.0.0:0' "$marram" worker --listen tcp://0.0.0.0:0
     [[ ! -e cluster ]]
 }
 few_files() {
@@ -243,7 +246,7 @@ started_anew() {
     up --workers 1
     submit_gate
     kill -KILL "$(sed -n 's/.*"pid": \([0-9]*\),/\1/p' cluster/cluster.json | head -1)"
-    "$marram" coordinator --listen "$MARRAM_COORDINATOR" --http none --state anew 2>anew.log &
+    "$marram" coordinator --listen "$MARRAM_COORDINATOR" --http none --state anew --keys cluster/keys 2>anew.log &
     # shellcheck disable=SC2064 # this process, not a later one
     trap "kill $!; wait $!; '$marram' cluster down --dir cluster" EXIT
     wait $pid || status=$?

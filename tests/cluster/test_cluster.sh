@@ -86,9 +86,10 @@ same_bytes_in_namespaces() {
     references
     trap namespaces_down EXIT
     namespaces_up
-    LISTEN=tcp://10.213.7.254:0 COORDINATOR_OPTIONS=--insecure coordinator_up
+    with_keys
+    LISTEN=tcp://10.213.7.254:0 coordinator_up
     for i in 1 2 3; do
-        PREFIX="ip netns exec mrt$$-$i" worker_up "w$i" --listen "tcp://10.213.7.$i:0" --insecure --direct-reads off
+        PREFIX="ip netns exec mrt$$-$i" worker_up "w$i" --listen "tcp://10.213.7.$i:0" --direct-reads off
     done
     await_workers 3
     compare_all --split-size 50K

@@ -81,9 +81,10 @@ other_machines() {
     ip -n "$space" link set lo up
     ip -n "$space" addr add 10.77.0.1/32 dev lo
     sample
+    with_keys
     LISTEN=ipc://$PWD/socket cluster_up 0
-    PREFIX="ip netns exec $space" worker_up w1 --direct-reads off --insecure --listen tcp://10.77.0.1:0
-    PREFIX="ip netns exec $space" worker_up w2 --direct-reads off --insecure --listen tcp://10.77.0.1:0
+    PREFIX="ip netns exec $space" worker_up w1 --direct-reads off --listen tcp://10.77.0.1:0
+    PREFIX="ip netns exec $space" worker_up w2 --direct-reads off --listen tcp://10.77.0.1:0
     await_workers 2
     run invertedindex -i in -o want -r 3
     submit invertedindex -i in -o got -r 3 --split-size 300K --compress none

@@ -177,7 +177,7 @@ what_it_prints_is_a_file() {
 one_time_options() {
     local option
     every_option >options
-    for option in overwrite detach input output param insecure check-journal show-origin task; do
+    for option in overwrite detach input output param check-journal show-origin task; do
         ! cut -f 2 options | grep -qx "$option" || die "--$option can be set"
     done
     echo a >in

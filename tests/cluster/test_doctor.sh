@@ -86,14 +86,16 @@ small_scratch() {
     says warning scratch "'disk' lies in memory (tmpfs"
 }
 open_secrets() {
-    mkdir keys
-    echo s >keys/worker.key_secret
-    chmod 644 keys/worker.key_secret
-    doctor 1 --keys keys
-    says FAILED keys "others may read the secret 'keys/worker.key_secret' (mode 644): chmod go= 'keys/worker.key_secret'"
-    chmod go= keys/worker.key_secret
+    "$marram" keys keys >/dev/null
     doctor 0 --keys keys
-    says ok keys secret
+    says ok keys "those of worker 'worker' in 'keys' are whole"
+    chmod 644 keys/worker.secret
+    doctor 1 --keys keys
+    says FAILED keys "others may read the secret 'keys/worker.secret' (mode 644): chmod go= 'keys/worker.secret'"
+    chmod go= keys/worker.secret
+    sed -i 's/secret-key = ".../secret-key = "abc/' keys/worker.secret
+    doctor 1 --keys keys
+    says FAILED keys 'its two keys are no pair'
     doctor 1 --keys none
     says FAILED keys 'No such file'
 }

@@ -57,7 +57,7 @@ in_order() {
         die "$(cat coordinator.log)"
 }
 one_four_two() {
-    local lines=5000 us=1500 size=1K
+    local lines=12000 us=1500 size=2K
     # Half a minute of nothing but sleep.
     [[ -z ${MARRAM_FULL:-} ]] || { lines=60000 && size=8K; }
     slow_sample $lines
@@ -272,6 +272,27 @@ misuse() {
     cluster_down
 }
 # Without a coordinator there is nobody to whom anything could be handed over.
+coordinator_is_gone() {
+    local status=0
+    slow_sample 4000
+    LEASE=1 cluster_up 1 --drain-timeout 3
+    detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=1000 -p reduce_us=1000
+    await_condition 'progress 20' 'the job does not move'
+    kill -KILL "$coordinator_pid"
+    wait "$coordinator_pid" 2>/dev/null || true
+    kill "${worker_pid[w1]}"
+    wait "${worker_pid[w1]}" || status=$?
+    ((status == 3)) || die "the worker ended with status $status: $(tail -3 w1.log)"
+    grep -q 'left without the coordinator at tcp.*[1-9][0-9]* runs of 1 jobs are lost' w1.log || die "$(tail -3 w1.log)"
+    [[ ! -e scratch/w1 || -z $(find scratch/w1 -type f) ]] || die 'it left files'
+    # The next life of the coordinator, and another worker, make them again.
+    rm state/endpoint
+    LEASE=1 coordinator_up
+    unset 'worker_pid[w1]'
+    worker_up w2
+    await_job
+    cluster_down
+}
 no_coordinator() {
     coordinator_up
     kill "$coordinator_pid"
@@ -290,7 +311,7 @@ scaled() {
     "$marram" cluster up --workers 1 --threads 1 --memory 512M --dir "$cluster" --listen tcp://127.0.0.1:0 >up.out
     trap '"$marram" cluster down --dir "$cluster" >down.out' EXIT
     MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$cluster/cluster.json" | head -1)
-    export MARRAM_COORDINATOR
+    export MARRAM_COORDINATOR MARRAM_KEYS=$cluster/keys
     detach "$slow" -i in -o out -r 8 --split-size 1K -p map_us=2000 -p reduce_us=1500
     await_condition 'progress 20' 'the job does not move'
     [[ $("$marram" cluster scale 4 --dir "$cluster") == '4 workers' ]] || die 'it did not grow'
@@ -341,4 +362,5 @@ claim 'who has no room takes nothing, and that is said' no_room
 claim 'workers by name and number, and those that are none' misuse
 claim 'a cluster of processes is scaled from 1 to 4 to 2 while a job runs' scaled
 claim 'a worker without coordinator leaves at once' no_coordinator
+claim 'one that holds outputs and whose coordinator is gone leaves in time, and says what is lost' coordinator_is_gone
 totals

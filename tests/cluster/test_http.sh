@@ -89,9 +89,47 @@ metrics() {
     grep -qx 'marram_workers{state="working"} 2' body
     # Each metric has its help and its type once, before its values.
     awk '/^# HELP/ { if (help[$3]++) exit 1 } /^# TYPE/ { type[$3] = 1 }
-        /^[a-z]/ { name = $1; sub(/\{.*/, "", name); if (!help[name] || !type[name]) { print name; exit 1 } }' body
-    if command -v promtool >/dev/null; then promtool check metrics <body; fi
+        /^[a-z]/ { name = $1; sub(/\{.*/, "", name); if (name ~ /^marram_task_duration_seconds_/) sub(/_(bucket|sum|count)$/, "", name)
+            if (!help[name] || !type[name]) { print name; exit 1 } }' body
+    # One map and one reduce were timed, each in one of the ranges.
+    for kind in map reduce; do
+        grep -qx "marram_task_duration_seconds_count{kind=\"$kind\"} 1" body || die "$(grep duration body)"
+        awk -F' ' -v kind="$kind" '$1 ~ "^marram_task_duration_seconds_bucket.kind=\"" kind { if ($2 < last) exit 1; last = $2; n++ }
+            END { exit !(n == 13 && last == 1) }' body || die "$(grep duration body)"
+    done
+    grep -qx 'marram_late_heartbeats_total [0-9]*' body
     cluster_down
+}
+metrics_by_their_owner() {
+    command -v promtool >/dev/null || skip 'promtool is absent'
+    http_up 1
+    echo 'a b a' >in
+    submit wordcount -i in -o out
+    expect_get 200 /metrics
+    promtool check metrics <body >said 2>&1 || die "$(cat said)"
+    cluster_down
+}
+# What happens when nothing can be written down any more: whoever looks is told why.
+failed_journal() {
+    instrumented && skip 'a sanitizer must be the first library'
+    local coordinator client
+    export FAILING_SYNC=$PWD/sync
+    LD_PRELOAD=$MARRAM_BUILD/tests/preload/failing_sync.so http_up 0
+    coordinator=$coordinator_pid
+    echo 'a b a' >in
+    expect_get 200 /healthz
+    echo journal >sync
+    "$marram" submit wordcount -i in -o out --detach >said 2>&1 &
+    client=$!
+    # shellcheck disable=SC2016 # it is evaluated there
+    await_condition 'get /healthz; [[ $status == 503 ]]' 'it says that all is well'
+    grep -q 'journal.*Input/output error' body || die "$(cat body)"
+    expect_get 503 /api/v1/jobs
+    [[ -s sync.fired ]] || die 'the fault did not fire'
+    if wait "$coordinator"; then die 'it ended as if all were well'; fi
+    grep -q 'Input/output error' coordinator.log
+    kill $client
+    wait $client || true
 }
 # What happens comes as events, and who was away gets what it missed.
 events() {
@@ -197,10 +235,12 @@ hostile() {
     cluster_down
 }
 
-command -v curl >/dev/null || { echo 'skipped: no curl' && echo '0 passed, 0 failed, 9 skipped' && exit; }
+command -v curl >/dev/null || { echo 'skipped: no curl' && echo '0 passed, 0 failed, 10 skipped' && exit; }
 claim 'the same fields as --json of the commands' same_as_commands
 claim 'every path of the OpenAPI file answers as it says' as_documented
 claim 'metrics in the format of Prometheus' metrics
+claim 'metrics as promtool checks them' metrics_by_their_owner
+claim 'a journal that failed makes /healthz say 503 and why' failed_journal
 claim 'what happens comes as events' events
 claim 'who knows us by another name gets nothing' strangers
 claim 'beyond loopback only with a token, from a file of ours alone' tokens

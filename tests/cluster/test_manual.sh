@@ -130,7 +130,7 @@ completion_of_ids() {
     "$marram" cluster up --dir cluster --listen tcp://127.0.0.1:0 --workers 1 --threads 1 >/dev/null
     trap '"$marram" cluster down --dir cluster >/dev/null' EXIT
     MARRAM_COORDINATOR=$(cat cluster/state/endpoint)
-    export MARRAM_COORDINATOR PATH=$MARRAM_BUILD:$PATH
+    export MARRAM_COORDINATOR MARRAM_KEYS=$PWD/cluster/keys PATH=$MARRAM_BUILD:$PATH
     echo a >in
     "$marram" submit wordcount -i in -o out >id 2>/dev/null
     complete_words marram wait ''

@@ -120,16 +120,55 @@ one_too_many() {
 }
 
 many() {
-    local n=$((full ? 1000 : 60)) where
-    spoiled $((n * 100)) 100 70 >in
+    local n=$((full ? 1000 : 60)) every=$((full ? 1000 : 100)) where
+    spoiled $((n * every)) "$every" 70 >in
     for where in map combine reduce; do
         reference in $where >expected
         run "$testjobs/bad.so" -i in -o out --overwrite -r 3 -p $where=segv --skip-bad-records "$n" --json >json
         expect_counter skipped_records "$n"
         sorted_output out >got
         expect_same expected got
-        [[ -z $full ]] || echo "$n bad ones in $where: $(sed -n 's/^ *"seconds": //p' json) s"
+        [[ -z $full ]] || echo "$n bad ones of $((n * every)) in $where: $(sed -n 's/^ *"seconds": //p' json) s"
     done
+}
+
+# searches FILE JOB WHERE N OPTIONS...: FIRST, at its beginning, is mapped a few times and not for each bad one: by the
+# attempts that met the first two, by the search, and by the attempt that had met all.
+searches() {
+    local file=$1 job=$2 where=$3 n=$4
+    shift 4
+    rm -f marks passes
+    run "$testjobs/$job.so" -i "$file" -o out --overwrite -r 2 -p "$where" -p marks="$PWD/marks" -p passes="$PWD/passes" \
+        --skip-bad-records "$n" --split-size 100M --json "$@" >json
+    expect_counter skipped_records "$n"
+    sorted_output out >got
+    expect_same expected got
+    (($(wc -c <marks) >= n)) || die "$job, $where: $(wc -c <marks) failures"
+    (($(wc -c <passes) <= 8)) || die "$job, $where: its beginning was mapped $(wc -c <passes) times"
+}
+not_a_pass_each() {
+    local where n=40 job
+    # The first bad one is some chunks behind: what a bad key came from is mapped again.
+    { echo FIRST; spoiled 60000 60000 60000; spoiled 40000 1000 700; } >in
+    gzip -k in
+    for where in map combine; do
+        reference in $where >expected
+        for job in bad bad_blocks; do
+            searches in $job $where=segv $n --workers 1 --threads 3
+            searches in.gz $job $where=fail $n --workers 1 --threads 2
+            searches in $job $where=kill $n --workers 1 --threads 1
+        done
+    done
+    # Of files of which many lie in one chunk, and of csv with its header.
+    mkdir -p files
+    split -n l/50 -a 3 in files/
+    reference in combine >expected
+    searches files bad combine=abort $n --workers 1 --threads 2
+    reference in map >expected
+    searches files bad map=abort $n --workers 1 --threads 2
+    sed 's/\(w.*\) \(BAD.*\)/\2 \1/; s/ /,/; 1s/.*/a,b\nFIRST,z/' in >in.csv
+    grep -v 'BAD\|^a,b$' in.csv | awk '{ n[$1]++ } END { for (w in n) print w "\t" n[w] }' | sort >expected
+    searches in.csv bad map=fail $n --workers 1 --input-format csv
 }
 
 # The list is known before the job has ended, and by the coordinator that comes after.
@@ -162,5 +201,6 @@ claim 'mr_fail makes a record bad, too' mr_fail_counts
 claim 'so are records of compressed files and of csv' other_formats
 claim 'one bad record too many fails the job, with the first causes' one_too_many
 claim 'many bad records are no trouble' many
+claim 'they are found in one search, not by a pass over their split each' not_a_pass_each
 claim 'the list of what is skipped survives the coordinator' outlives_the_coordinator
 totals

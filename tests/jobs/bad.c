@@ -1,6 +1,7 @@
 /* Counts words, with a combiner, and fails on each that begins with "BAD": in map, combine or
- * reduce, in a way that is chosen. With `marks` it notes each time in a file of that name; with
- * `hold` it waits in reduce until that file is there. */
+ * reduce, in a way that is chosen. With `marks` it notes each time in a file of that name, with
+ * `passes` each time that it maps a word that begins with "FIRST"; with `hold` it waits in
+ * reduce until that file is there. */
 #include <fcntl.h>
 #include <mr/job.h>
 #include <mr/text.h>
@@ -14,7 +15,7 @@
 #endif
 
 struct params {
-    const char *map, *combine, *reduce, *marks, *hold;
+    const char *map, *combine, *reduce, *marks, *passes, *hold;
 };
 
 static volatile int zero, nowhere;
@@ -42,13 +43,19 @@ __attribute__((noinline)) static int deep(int depth)
     return nowhere;
 }
 
+static void note(const char *path)
+{
+    int file = *path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
+
+    if (file >= 0 && write(file, "x", 1) == 1)
+        close(file);
+}
+
 static void misbehave(struct mr_task *task, const char *how)
 {
     const struct params *params = mr_params(task);
-    int marks = *params->marks ? open(params->marks, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
 
-    if (marks >= 0 && write(marks, "x", 1) == 1)
-        close(marks);
+    note(params->marks);
     if (!strcmp(how, "segv"))
         write_to_nowhere();
     else if (!strcmp(how, "overflow"))
@@ -70,11 +77,18 @@ static bool is_bad(struct mr_bytes word)
     return word.len >= 3 && !memcmp(word.ptr, "BAD", 3);
 }
 
+static bool is_first(struct mr_bytes word)
+{
+    return word.len >= 5 && !memcmp(word.ptr, "FIRST", 5);
+}
+
 static void count_words(struct mr_task *task, struct mr_bytes text)
 {
     const struct params *params = mr_params(task);
 
     for (struct mr_words w = mr_words_in(text); mr_next_word(&w);) {
+        if (*params->passes && is_first(w.word))
+            note(params->passes);
         if (*params->map && is_bad(w.word))
             misbehave(task, params->map);
         mr_emit(task, w.word, 1);
@@ -120,6 +134,8 @@ const struct mr_job mr_job = {
             MR_PARAM(struct params, combine, "", "how to fail in combine"),
             MR_PARAM(struct params, reduce, "", "how to fail in reduce"),
             MR_PARAM(struct params, marks, "", "a file that gets a byte for each failure"),
+            MR_PARAM(struct params, passes, "",
+                     "a file that gets a byte for each FIRST mapped"),
             MR_PARAM(struct params, hold, "", "a file that reduce waits for"),
             {0},
         },

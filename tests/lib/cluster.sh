@@ -15,6 +15,12 @@ cluster_up() {
     await_workers "$workers"
 }
 
+# From here on all that this claim starts uses keys, which are in ./keys.
+with_keys() {
+    "$marram" keys keys >/dev/null
+    export MARRAM_KEYS=$PWD/keys
+}
+
 coordinator_up() {
     local -a options
     read -ra options <<<"${COORDINATOR_OPTIONS:-}"
@@ -43,7 +49,7 @@ await_condition() {
         eval "$condition" && return
         sleep 0.05
     done
-    die "$what: $(tail -5 ./*.log 2>/dev/null)"
+    die "$what: $(tail -n 5 ./*.log 2>/dev/null)"
 }
 
 # The number of workers that have joined.

@@ -14,6 +14,7 @@ base=$(mktemp -d "${TMPDIR:-/tmp}/marram-suite-XXXXXX")
 chmod 755 "$base"
 # What this machine or its user set is none of the claims.
 MARRAM_CONFIG=/dev/null
+unset MARRAM_KEYS
 export LC_ALL=C MARRAM_CONFIG root marram jobs testjobs
 harness_passed=0
 races=
@@ -116,7 +117,7 @@ on_cluster() {
     "$marram" cluster up --workers "$1" --threads 1 --memory 2G --dir "$base/cluster" --listen tcp://127.0.0.1:0 >/dev/null || exit 1
     trap '"$marram" cluster down --dir "$base/cluster" >/dev/null; rm -rf "$base"' EXIT
     MARRAM_COORDINATOR=$(sed -n 's/.*"endpoint": "\([^"]*\)".*/\1/p' "$base/cluster/cluster.json" | head -1)
-    export MARRAM_COORDINATOR
+    export MARRAM_COORDINATOR MARRAM_KEYS=$base/cluster/keys
 }
 
 # counter NAME: from the JSON in ./json

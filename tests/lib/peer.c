@@ -53,18 +53,35 @@ static void begin(struct house *house)
     check(!pthread_create(&thread->thread, NULL, serve, thread));
 }
 
-struct house *house_open(const struct coordinator_options *wanted)
+static struct house *build(const struct coordinator_options *wanted, bool guarded)
 {
     struct coordinator_options options = wanted ? *wanted : house_usual();
     struct house *house = memory_zeroed(1, sizeof *house);
+    struct error err;
 
     house->folder = folder_new();
     house->context = link_context_new();
     options.context = house->context;
     options.endpoint = "tcp://127.0.0.1:0";
     options.state = house->folder;
+    if (guarded)
+        check(!porter_open(house->context, &options.porter, &err));
     house->options = options;
     begin(house);
+    return house;
+}
+
+struct house *house_open(const struct coordinator_options *wanted)
+{
+    return build(wanted, false);
+}
+
+struct house *house_open_guarded(const struct coordinator_options *wanted,
+                                 struct porter **ret_porter)
+{
+    struct house *house = build(wanted, true);
+
+    *ret_porter = house->options.porter;
     return house;
 }
 
@@ -94,6 +111,7 @@ void house_close(struct house *house)
 {
     house_stop(house);
     serve_close(house->coordinator);
+    porter_close(house->options.porter);
     link_context_free(house->context);
     folder_remove(house->folder);
     free(house);
@@ -101,7 +119,7 @@ void house_close(struct house *house)
 
 /* ---- Peers ------------------------------------------------------------------------------ */
 
-struct peer *peer_connect(struct house *house)
+static struct peer *connect_peer(struct house *house, const struct link_guard *guard)
 {
     struct peer *peer = memory_zeroed(1, sizeof *peer);
     struct error err;
@@ -109,9 +127,21 @@ struct peer *peer_connect(struct house *house)
     peer->house = house;
     peer->next = house->peers;
     house->peers = peer;
-    if (link_connect(house->context, serve_endpoint(house->coordinator), &peer->link, &err))
+    if (link_connect_guarded(house->context, serve_endpoint(house->coordinator), guard,
+                             &peer->link, &err))
         fail_msg("%s", err.text);
     return peer;
+}
+
+struct peer *peer_connect(struct house *house)
+{
+    return connect_peer(house, NULL);
+}
+
+struct peer *peer_connect_guarded(struct house *house, const struct certificate *own,
+                                  const char *server)
+{
+    return connect_peer(house, &(struct link_guard){own, NULL, server});
 }
 
 void peer_say(struct peer *peer, enum frame_type type, const ProtobufCMessage *message)

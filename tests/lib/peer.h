@@ -27,6 +27,9 @@ struct coordinator_options house_usual(void);
 /* Opens with the options, of which context, endpoint and state are filled in; NULL: the usual
  * ones. */
 struct house *house_open(const struct coordinator_options *options);
+/* The same with keys in the options: a porter is opened in its context. */
+struct house *house_open_guarded(const struct coordinator_options *options,
+                                 struct porter **ret_porter);
 /* Stops the thread: from then on the coordinator is the test's own to look at. */
 void house_stop(struct house *house);
 /* Another coordinator takes its place, with what the state folder holds; all peers must have
@@ -54,6 +57,9 @@ struct peer {
 
 /* Connects and says nothing. */
 struct peer *peer_connect(struct house *house);
+/* The same with a key, to the one who has that other one. */
+struct peer *peer_connect_guarded(struct house *house, const struct certificate *own,
+                                  const char *server);
 /* Connects, says HELLO and hears WELCOME. */
 struct peer *peer_join(struct house *house, Mr__Role role, const char *name);
 /* Hangs up without a word. Takes NULL. */

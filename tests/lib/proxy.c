@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +33,9 @@ struct proxy {
     struct pair pairs[PAIRS];
     pthread_t thread;
     atomic_bool stop;
-    atomic_uint_fast64_t cuts;
+    atomic_uint_fast64_t cuts, seen, passed;
+    const void *wanted;
+    size_t wanted_size;                 /* 0: nothing is looked for */
     atomic_uint_fast64_t asked, obeyed; /* calls of proxy_cut */
 };
 
@@ -89,6 +92,11 @@ static void pass(struct proxy *proxy, struct pair *pair, int from)
 
     if (n < 0 && errno == EAGAIN)
         return;
+    if (n > 0 && proxy->wanted_size &&
+        memmem(bytes, (size_t)n, proxy->wanted, proxy->wanted_size))
+        atomic_fetch_add(&proxy->seen, 1);
+    if (n > 0)
+        atomic_fetch_add(&proxy->passed, (uint64_t)n);
     if (n <= 0 || send(pair->fd[!from], bytes, (size_t)n, MSG_NOSIGNAL) != n) {
         cut(proxy, pair);
         return;
@@ -191,6 +199,22 @@ void proxy_cut(struct proxy *proxy)
     ring(proxy);
     while (atomic_load(&proxy->obeyed) < asked)
         sched_yield();
+}
+
+void proxy_look_for(struct proxy *proxy, const void *bytes, size_t size)
+{
+    proxy->wanted = bytes;
+    proxy->wanted_size = size;
+}
+
+uint64_t proxy_seen(const struct proxy *proxy)
+{
+    return atomic_load(&proxy->seen);
+}
+
+uint64_t proxy_passed(const struct proxy *proxy)
+{
+    return atomic_load(&proxy->passed);
 }
 
 uint64_t proxy_cuts(const struct proxy *proxy)

@@ -2,6 +2,7 @@
 #ifndef TESTS_PROXY_H
 #define TESTS_PROXY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct proxy;
@@ -15,6 +16,13 @@ uint16_t proxy_port(const struct proxy *proxy);
 
 /* Cuts all connections there are; new ones are taken as before. Done when it returns. */
 void proxy_cut(struct proxy *proxy);
+
+/* From then on counts in how many pieces the bytes pass; they must outlive the proxy. Before
+ * the first connection. */
+void proxy_look_for(struct proxy *proxy, const void *bytes, size_t size);
+uint64_t proxy_seen(const struct proxy *proxy);
+/* Bytes that passed, either way. */
+uint64_t proxy_passed(const struct proxy *proxy);
 
 uint64_t proxy_cuts(const struct proxy *proxy);
 

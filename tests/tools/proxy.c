@@ -9,6 +9,7 @@
  *     delay MS      each byte takes so long, either way
  *     rate BYTES    so many bytes a second, of each direction of each connection; 0: any
  *     flip BYTES    of so many bytes that pass in a direction one bit is turned over; 0: none
+ *     keep FILE     what passes is written there, too, as it comes
  *     stall         nothing passes, connections stay (a cut cable); `pass` lets go what was
  * held cut           connections are reset, new ones are reset as well
  *
@@ -29,7 +30,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-enum { PAIRS = 256, PIECE = 16384, KEPT_MAX = 4 << 20, LINE = 256 };
+enum { PAIRS = 256, PIECE = 16384, KEPT_MAX = 4 << 20, LINE = 4096 + 16 };
 
 /* Bytes on their way in one direction. */
 struct piece {
@@ -56,6 +57,7 @@ static struct pair pairs[PAIRS];
 static int64_t delay_ms;
 static double rate;
 static size_t flip;
+static FILE *kept_in; /* or NULL */
 static bool stalled, cutting;
 
 static struct sockaddr_in loopback(uint16_t port)
@@ -124,6 +126,8 @@ static void take_bytes(struct pair *pair, int from)
             way->ended = true;
         return;
     }
+    if (kept_in)
+        check(fwrite(piece->bytes, 1, (size_t)n, kept_in) == (size_t)n && !fflush(kept_in));
     for (ssize_t i = 0; flip && i < n; i++)
         if (++way->unspoiled >= flip) {
             piece->bytes[i] ^= 0x10;
@@ -190,6 +194,8 @@ static void obey(const char *line)
         rate = (double)number;
     else if (sscanf(line, "flip %lld", &number) == 1)
         flip = (size_t)number;
+    else if (!strncmp(line, "keep ", 5))
+        check(kept_in = fopen(line + 5, "we"));
     else if (!strcmp(line, "stall"))
         stalled = true;
     else if (!strcmp(line, "cut"))

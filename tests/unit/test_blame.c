@@ -175,7 +175,7 @@ static void after_a_signal_to_the_process_no_record_is_certain(void **state)
     expect_verdicts(scene, SIGKILL, "ibi");
     assert_true(scene->verdicts[1].certain);
     /* Nor is there anybody else in an attempt of one thread. */
-    scene->tasks[1].single = true;
+    slot->lone = 1;
     expect_verdicts(scene, SIGBUS, "ibi");
     expect_text(scene, 1, ERROR_CRASH,
                 "killed by signal 7 (Bus error) in map, record at '/data/x' offset 17");
@@ -188,7 +188,7 @@ static void after_a_signal_to_the_process_tasks_in_our_code_are_suspects_too(voi
     struct scene *scene = new_scene();
 
     (void)state;
-    work(scene, 0, 0, SLOT_REDUCE);
+    work(scene, 0, 0, SLOT_REDUCE)->lone = 1;
     scene->tasks[0].kind = scene->child->slots->slot[0].kind = MR__TASK_KIND__REDUCE;
     expect_verdicts(scene, SIGBUS, "bii");
     assert_true(scene->verdicts[0].certain);
@@ -196,6 +196,30 @@ static void after_a_signal_to_the_process_tasks_in_our_code_are_suspects_too(voi
     scene->tasks[1].kind = scene->child->slots->slot[1].kind = MR__TASK_KIND__REDUCE;
     expect_verdicts(scene, SIGBUS, "ssi");
     assert_false(scene->verdicts[0].certain || scene->verdicts[1].certain);
+    free_scene(scene);
+}
+
+/* What is found in a search says where the next one goes on: at the record, or with the records
+ * that the key came from. */
+static void a_search_tells_how_far_it_got(void **state)
+{
+    struct scene *scene = new_scene();
+    struct slot *slot = work(scene, 0, 1, SLOT_MAP);
+
+    (void)state;
+    slot->single = slot->lone = 1;
+    expect_verdicts(scene, SIGKILL, "ibi");
+    assert_null(scene->verdicts[1].culprit.message.sifted);
+    slot->sifts = 1;
+    slot->sift_file = 4;
+    slot->sift_offset = 11;
+    expect_verdicts(scene, SIGKILL, "ibi");
+    assert_int_equal(scene->verdicts[1].culprit.message.sifted->file, 5);
+    assert_int_equal(scene->verdicts[1].culprit.message.sifted->offset, 17);
+    slot->phase = SLOT_COMBINE;
+    expect_verdicts(scene, SIGKILL, "ibi");
+    assert_int_equal(scene->verdicts[1].culprit.message.sifted->file, 4);
+    assert_int_equal(scene->verdicts[1].culprit.message.sifted->offset, 11);
     free_scene(scene);
 }
 
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(the_only_task_in_user_code_is_blamed),
         cmocka_unit_test(after_a_signal_to_the_process_no_record_is_certain),
         cmocka_unit_test(after_a_signal_to_the_process_tasks_in_our_code_are_suspects_too),
+        cmocka_unit_test(a_search_tells_how_far_it_got),
         cmocka_unit_test(without_user_code_running_those_at_work_are_suspects),
         cmocka_unit_test(slots_of_tasks_that_are_not_held_count_for_nobody),
         cmocka_unit_test(a_timeout_is_told_with_the_place_that_stood_still),

@@ -300,6 +300,30 @@ static void sending_to_a_peer_that_is_gone_is_an_error_not_a_signal(void **state
     close_pair(&fixture);
 }
 
+/* It would hold up whoever sends, and all that depends on him. */
+static void a_peer_that_takes_nothing_breaks_the_channel(void **state)
+{
+    struct fixture fixture = open_pair();
+    cleanup_free uint8_t *text = memory_zeroed(1, 100000);
+    Mr__TaskFailed failed = MR__TASK_FAILED__INIT;
+    struct error err = {0};
+    int sent = 0;
+
+    (void)state;
+    fixture.channel.patience_ms = 100;
+    failed.log_tail = (ProtobufCBinaryData){100000, text};
+    while (!channel_send(&fixture.channel, FRAME_TASK_FAILED, &failed.base, &err))
+        assert_in_range(++sent, 1, 1000);
+    assert_int_equal(err.code, ERROR_TIMEOUT);
+    assert_non_null(strstr(err.text, "the peer took no message for 100 ms"));
+    assert_true(fixture.channel.broken);
+    /* From then on nothing is tried: half a frame is on its way. */
+    fixture.channel.patience_ms = 1000000;
+    assert_int_equal(channel_send(&fixture.channel, FRAME_TASK_FAILED, &failed.base, &err), -1);
+    assert_non_null(strstr(err.text, "takes no messages"));
+    close_pair(&fixture);
+}
+
 /* A good frame, then `size` bytes: the frame is delivered, then the rest is refused again and
  * again. */
 static void expect_damage(const void *bytes, size_t size, const char *words)
@@ -394,6 +418,7 @@ int main(void)
         cmocka_unit_test(any_cutting_of_a_stream_gives_the_same_messages),
         cmocka_unit_test(frames_of_several_senders_do_not_mix),
         cmocka_unit_test(what_arrived_before_the_end_still_counts),
+        cmocka_unit_test(a_peer_that_takes_nothing_breaks_the_channel),
         cmocka_unit_test(sending_to_a_peer_that_is_gone_is_an_error_not_a_signal),
         cmocka_unit_test(a_header_that_makes_no_sense_is_refused_before_its_payload_comes),
         cmocka_unit_test(a_damaged_payload_is_refused),

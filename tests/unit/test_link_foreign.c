@@ -333,6 +333,31 @@ static void a_session_whose_first_message_was_lost_is_not_over(void **state)
     close_scene(&scene);
 }
 
+/* It would hold a place in the table, and nobody would ever hear of it. */
+static void a_numbered_acknowledgement_opens_no_session(void **state)
+{
+    struct scene scene;
+    uint8_t *frame;
+    size_t size;
+
+    (void)state;
+    open_scene(&scene, "tcp://127.0.0.1:0");
+    frame = frame_pack(FRAME_ACK, NULL, &size);
+    frame_set_stamp(frame, size, &(struct frame_stamp){.sequence = 1});
+    assert_int_equal(zmq_send(scene.foreign, frame, size, 0), size);
+    while (!link_counts(scene.listener).damaged)
+        turn(&scene);
+    converse(&scene, 2);
+    assert_int_equal(link_counts(scene.listener).peers, 1);
+    assert_int_equal(scene.others, 0);
+    /* Who says something after it begins as anyone. */
+    send_stamped(scene.foreign, 0, 1, 0);
+    assert_int_equal(await_foreign(&scene, FRAME_ACK).acknowledged, 1);
+    assert_int_equal(scene.others, 1);
+    free(frame);
+    close_scene(&scene);
+}
+
 static void nonsense_stamps_of_a_peer_in_session_take_nothing_away(void **state)
 {
     struct rng rng = {5};
@@ -421,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_message_of_another_epoch_opens_no_session),
         cmocka_unit_test(a_peer_in_session_with_a_wrong_epoch_is_fenced_and_not_heard),
         cmocka_unit_test(a_session_whose_first_message_was_lost_is_not_over),
+        cmocka_unit_test(a_numbered_acknowledgement_opens_no_session),
         cmocka_unit_test(nonsense_stamps_of_a_peer_in_session_take_nothing_away),
         cmocka_unit_test(a_port_survives_who_does_not_even_speak_the_library_s_language),
         cmocka_unit_test(a_message_above_the_limit_cuts_off_its_sender_alone),

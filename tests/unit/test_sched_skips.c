@@ -111,6 +111,62 @@ static void a_key_that_two_tasks_meet_is_one(void **state)
     stage_close(&s);
 }
 
+static void expect_search(const struct stage *s, struct sched_attempt attempt, uint32_t file,
+                          uint64_t offset)
+{
+    struct sched_place from;
+
+    assert_true(sched_sifts(s->sched, &attempt, &from));
+    assert_int_equal(from.file, file);
+    assert_int_equal(from.offset, offset);
+}
+
+static void expect_no_search(const struct stage *s, struct sched_attempt attempt)
+{
+    struct sched_place from;
+
+    assert_false(sched_sifts(s->sched, &attempt, &from));
+}
+
+static void a_map_that_met_two_searches_for_more(void **state)
+{
+    struct sched_event found;
+    struct stage s;
+
+    (void)state;
+    stage_open_skipping(&s, 1, 2, 1, 9);
+    follows(&s, bad(1, map_of(1, 0, 1), CULPRIT_RECORD, 10, 0), "assign w1 1/map0.2");
+    expect_no_search(&s, map_of(1, 0, 2));
+    /* From its beginning: the second one may have been met by any thread. */
+    follows(&s, bad(1, map_of(1, 0, 2), CULPRIT_KEY, 20, 0), "assign w1 1/map0.3");
+    expect_search(&s, map_of(1, 0, 3), 0, 0);
+    expect_no_search(&s, map_of(1, 1, 1));
+    /* And from where that one was when it found one more, be it a block or nothing at all. */
+    found = bad(1, map_of(1, 0, 3), CULPRIT_RECORD, 30, 0);
+    found.sifted = (struct sched_place){true, 3, 30};
+    follows(&s, found, "assign w1 1/map0.4");
+    expect_search(&s, map_of(1, 0, 4), 3, 30);
+    /* What fails behind the search does not say how far it got: the next one need not go on. */
+    follows(&s, bad(1, map_of(1, 0, 4), CULPRIT_KEY, 40, 0), "assign w1 1/map0.5");
+    expect_search(&s, map_of(1, 0, 5), 3, 30);
+    assert_int_equal(stage_progress(&s).failed_attempts, 0);
+    stage_close(&s);
+}
+
+static void reduces_do_not_search(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_open_skipping(&s, 1, 1, 1, 9);
+    stage_tell(&s, done(1, map_of(1, 0, 1)));
+    for (uint32_t attempt = 1; attempt <= 3; attempt++)
+        stage_tell(&s, bad(1, reduce_of(1, 0, attempt), CULPRIT_KEY, 10 * attempt, 0));
+    assert_int_equal(stage_progress(&s).failed_attempts, 0);
+    expect_no_search(&s, reduce_of(1, 0, 4));
+    stage_close(&s);
+}
+
 static void a_failing_disk_makes_no_record_bad(void **state)
 {
     struct sched_event failing;
@@ -134,6 +190,8 @@ int main(void)
         cmocka_unit_test(a_block_is_narrowed_once),
         cmocka_unit_test(a_failure_without_a_word_is_looked_at_alone),
         cmocka_unit_test(a_key_that_two_tasks_meet_is_one),
+        cmocka_unit_test(a_map_that_met_two_searches_for_more),
+        cmocka_unit_test(reduces_do_not_search),
         cmocka_unit_test(a_failing_disk_makes_no_record_bad),
     };
 

@@ -439,7 +439,7 @@ static void a_flood_of_nonsense_does_not_stop_the_job_of_another(void **state)
 
 static void a_peer_that_dies_in_the_middle_of_a_flood_is_missed_by_nobody(void **state)
 {
-    struct house *house = open_with_lease(500);
+    struct house *house = open_with_lease(2000);
     struct peer *client = peer_join(house, MR__ROLE__CLIENT, "client");
     struct peer *worker = peer_join(house, MR__ROLE__WORKER, "worker");
     Mr__Workers *workers;
@@ -452,8 +452,13 @@ static void a_peer_that_dies_in_the_middle_of_a_flood_is_missed_by_nobody(void *
     for (int i = 0; i < 5; i++) {
         struct peer *flood = peer_join(house, MR__ROLE__WORKER, "flood");
 
-        for (uint32_t k = 0; k < 20000; k++)
+        for (uint32_t k = 0; k < 20000; k++) {
+            if (k % 1000 == 0) {
+                peer_beat(client, (uint64_t)clock_ms());
+                peer_beat(worker, (uint64_t)clock_ms());
+            }
             say_nonsense(flood, k);
+        }
         peer_close(flood);
     }
     order_fill(&order, house, "out");

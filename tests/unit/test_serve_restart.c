@@ -239,6 +239,36 @@ static void a_snapshot_holds_a_job_that_failed(void **state)
     house_close(house);
 }
 
+/* The first start reads all of it, and writes of it in its snapshot what the second one reads.
+ */
+static void a_job_that_is_done_stays_done(void **state)
+{
+    struct house *house = open_house();
+    struct peer *client = peer_join(house, MR__ROLE__CLIENT, "client");
+    struct peer *worker = peer_join(house, MR__ROLE__WORKER, "worker");
+    Mr__Finished *finished;
+    struct order order;
+    uint64_t job;
+
+    (void)state;
+    order_fill(&order, house, "out");
+    job = peer_submits(client, &order);
+    peer_works(worker, job);
+    finished = peer_sees_end(client, job, "done");
+    frame_free(&finished->base);
+    peer_close(client);
+    peer_close(worker);
+    for (int life = 0; life < 3; life++) {
+        house_restart(house);
+        client = peer_join(house, MR__ROLE__CLIENT, "client");
+        finished = peer_asks(client, MR__QUESTION__WAIT_JOB, job, FRAME_FINISHED);
+        assert_true(bytes_are(finished->state, "done"));
+        frame_free(&finished->base);
+        peer_close(client);
+    }
+    house_close(house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_cancel_that_was_answered_stays),
         cmocka_unit_test(the_priority_of_a_job_that_ended_is_remembered),
         cmocka_unit_test(a_snapshot_holds_a_job_that_failed),
+        cmocka_unit_test(a_job_that_is_done_stays_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,7 +162,9 @@ static int serve_once(struct agent *agent, int stop_fd, struct error *err)
     children_keep_spare(agent);
     if (lease_keep(agent, err))
         return -1;
-    return !drain_over(agent);
+    if (drain_over(agent))
+        return 0;
+    return drain_keep(agent, err) ? -1 : 1;
 }
 
 int agent_open(const struct agent_options *options, struct agent **ret, struct error *err)

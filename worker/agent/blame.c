@@ -133,25 +133,21 @@ static bool came_late(const struct slot *cause, int status)
 /* How many threads may have done it; ANY_THREAD: that is not known. */
 static size_t threads_of(const struct child *child, const struct slot *cause, bool late)
 {
-    const Mr__Assign *last = NULL;
+    const struct slot *last = NULL;
     size_t n = 0;
 
     if (cause)
         return 1;
     for (int i = 0; i < LIMIT_THREADS; i++) {
         const struct slot *slot = &child->slots->slot[i];
-        const Mr__Assign *task = task_of(child, slot);
 
-        if (!task || !(late || in_user_code(slot)))
+        if (!task_of(child, slot) || !(late || in_user_code(slot)))
             continue;
-        last = task;
+        last = slot;
         n++;
     }
-    /* A reduce has one thread, and so has a map that looks closely: where would it have gone?
-     */
-    return !late || (n == 1 && (last->single || last->kind == MR__TASK_KIND__REDUCE))
-               ? n
-               : ANY_THREAD;
+    /* Where there is one thread: who else would have gone on? */
+    return !late || (n == 1 && last->lone) ? n : ANY_THREAD;
 }
 
 void blame(const struct child *child, int status, struct verdict *verdicts)
@@ -164,7 +160,11 @@ void blame(const struct child *child, int status, struct verdict *verdicts)
         const struct slot *slot = suspect(child, child->held[k], cause, threads > 0 && !late);
 
         verdicts[k] = (struct verdict){0};
-        error_set(&verdicts[k].error, ERROR_LOST, "its executor died of another task's fault");
+        if (child->channel.broken)
+            error_set(&verdicts[k].error, ERROR_LOST, "%s", child->ended_by.text);
+        else
+            error_set(&verdicts[k].error, ERROR_LOST,
+                      "its executor died of another task's fault");
         if (!slot)
             continue;
         accuse(child, slot, status, threads, &verdicts[k]);

@@ -73,6 +73,7 @@ static int open_ends(struct child *child, struct ends *ends, struct error *err)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
         return error_errno(err, ERROR_IO, "socketpair");
     channel_init(&child->channel, pair[0]);
+    child->channel.patience_ms = CHILD_PATIENCE_MS;
     ends->channel = move_up(pair[1]);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return error_errno(err, ERROR_IO, "socketpair");

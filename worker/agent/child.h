@@ -14,6 +14,9 @@
 #include "worker/agent/cgroup.h"
 #include "worker/agent/tail.h"
 
+/* For so long an agent waits for an executor that takes no messages: well within a lease. */
+enum { CHILD_PATIENCE_MS = 4000 };
+
 struct child {
     pid_t pid;
     int pidfd;

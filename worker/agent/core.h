@@ -148,6 +148,8 @@ void drain_say(struct agent *agent);
 void drain_told(struct agent *agent, const Mr__Drain *drain);
 /* Whether it is time to go; and how long to wait at most before looking again. */
 bool drain_over(const struct agent *agent);
+/* -1: its time is over and no coordinator answers: it goes, and says what is lost. */
+int drain_keep(const struct agent *agent, struct error *err);
 long drain_may_wait(const struct agent *agent);
 /* Takes over runs; and says what became of those. */
 void drain_take(struct agent *agent, const Mr__Take *wanted);

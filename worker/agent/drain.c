@@ -17,6 +17,7 @@ enum {
     QUIET_MS = 300,    /* nobody fetches from here: it may go ... */
     LINGER_MS = 10000, /* ... and so it may after so long */
     LOOK_MS = 50,
+    REJOIN_MS = 2000, /* a coordinator that is there answers HELLO within so long */
 };
 
 /* ---- Leaving ------------------------------------------------------------------------------
@@ -68,9 +69,38 @@ bool drain_over(const struct agent *agent)
                                 clock_ms() - agent->dismissed_ms >= LINGER_MS);
 }
 
+/* When it goes if no coordinator has answered by then. */
+static int64_t gives_up_ms(const struct agent *agent)
+{
+    int64_t answer_ms = agent->hello_ms + REJOIN_MS;
+
+    return agent->drain_until_ms > answer_ms ? agent->drain_until_ms : answer_ms;
+}
+
+int drain_keep(const struct agent *agent, struct error *err)
+{
+    size_t runs = 0;
+
+    if (!agent->draining || agent->welcome || clock_ms() < gives_up_ms(agent))
+        return 0;
+    for (size_t i = 0; i < agent->job_count; i++)
+        runs += agent->jobs[i].kept_count;
+    return error_set(err, ERROR_UNREACHABLE,
+                     "left without the coordinator at %s, which did not answer until the time "
+                     "for leaving was over: %zu runs of %zu jobs are lost, and their maps will "
+                     "be made again",
+                     agent->options.endpoint, runs, agent->job_count);
+}
+
 long drain_may_wait(const struct agent *agent)
 {
-    return agent->dismissed ? LOOK_MS : -1;
+    int64_t left_ms = gives_up_ms(agent) - clock_ms();
+
+    if (agent->dismissed)
+        return LOOK_MS;
+    if (!agent->draining || agent->welcome)
+        return -1;
+    return left_ms > 0 ? (long)left_ms : 0;
 }
 
 /* ---- Taking over --------------------------------------------------------------------------

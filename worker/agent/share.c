@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "wire/bytes.h"
@@ -28,6 +29,7 @@ enum {
     QUIET_MS = 60000,         /* a peer that takes nothing for so long is gone */
     SIGN_MS = 1000,           /* a request that sends nothing for so long says that it lives */
     TEND_MS = 1000,
+    TOLD_MS = 5000, /* between two lines of the log about refused frames */
 };
 
 struct request {
@@ -70,6 +72,8 @@ struct share {
     struct peer **peers;
     size_t count, capacity, request_count;
     struct reply *reply;
+    uint64_t told_damaged;   /* frames that the log has told of ... */
+    int64_t told_ms;         /* ... when it did last */
     _Atomic int64_t busy_ms; /* when somebody last had something to get */
 };
 
@@ -411,6 +415,19 @@ static void forget_the_quiet(struct share *share, int64_t now_ms)
             forget_peer(share, i);
 }
 
+/* In one line a while: whoever sends such may send many. */
+static void tell_refused(struct share *share, int64_t now_ms)
+{
+    uint64_t damaged = link_counts(share->link).damaged - share->told_damaged;
+
+    if (!damaged || (share->told_ms && now_ms - share->told_ms < TOLD_MS))
+        return;
+    share->told_damaged += damaged;
+    share->told_ms = now_ms;
+    log_event(LOG_WARNINGS, "frames refused on the port for data",
+              LOG_NUMBER("damaged", (int64_t)damaged));
+}
+
 /* Whoever is not let in any more gets nothing from now on. */
 static void forget_the_revoked(struct share *share)
 {
@@ -446,6 +463,7 @@ static void *run_share(void *context)
             tended_ms = now_ms;
             forget_the_quiet(share, now_ms);
             share_runs_tend(share->runs, now_ms);
+            tell_refused(share, now_ms);
         }
     }
     return NULL;

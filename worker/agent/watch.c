@@ -52,10 +52,23 @@ static bool stands_still(struct child *child, int index, int64_t now_ms)
     return true;
 }
 
+/* Its process was stopped, or the thread that listens was: neither does Marram do. */
+static bool is_deaf(struct child *child)
+{
+    if (!child->channel.broken)
+        return false;
+    error_set(&child->ended_by, ERROR_TIMEOUT,
+              "the executor took no message for %d s, as if it were stopped: ended",
+              CHILD_PATIENCE_MS / 1000);
+    return true;
+}
+
 bool watch_child(struct child *child, uint64_t memory)
 {
     int64_t now_ms = clock_ms();
 
+    if (is_deaf(child))
+        return true;
     if (!child->held_count)
         return false;
     for (int i = 0; i < LIMIT_THREADS; i++)

@@ -16,7 +16,7 @@ enum { STACK_SIZE = 128 << 10, FRAMES_MAX = 26, FRAMES_SKIPPED = 3, GUARD_SECOND
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
 
 static _Thread_local struct slot *here;
-static _Thread_local bool stacked;
+static _Thread_local void *stack_memory; /* lives as long as the thread, as the process */
 static void (*told)(const struct slot *slot);
 
 /* One frame a line. dladdr and snprintf are not promised to be safe here; should one of them
@@ -101,10 +101,8 @@ void fault_watch(struct slot *slot)
     stack_t stack = {.ss_size = STACK_SIZE};
 
     here = slot;
-    if (stacked)
+    if (stack_memory)
         return;
-    /* Lives as long as the thread, which lives as long as the process. */
-    stack.ss_sp = memory_new(STACK_SIZE);
+    stack.ss_sp = stack_memory = memory_new(STACK_SIZE);
     check(!sigaltstack(&stack, NULL));
-    stacked = true;
 }

@@ -136,10 +136,28 @@ static size_t first_record(const struct thread *thread, struct mr_bytes text)
     return newline ? (size_t)(newline - text.ptr) + 1 : text.len;
 }
 
+/* Where the search for bad records goes on in a text: behind what it is beyond. */
+static uint64_t sift_from(struct thread *thread, uint64_t offset)
+{
+    const struct skips_place *from = &thread->skips->from;
+    uint64_t at =
+        from->file == thread->source.file && from->offset > offset ? from->offset : offset;
+
+    if (thread->slot->sifts)
+        return at;
+    /* What is emitted from here on is looked at once the chunk has been fed. */
+    thread->slot->sift_file = thread->source.file;
+    thread->slot->sift_offset = at;
+    thread->slot->sifts = 1;
+    return at;
+}
+
 /* Text of which some records are left out, or fed singly: what lies between is fed as it is. */
 static void map_with_care(struct thread *thread, struct mr_bytes text, uint64_t offset)
 {
-    uint64_t at = offset, end = offset + text.len, until;
+    bool single = thread->assign->single || thread->skips->sifts;
+    uint64_t at = thread->skips->sifts ? sift_from(thread, offset) : offset;
+    uint64_t end = offset + text.len, until;
 
     for (; at < end && !thread->failed; at = until) {
         struct mr_bytes rest = {text.ptr + (at - offset), (size_t)(end - at)};
@@ -151,7 +169,7 @@ static void map_with_care(struct thread *thread, struct mr_bytes text, uint64_t 
             continue;
         }
         rest.len = (size_t)(until - at);
-        map_stretch(thread, rest, at, how == SKIPS_SINGLY || thread->assign->single);
+        map_stretch(thread, rest, at, how == SKIPS_SINGLY || single);
     }
 }
 
@@ -162,7 +180,7 @@ static void map_text(struct thread *thread, struct mr_bytes text, uint64_t offse
     thread->text = text.ptr;
     thread->text_size = text.len;
     thread_phase(thread, SLOT_MAP);
-    if (skips && (skips->record_count || skips->narrow_count))
+    if (skips && (skips->record_count || skips->narrow_count || skips->sifts))
         map_with_care(thread, text, offset);
     else
         map_stretch(thread, text, offset, thread->assign->single);

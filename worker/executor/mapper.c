@@ -20,28 +20,8 @@
 #include "worker/executor/budget.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/feed.h"
-#include "worker/executor/supply.h"
-#include "worker/executor/work.h"
-
-struct map_task {
-    struct executor *executor;
-    const struct host *host;
-    const Mr__Assign *assign;
-    int n;           /* threads */
-    uint64_t memory; /* bytes for this attempt */
-    struct skips skips;
-    struct supply supply;
-    atomic_size_t bytes; /* in all containers */
-    size_t limit;        /* of them */
-    atomic_bool failed;
-    struct run_writer *run;
-    char *path;
-    uint64_t run_id, size; /* of the run, once it is finished */
-    uint32_t round;
-    uint64_t flushed; /* bytes of input whose pairs are written */
-    uint64_t emitted, combined_in, combined_out, spilled;
-    ProtobufCBinaryData content; /* of the run, once it is finished */
-};
+#include "worker/executor/map_task.h"
+#include "worker/executor/sift.h"
 
 static size_t container_bytes(const struct thread *thread)
 {
@@ -49,8 +29,13 @@ static size_t container_bytes(const struct thread *thread)
            (thread->pairs ? pairs_bytes(thread->pairs) : 0) + thread->out_capacity;
 }
 
-static void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
-                      const struct supply_chunk *chunk)
+static bool is_passed(const struct map_task *map, uint32_t extent, uint64_t end)
+{
+    return skips_passed(&map->skips, map->assign->extents[extent]->file, end);
+}
+
+void map_chunk(struct map_task *map, struct thread *thread, struct input *input,
+               const struct supply_chunk *chunk)
 {
     Mr__Extent *const *extents = map->assign->extents;
     const struct piece *piece = chunk->pieces;
@@ -58,10 +43,12 @@ static void map_chunk(struct map_task *map, struct thread *thread, struct input 
 
     if (thread->pairs)
         pairs_chunk(thread->pairs, chunk->number);
-    if (!piece && !stops_look(&map->executor->stops, thread))
+    if (!piece && !stops_look(&map->executor->stops, thread) &&
+        !is_passed(map, chunk->extent, chunk->offset + chunk->text.len))
         feed_text(thread, input, extents, chunk->extent, chunk->text, chunk->offset);
     for (uint32_t k = 0; k < chunk->count && !thread->failed; k++, piece++)
-        if (!stops_look(&map->executor->stops, thread))
+        if (!stops_look(&map->executor->stops, thread) &&
+            !is_passed(map, piece->extent, piece->offset + piece->length))
             feed_map(thread, input, extents, piece->extent, piece->offset, piece->length);
     if (thread->failed)
         return;
@@ -199,7 +186,7 @@ static int flush_pairs(struct map_task *map, struct error *err)
     return 0;
 }
 
-static int flush_round(struct map_task *map, bool last, struct error *err)
+int map_flush_round(struct map_task *map, bool last, struct error *err)
 {
     uint64_t before = run_written(map->run);
     size_t bytes = 0;
@@ -220,7 +207,7 @@ static int flush_round(struct map_task *map, bool last, struct error *err)
 /* ---- The attempt
  * --------------------------------------------------------------------------------- */
 
-static int open_run(struct map_task *map, struct error *err)
+int map_open_run(struct map_task *map, struct error *err)
 {
     const struct host *host = map->host;
     const Mr__JobOpen *open = host->open;
@@ -256,7 +243,7 @@ static size_t container_limit(const struct map_task *map)
                                  : budget_pairs(map->memory, map->n);
 }
 
-static void begin_threads(struct map_task *map)
+void map_begin_threads(struct map_task *map)
 {
     const struct host *host = map->host;
 
@@ -280,7 +267,7 @@ static void begin_threads(struct map_task *map)
     }
 }
 
-static void end_threads(struct map_task *map)
+void map_end_threads(struct map_task *map)
 {
     for (int i = 0; i < map->n; i++) {
         struct thread *thread = &map->executor->threads[i];
@@ -354,11 +341,11 @@ static int run_rounds(struct map_task *map, struct error *err)
         fault_watch(map->executor->threads[0].slot);
         if (first_failure(map, err))
             return -1;
-        if (supply_has_more(&map->supply) && flush_round(map, false, err))
+        if (supply_has_more(&map->supply) && map_flush_round(map, false, err))
             return -1;
     } while (supply_has_more(&map->supply));
     finish_states(map);
-    if (first_failure(map, err) || flush_round(map, true, err))
+    if (first_failure(map, err) || map_flush_round(map, true, err))
         return -1;
     return first_failure(map, err);
 }
@@ -421,6 +408,27 @@ static void report(struct map_task *map)
     work_done(map->executor, &done, map->assign);
 }
 
+/* All but the search for bad records. */
+static int run_map(struct map_task *map, struct error *err)
+{
+    int result;
+
+    supply_init(&map->supply, map->host, map->assign, map->n);
+    map_begin_threads(map);
+    result = map_open_run(map, err);
+    if (!result)
+        result = run_rounds(map, err);
+    if (result) {
+        run_abandon(map->run);
+    } else {
+        map->content = content_of(map);
+        result = run_finish(map->run, false, &map->size, err);
+    }
+    map_end_threads(map);
+    supply_done(&map->supply);
+    return result;
+}
+
 void map_run(struct executor *executor, const Mr__Assign *assign)
 {
     struct map_task map = {
@@ -433,28 +441,17 @@ void map_run(struct executor *executor, const Mr__Assign *assign)
         .memory = executor->memory,
         .run_id = work_run_id(assign->job, assign->task, assign->attempt),
     };
+    const struct thread *failed = NULL;
     struct error err;
-    int result;
 
     skips_open(&map.skips, assign);
-    supply_init(&map.supply, map.host, assign, map.n);
-    begin_threads(&map);
-    result = open_run(&map, &err);
-    if (!result)
-        result = run_rounds(&map, &err);
-    if (result) {
-        run_abandon(map.run);
-    } else {
-        map.content = content_of(&map);
-        result = run_finish(map.run, false, &map.size, &err);
-    }
-    end_threads(&map);
-    if (result)
+    if (assign->sift && sift(&map, &failed, &err))
+        work_failed(executor, assign, &err, failed, 0);
+    else if (run_map(&map, &err))
         work_failed(executor, assign, &err, failed_thread(&map), 0);
     else
         report(&map);
-    supply_done(&map.supply);
     free(map.content.data);
-    skips_done(&map.skips);
+    skips_close(&map.skips);
     free(map.path);
 }

@@ -499,6 +499,8 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     slot->file = slot->single = slot->unpacked = 0;
     slot->offset = slot->length = 0;
     slot->key_length = slot->group_length = 0;
+    slot->lone = assign->single || assign->kind == MR__TASK_KIND__REDUCE;
+    slot->sifts = 0;
     slot->status[0] = '\0';
 }
 

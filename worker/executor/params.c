@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,43 @@ const char *params_type_name(enum mr_type type)
            : type == MR_F64  ? "float"
            : type == MR_BOOL ? "boolean"
                              : "text";
+}
+
+/* The struct that the job sees, behind the texts that it points to. */
+struct bound {
+    char **texts;
+    size_t count, capacity;
+    max_align_t params[];
+};
+
+static struct bound *bound_of(void *params)
+{
+    return (struct bound *)(void *)((char *)params - offsetof(struct bound, params));
+}
+
+static void *bound_new(const struct mr_job *job)
+{
+    struct bound *bound = memory_zeroed(1, sizeof *bound + job->params_size);
+
+    return bound->params;
+}
+
+void params_free(void *params)
+{
+    struct bound *bound = bound_of(params);
+
+    while (bound->count)
+        free(bound->texts[--bound->count]);
+    free(bound->texts);
+    free(bound);
+}
+
+static const char *keep_text(void *params, const char *text)
+{
+    struct bound *bound = bound_of(params);
+
+    memory_reserve(&bound->texts, &bound->capacity, bound->count + 1, sizeof *bound->texts);
+    return bound->texts[bound->count++] = memory_text(text);
 }
 
 static size_t type_size(enum mr_type type)
@@ -99,7 +137,7 @@ static int store(const struct mr_param *row, const char *text, void *params, str
         memcpy(place, &flag, sizeof flag);
         break;
     default: {
-        const char *copy = memory_text(text);
+        const char *copy = keep_text(params, text);
 
         memcpy(place, &copy, sizeof copy);
         return 0;
@@ -156,19 +194,19 @@ int params_bind(const struct mr_job *job, const Mr__JobSpec *spec, bool describi
 
     if (check_rows(job, err))
         return -1;
-    params = memory_zeroed(1, job->params_size);
+    params = bound_new(job);
     for (size_t i = 0; (row = params_row(job, i)); i++)
         if (row->value && store(row, row->value, params, err)) {
-            free(params);
+            params_free(params);
             return error_wrap(err, "the job's own default");
         }
     if (store_given(job, spec, params, given, err)) {
-        free(params);
+        params_free(params);
         return -1;
     }
     for (size_t i = 0; !describing && (row = params_row(job, i)); i++)
         if (!row->value && !given[i]) {
-            free(params);
+            params_free(params);
             return error_set(err, ERROR_USAGE,
                              "parameter '%s' of job %s must be given: -p %s=VALUE (%s)",
                              row->name, job->name, row->name, row->help ? row->help : "");

@@ -274,6 +274,6 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
     else
         report(&reduce, &part);
     gather_done(&reduce.sources);
-    skips_done(&reduce.skips);
+    skips_close(&reduce.skips);
     free(reduce.path);
 }

@@ -117,7 +117,7 @@ static int run_all(struct sample_task *sample, const struct thread **ret_failed,
 {
     struct executor *executor = sample->executor;
 
-#pragma omp parallel num_threads(executor->thread_count)
+#pragma omp parallel num_threads(sample->assign->single ? 1 : executor->thread_count)
     sample_pieces(sample, &executor->threads[omp_get_thread_num()]);
     fault_watch(executor->threads[0].slot);
     for (int i = 0; i < executor->thread_count; i++)
@@ -184,5 +184,5 @@ void sample_run(struct executor *executor, const Mr__Assign *assign)
         thread_drop_records(&executor->threads[i]);
         thread_phase(&executor->threads[i], SLOT_IDLE);
     }
-    skips_done(&skips);
+    skips_close(&skips);
 }

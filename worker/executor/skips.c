@@ -48,7 +48,7 @@ void skips_open(struct skips *skips, const Mr__Assign *assign)
     qsort(skips->keys, skips->key_count, SLOT_DIGEST, compare_keys);
 }
 
-void skips_done(struct skips *skips)
+void skips_close(struct skips *skips)
 {
     free(skips->records);
     free(skips->narrow);
@@ -102,6 +102,12 @@ enum skips_how skips_at(const struct skips *skips, uint32_t file, uint64_t offse
             break;
     }
     return how;
+}
+
+bool skips_passed(const struct skips *skips, uint32_t file, uint64_t end)
+{
+    return skips && skips->sifts &&
+           (file < skips->from.file || (file == skips->from.file && end <= skips->from.offset));
 }
 
 bool skips_key(const struct skips *skips, const char *key, size_t length)

@@ -21,11 +21,14 @@ struct skips {
     size_t record_count, narrow_count;
     uint8_t (*keys)[SLOT_DIGEST]; /* in order */
     size_t key_count;
+    /* In a search for bad records (sift.c): */
+    bool sifts;              /* all are fed one by one ... */
+    struct skips_place from; /* ... and none that lies before this one */
 };
 
 /* Takes over what the message says. */
 void skips_open(struct skips *skips, const Mr__Assign *assign);
-void skips_done(struct skips *skips);
+void skips_close(struct skips *skips);
 
 enum skips_how { SKIPS_FEED, SKIPS_SINGLY, SKIPS_LEAVE_OUT };
 
@@ -33,6 +36,9 @@ enum skips_how { SKIPS_FEED, SKIPS_SINGLY, SKIPS_LEAVE_OUT };
  * begin before *ret_until (which is `end` at most). */
 enum skips_how skips_at(const struct skips *skips, uint32_t file, uint64_t offset, uint64_t end,
                         uint64_t *ret_until);
+
+/* Whether the search is beyond what begins before `end` in a file. */
+bool skips_passed(const struct skips *skips, uint32_t file, uint64_t end);
 
 /* Whether the key, or what groups it, is dropped. */
 bool skips_key(const struct skips *skips, const char *key, size_t length);

@@ -6,7 +6,7 @@
 void supply_init(struct supply *supply, const struct host *host, const Mr__Assign *assign,
                  int threads)
 {
-    *supply = (struct supply){.host = host, .input.fd = -1};
+    *supply = (struct supply){.host = host, .input.fd = -1, .text_max = LIMIT_CHUNK};
     pthread_mutex_init(&supply->lock, NULL);
     chunks_cut(&supply->chunks, host->input_format, assign->extents, assign->n_extents,
                threads);
@@ -53,13 +53,26 @@ int supply_bind(struct thread *thread, const struct solid *solid, const struct i
     return fields_file(thread->fields, extent->file, input->path, solid_first_row(solid), err);
 }
 
+void supply_pass(struct supply *supply, uint32_t file)
+{
+    const struct chunks *chunks = &supply->chunks;
+
+    for (; supply->next < chunks->count; supply->next++) {
+        const struct chunk *chunk = &chunks->items[supply->next];
+
+        if (chunks->extents[chunks->pieces[chunk->first + chunk->count - 1].extent]->file >=
+            file)
+            return;
+    }
+}
+
 /* The next text of the open solid file; empty at its end. */
 static int take_text(struct supply *supply, struct thread *thread, struct supply_chunk *ret,
                      struct error *err)
 {
     const Mr__Extent *extent = supply->chunks.extents[supply->input.extent];
 
-    if (solid_next(supply->solid, &thread->lines, LIMIT_CHUNK, &ret->text, &ret->offset,
+    if (solid_next(supply->solid, &thread->lines, supply->text_max, &ret->text, &ret->offset,
                    &ret->used, err))
         return -1;
     ret->extent = supply->input.extent;

@@ -28,6 +28,7 @@ struct supply {
     uint64_t number; /* of the chunk that is handed out next */
     struct input input;
     struct solid *solid; /* the open one; NULL: none */
+    size_t text_max;     /* bytes of a text, but for a record that is longer */
 };
 
 /* A chunk: pieces to be read, or a text that was. */
@@ -44,6 +45,9 @@ struct supply_chunk {
 void supply_init(struct supply *supply, const struct host *host, const Mr__Assign *assign,
                  int threads);
 void supply_done(struct supply *supply);
+
+/* Passes over chunks, not yet taken, of files before this one. */
+void supply_pass(struct supply *supply, uint32_t file);
 
 /* Takes the next chunk, with its text in the thread's buffer. 1, 0 when there is none left, or
  * -1 when the thread has failed. */

@@ -72,9 +72,10 @@ within() {
 cluster_of_nodes() {
     local i
     namespaces_up "$1"
-    LISTEN=tcp://10.213.7.254:0 COORDINATOR_OPTIONS=--insecure coordinator_up
+    with_keys
+    LISTEN=tcp://10.213.7.254:0 coordinator_up
     for ((i = 1; i <= $1; i++)); do
-        PREFIX="ip netns exec mrt$$-$i" worker_up "w$i" --listen "tcp://10.213.7.$i:0" --insecure --direct-reads off
+        PREFIX="ip netns exec mrt$$-$i" worker_up "w$i" --listen "tcp://10.213.7.$i:0" --direct-reads off
     done
     await_workers "$1"
 }

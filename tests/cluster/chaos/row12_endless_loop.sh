@@ -20,7 +20,26 @@ on_a_cluster() {
     [[ -e misbehaved ]] || die 'the fault did not fire'
     cluster_down
 }
+# The executor that stands ready is stopped; then it is to be told of more than fits on its way: 9,000 files.
+stopped_executor() {
+    local i spare
+    mkdir first many
+    echo 'a b a' >first/in
+    for i in {1..9000}; do echo "word$((i % 10))" >"many/a-file-whose-long-name-makes-a-long-message-of-the-task-$i"; done
+    run wordcount -i many -o want -r 2
+    LEASE=20 cluster_up 1
+    submit wordcount -i first -o out1 -r 2 # the object is known from here on: no task comes before the maps
+    # shellcheck disable=SC2016 # it is evaluated there
+    await_condition 'spare=$(pgrep -P "${worker_pid[w1]}" marram-exec) && (($(wc -w <<<"$spare") == 1))' 'no executor stands ready'
+    kill -STOP "$spare"
+    submit wordcount -i many -o out -r 2
+    expect_wanted out
+    grep -q 'the executor took no message for 4 s, as if it were stopped: ended' coordinator.log || die "$(tail -5 coordinator.log)"
+    expect_nobody_lost
+    cluster_down
+}
 
 claim 'an endless loop ends with the task timeout, the record named' endless_loop
+claim 'an executor that is stopped, and takes nothing, holds nobody up' stopped_executor
 claim 'the worker lives on and serves the next job' on_a_cluster
 totals
