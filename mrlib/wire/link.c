@@ -20,7 +20,9 @@ enum {
     ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
-    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing */
+    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing ... */
+    RECEIVED_MAX =
+        256,         /* messages of one peer that wait to be looked at; then TCP holds it up */
     LOOKS_MAX = 256, /* messages that come to nothing, before the caller has its turn */
 };
 
@@ -30,6 +32,7 @@ struct peer {
     char key[KEY_TEXT]; /* that it was let in with; "": none */
     uint64_t version;   /* of the porter, when that was looked at */
     int fd;             /* that it was heard over last */
+    size_t kept_max;    /* bytes, of what it has not taken */
 };
 
 struct link {
@@ -82,7 +85,7 @@ static struct link *link_new(void *context, int type)
     set_option(link->socket, ZMQ_TCP_MAXRT, 5000);
     set_option(link->socket, ZMQ_HANDSHAKE_IVL, 5000);
     set_option(link->socket, ZMQ_SNDHWM, 100000);
-    set_option(link->socket, ZMQ_RCVHWM, 100000);
+    set_option(link->socket, ZMQ_RCVHWM, RECEIVED_MAX);
     check(zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
     return link;
 }
@@ -249,6 +252,14 @@ size_t link_kept(const struct link *link, uint64_t id)
     return peer ? session_bytes(peer->session) : 0;
 }
 
+void link_bound(struct link *link, uint64_t id, size_t bytes)
+{
+    struct peer *peer = map_get(&link->peers, id);
+
+    if (peer)
+        peer->kept_max = bytes;
+}
+
 /* Where a session's frames go. */
 struct way {
     struct link *link;
@@ -277,7 +288,7 @@ void link_send(struct link *link, uint64_t id, enum frame_type type,
         return;
     frame = frame_pack(type, message, &size);
     session_put(peer->session, frame, size);
-    if (link->router && session_bytes(peer->session) > KEPT_MAX)
+    if (link->router && session_bytes(peer->session) > peer->kept_max)
         link_forget(link, id);
 }
 
@@ -330,6 +341,7 @@ static struct peer *admit(struct link *link, uint64_t id)
     peer = memory_zeroed(1, sizeof *peer);
     peer->id = id;
     peer->session = session_new();
+    peer->kept_max = KEPT_MAX;
     map_put(&link->peers, id, peer);
     memory_reserve(&link->list, &link->capacity, link->count + 1, sizeof *link->list);
     link->list[link->count++] = peer;
