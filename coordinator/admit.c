@@ -265,6 +265,11 @@ int admit_check(struct coordinator *coordinator, uint64_t peer, Mr__Role role,
                      key_role_name(wanted));
 }
 
+uint64_t admit_refused(const struct coordinator *coordinator)
+{
+    return coordinator->admit ? porter_refused(coordinator->options.porter) : 0;
+}
+
 void admit_close(struct coordinator *coordinator)
 {
     if (!coordinator->admit)

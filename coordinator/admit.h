@@ -23,6 +23,9 @@ void admit_look_again(struct coordinator *coordinator);
 int admit_check(struct coordinator *coordinator, uint64_t peer, Mr__Role role,
                 struct error *err);
 
+/* How many were turned away before they could say HELLO. */
+uint64_t admit_refused(const struct coordinator *coordinator);
+
 /* Tells a worker whom to let in at its data endpoint. */
 void admit_roster(struct coordinator *coordinator, uint64_t worker);
 

@@ -90,9 +90,11 @@ static void tell_refused(const struct coordinator *coordinator, uint64_t peer,
 static void refuse(struct coordinator *coordinator, uint64_t peer, const struct error *error)
 {
     tell_refused(coordinator, peer, error);
-    link_forget(coordinator->link, peer);
     coordinator->totals.peers_refused++;
-    log_event(LOG_WARNINGS, "peer refused", LOG_ID("peer", peer), LOG_TEXT("why", error->text));
+    log_event(LOG_WARNINGS, "peer refused", LOG_ID("peer", peer),
+              LOG_TEXT("address", link_peer_address(coordinator->link, peer)),
+              LOG_TEXT("why", error->text));
+    link_forget(coordinator->link, peer);
 }
 
 /* What a worker says of itself is repeated in answers, and its endpoint with each of its map
@@ -272,6 +274,7 @@ void members_cut(struct coordinator *coordinator, uint64_t peer, const struct er
     const struct member *member = members_find(coordinator, peer);
 
     log_event(LOG_WARNINGS, "member cut off", LOG_ID("peer", peer),
+              LOG_TEXT("address", link_peer_address(coordinator->link, peer)),
               LOG_TEXT("role", is_worker(member) ? "worker" : "client"),
               LOG_TEXT("why", why->text));
     tell_refused(coordinator, peer, why);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "coordinator/admit.h"
 #include "coordinator/core.h"
 #include "coordinator/tally.h"
 #include "wire/bytes.h"
@@ -191,7 +192,7 @@ void public_answer(struct coordinator *coordinator, uint64_t client)
     cluster.shuffle_bytes = totals->shuffle_bytes;
     cluster.spilled_bytes = totals->spilled_bytes;
     cluster.workers_joined = totals->workers_joined;
-    cluster.peers_refused = totals->peers_refused;
+    cluster.peers_refused = totals->peers_refused + admit_refused(coordinator);
     cluster.workers_lost = coordinator->lost;
     cluster.answers_refused = counts.fenced;
     cluster.frames_damaged = counts.damaged;

@@ -17,6 +17,7 @@
 
 enum {
     IDENTITY = 8,
+    PEER_ADDRESS = 48,       /* of IPv6, as text */
     ZAP_ENFORCE_DOMAIN = 93, /* in the library since 4.3.0, in its header as a draft */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
@@ -30,9 +31,10 @@ struct peer {
     uint64_t id;
     struct session *session;
     char key[KEY_TEXT]; /* that it was let in with; "": none */
-    uint64_t version;   /* of the porter, when that was looked at */
-    int fd;             /* that it was heard over last */
-    size_t kept_max;    /* bytes, of what it has not taken */
+    char address[PEER_ADDRESS];
+    uint64_t version; /* of the porter, when that was looked at */
+    int fd;           /* that it was heard over last */
+    size_t kept_max;  /* bytes, of what it has not taken */
 };
 
 struct link {
@@ -49,17 +51,6 @@ struct link {
     char own_key[KEY_TEXT]; /* public, of who connects guarded; else "" */
     struct reach reach;
 };
-
-void *link_context_new(void)
-{
-    return zmq_ctx_new();
-}
-
-void link_context_free(void *context)
-{
-    if (context)
-        zmq_ctx_term(context);
-}
 
 static void set_option(void *socket, int option, int value)
 {
@@ -373,6 +364,13 @@ const char *link_peer_key(const struct link *link, uint64_t id)
     return peer ? peer->key : "";
 }
 
+const char *link_peer_address(const struct link *link, uint64_t id)
+{
+    const struct peer *peer = link->router ? map_get(&link->peers, id) : NULL;
+
+    return peer ? peer->address : "";
+}
+
 void link_prune(struct link *link)
 {
     for (size_t i = link->count; link->porter && i-- > 0;)
@@ -389,6 +387,14 @@ static const char *key_of(zmq_msg_t *part)
     if (key && *key)
         return strlen(key) < KEY_TEXT ? key : NULL;
     return zmq_msg_gets(part, "Peer-Address") ? NULL : "";
+}
+
+static void note_who(struct peer *peer, zmq_msg_t *part)
+{
+    const char *address = zmq_msg_gets(part, "Peer-Address");
+
+    strcpy(peer->key, key_of(part));
+    snprintf(peer->address, sizeof peer->address, "%s", address ? address : "");
 }
 
 /* Whether a message may be looked at: its key is let in, and that of its session. Identities
@@ -471,7 +477,7 @@ static int judge(struct link *link, uint64_t peer, zmq_msg_t *part, enum frame_t
     } else if (let_through(link, peer, &stamp, type)) {
         known = link->porter ? find_peer(link, peer) : NULL;
         if (known && !*known->key)
-            strcpy(known->key, key_of(part));
+            note_who(known, part);
         if (type != FRAME_ACK)
             return 1;
     }
@@ -551,16 +557,6 @@ struct link_counts link_counts(const struct link *link)
 
     counts.peers = link->count;
     return counts;
-}
-
-const char *link_library(void)
-{
-    static char version[32];
-    int major, minor, patch;
-
-    zmq_version(&major, &minor, &patch);
-    snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
-    return version;
 }
 
 enum link_reach link_reach(struct link *link)

@@ -94,6 +94,9 @@ bool link_in_session(const struct link *link, uint64_t peer);
 /* The key by which a peer in session was let in; "" when the link is not guarded, or the peer
  * is in this process. */
 const char *link_peer_key(const struct link *link, uint64_t peer);
+/* The address that its first message came from; "" when the link is not guarded, or it is in
+ * this process. */
+const char *link_peer_address(const struct link *link, uint64_t peer);
 /* Ends the sessions with peers that the porter does not let in any more. */
 void link_prune(struct link *link);
 

@@ -193,6 +193,36 @@ static void who_is_revoked_is_told_and_lost(void **state)
     close_keep(&keep);
 }
 
+static void who_is_turned_away_is_counted(void **state)
+{
+    struct keep keep;
+    struct certificate client, stranger;
+    struct peer *watcher, *turned;
+    uint64_t counted = 0;
+    int64_t end_ms = clock_ms() + PEER_PATIENCE_MS;
+    struct error err;
+
+    (void)state;
+    open_keep(&keep);
+    client = issue(&keep, "desk", KEY_CLIENT);
+    await_key(&keep, &client, true);
+    assert_int_equal(certificate_make(&stranger, KEY_WORKER, "stranger", &err), 0);
+    turned = come(&keep, &stranger, MR__ROLE__WORKER);
+    watcher = come(&keep, &client, MR__ROLE__CLIENT);
+    frame_free(peer_hears(watcher, FRAME_WELCOME));
+    while (!counted && clock_ms() < end_ms) {
+        Mr__Cluster *cluster = peer_asks(watcher, MR__QUESTION__CLUSTER, 0, FRAME_CLUSTER);
+
+        counted = cluster->peers_refused;
+        assert_int_equal(cluster->workers, 0);
+        frame_free(&cluster->base);
+    }
+    assert_int_equal(counted, 1);
+    peer_close(turned);
+    peer_close(watcher);
+    close_keep(&keep);
+}
+
 /* Files that are none, or of another name, let nobody in and harm nobody. */
 static void what_is_no_certificate_lets_nobody_in(void **state)
 {
@@ -231,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_worker_is_told_whom_to_let_in),
         cmocka_unit_test(a_key_is_good_for_its_role_alone),
         cmocka_unit_test(who_is_revoked_is_told_and_lost),
+        cmocka_unit_test(who_is_turned_away_is_counted),
         cmocka_unit_test(what_is_no_certificate_lets_nobody_in),
     };
 

@@ -136,6 +136,7 @@ static void who_is_admitted_is_heard_under_his_key(void **state)
     peer = heard(&scene, link, DEADLINE_MS);
     assert_true(peer);
     assert_string_equal(link_peer_key(scene.listener, peer), scene.client.public_key);
+    assert_string_equal(link_peer_address(scene.listener, peer), "127.0.0.1");
     assert_int_equal(link_reach(link), LINK_REACHED);
     assert_int_equal(porter_refused(scene.porter), 0);
     link_close(link);
