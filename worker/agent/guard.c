@@ -88,6 +88,7 @@ static bool remove_folder(const char *folder)
 static bool end_groups(const struct note *note)
 {
     bool alone = kill(-note->executor, SIGKILL) && errno == ESRCH;
+    bool no_memory, no_pids;
 
     if (*note->pids) {
         write_into(note->pids, "pids.max", "0");
@@ -95,7 +96,9 @@ static bool end_groups(const struct note *note)
     }
     if (*note->memory)
         kill_members(note->memory);
-    return (remove_folder(note->memory) & remove_folder(note->pids)) && alone;
+    no_memory = remove_folder(note->memory);
+    no_pids = remove_folder(note->pids);
+    return no_memory && no_pids && alone;
 }
 
 static void end_all(void)
