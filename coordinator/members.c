@@ -172,8 +172,10 @@ void members_join(struct coordinator *coordinator, uint64_t peer, Mr__Hello *hel
     welcome.heartbeat_ms = coordinator->options.heartbeat_ms;
     welcome.lease_ms = coordinator->options.lease_ms;
     core_send(coordinator, peer, FRAME_WELCOME, &welcome.base);
-    if (!is_worker(member))
+    if (!is_worker(member)) {
+        link_bound(coordinator->link, peer, LIMIT_UNREAD);
         return;
+    }
     admit_roster(coordinator, peer);
     coordinator->worker_count++;
     name_of(member, name);

@@ -32,6 +32,7 @@ put() {
 }
 
 chown -R "$owner" $all /for/worker /for/client /state
+chmod 700 /for/* /state
 as_owner test -w /data || {
     echo "make-keys: user $owner may not write to /data: chown the folder of MARRAM_DATA, or set MARRAM_USER in docker/.env" >&2
     exit 1
@@ -47,6 +48,5 @@ issue host client
 }
 put /for/worker "$owner" $all/issued/{containers,health}/*
 put /for/client "$owner" $all/issued/container/*
-# The folder is one of the host, and stays with who has it.
-chmod 700 /for/host
+# That folder is one of the host, and stays with who has it.
 put /for/host "$(stat -c %u:%g /for/host)" $all/issued/host/* $all/http-token

@@ -14,6 +14,7 @@ enum {
     LIMIT_VALUE = 64 << 10,  /* length of a parameter's value */
     LIMIT_TITLE = 1024,      /* length of what the user calls a job (--name) */
     LIMIT_PATH = 4095,       /* length of a path */
+    LIMIT_UNREAD = 16 << 20, /* bytes of answers that a client has not taken yet */
     LIMIT_LOGS = 1 << 20,    /* of a job's last outputs in all: what one answer has room for */
     LIMIT_ATTEMPTS = 4,      /* blamed attempts of one task before the job fails */
     LIMIT_SKIPS = 10000,     /* bad records and keys that a job may do without */

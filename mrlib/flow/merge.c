@@ -279,6 +279,7 @@ int merge_open(const struct merge_source *sources, size_t n,
         plan->totals.records += sources[i].segment->records;
     }
     if (bring_in(plan, sources, n, options, err)) {
+        spills_judge(&plan->spills, err);
         merge_close(&plan->head);
         return -1;
     }
@@ -389,7 +390,10 @@ static int refill_folded(struct plan *plan, struct error *err)
 int merge_refill(struct merge *merge, struct error *err)
 {
     struct plan *plan = plan_of(merge);
+    int result = plan->fold ? refill_folded(plan, err)
+                            : refill_raw(plan, &merge->next, &merge->end, err);
 
-    return plan->fold ? refill_folded(plan, err)
-                      : refill_raw(plan, &merge->next, &merge->end, err);
+    if (result < 0)
+        spills_judge(&plan->spills, err);
+    return result;
 }

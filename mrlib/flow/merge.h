@@ -39,6 +39,8 @@ struct merge {
     const struct tournament_record *next, *end;
 };
 
+/* ERROR_DAMAGE or ERROR_IO: a source cannot be read. ERROR_FETCH, here and in merge_next: what
+ * was spilled cannot, which is no fault of who merges. */
 int merge_open(const struct merge_source *sources, size_t n,
                const struct merge_options *options, struct merge **ret, struct error *err);
 /* Takes NULL. */

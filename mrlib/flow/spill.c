@@ -17,6 +17,22 @@ void spills_done(struct spills *spills)
     free(spills->runs);
 }
 
+void spills_judge(const struct spills *spills, struct error *err)
+{
+    struct error found;
+
+    if (err->code != ERROR_DAMAGE && err->code != ERROR_IO)
+        return;
+    for (size_t i = 0; i < spills->run_count; i++) {
+        if (!run_verify(spills->runs[i], &found))
+            continue;
+        *err = found;
+        err->code = ERROR_FETCH;
+        error_wrap(err, "what was spilled here");
+        return;
+    }
+}
+
 int spill_open(struct spills *spills, uint32_t value_width, struct spill *spill,
                struct error *err)
 {

@@ -22,6 +22,10 @@ struct spills {
 };
 void spills_done(struct spills *spills);
 
+/* What cannot be read, as *err says: if that is one of them, *err names it as our own disk's
+ * fault, ERROR_FETCH, else it stays as it is. */
+void spills_judge(const struct spills *spills, struct error *err);
+
 /* One of them in the making. */
 struct spill {
     struct run_writer *writer;

@@ -172,5 +172,6 @@ uint64_t run_builder_seal(struct run_builder *builder, struct packer *packer)
 void run_builder_empty(struct run_builder *builder)
 {
     builder->used = builder->block = 0;
+    builder->block_records = 0; /* of one that was never closed */
     builder->records = builder->pairs = 0;
 }

@@ -10,11 +10,17 @@
 #include "wire/bytes.h"
 
 static const char *const phases[] = {
-    [SLOT_IDLE] = "waiting",         [SLOT_HOST] = "in Marram's own code",
-    [SLOT_SETUP] = "in setup",       [SLOT_MAP] = "in map",
-    [SLOT_COMBINE] = "in combine",   [SLOT_MERGE] = "in merge",
-    [SLOT_FINISH] = "in finish",     [SLOT_REDUCE] = "in reduce",
-    [SLOT_TEARDOWN] = "in teardown", [SLOT_LOAD] = "while the job object was loaded",
+    [SLOT_IDLE] = "waiting",
+    [SLOT_HOST] = "in Marram's own code",
+    [SLOT_SETUP] = "in setup",
+    [SLOT_MAP] = "in map",
+    [SLOT_COMBINE] = "in combine",
+    [SLOT_MERGE] = "in merge",
+    [SLOT_FINISH] = "in finish",
+    [SLOT_REDUCE] = "in reduce",
+    [SLOT_TEARDOWN] = "in teardown",
+    [SLOT_PARTITION] = "in partition",
+    [SLOT_LOAD] = "while the job object was loaded",
 };
 
 void culprit_digest(const void *key, size_t length, uint8_t ret_digest[SLOT_DIGEST])
@@ -122,7 +128,8 @@ void culprit_place(const struct slot *slot, ProtobufCBinaryData path, char *text
         snprintf(text, size, "%s, block at '%.*s' offset %" PRIu64 "%s of %" PRIu64 " bytes",
                  phase, (int)path.len, (const char *)path.data, (uint64_t)slot->offset,
                  *of ? " of its decompressed text," : "", (uint64_t)slot->length);
-    else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE)
+    else if (slot->phase == SLOT_REDUCE || slot->phase == SLOT_COMBINE ||
+             slot->phase == SLOT_PARTITION)
         snprintf(text, size, "%s, key '%s'", phase, key);
     else
         snprintf(text, size, "%s", phase);

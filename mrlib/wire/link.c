@@ -20,7 +20,9 @@ enum {
     PEER_ADDRESS = 48, /* of IPv6, as text */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
-    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing */
+    KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing ... */
+    RECEIVED_MAX =
+        256,         /* messages of one peer that wait to be looked at; then TCP holds it up */
     LOOKS_MAX = 256, /* messages that come to nothing, before the caller has its turn */
 };
 
@@ -31,6 +33,7 @@ struct peer {
     char address[PEER_ADDRESS];
     uint64_t version; /* of the porter, when that was looked at */
     int fd;           /* that it was heard over last */
+    size_t kept_max;  /* bytes, of what it has not taken */
 };
 
 struct link {
@@ -47,17 +50,6 @@ struct link {
     char own_key[KEY_TEXT]; /* public, of who connects guarded; else "" */
     struct reach reach;
 };
-
-void *link_context_new(void)
-{
-    return zmq_ctx_new();
-}
-
-void link_context_free(void *context)
-{
-    if (context)
-        zmq_ctx_term(context);
-}
 
 static void set_option(void *socket, int option, int value)
 {
@@ -83,7 +75,7 @@ static struct link *link_new(void *context, int type)
     set_option(link->socket, ZMQ_TCP_MAXRT, 5000);
     set_option(link->socket, ZMQ_HANDSHAKE_IVL, 5000);
     set_option(link->socket, ZMQ_SNDHWM, 100000);
-    set_option(link->socket, ZMQ_RCVHWM, 100000);
+    set_option(link->socket, ZMQ_RCVHWM, RECEIVED_MAX);
     check(zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
     return link;
 }
@@ -230,6 +222,14 @@ size_t link_kept(const struct link *link, uint64_t id)
     return peer ? session_bytes(peer->session) : 0;
 }
 
+void link_bound(struct link *link, uint64_t id, size_t bytes)
+{
+    struct peer *peer = map_get(&link->peers, id);
+
+    if (peer)
+        peer->kept_max = bytes;
+}
+
 /* Where a session's frames go. */
 struct way {
     struct link *link;
@@ -258,7 +258,7 @@ void link_send(struct link *link, uint64_t id, enum frame_type type,
         return;
     frame = frame_pack(type, message, &size);
     session_put(peer->session, frame, size);
-    if (link->router && session_bytes(peer->session) > KEPT_MAX)
+    if (link->router && session_bytes(peer->session) > peer->kept_max)
         link_forget(link, id);
 }
 
@@ -311,6 +311,7 @@ static struct peer *admit(struct link *link, uint64_t id)
     peer = memory_zeroed(1, sizeof *peer);
     peer->id = id;
     peer->session = session_new();
+    peer->kept_max = KEPT_MAX;
     map_put(&link->peers, id, peer);
     memory_reserve(&link->list, &link->capacity, link->count + 1, sizeof *link->list);
     link->list[link->count++] = peer;
@@ -537,16 +538,6 @@ struct link_counts link_counts(const struct link *link)
     return counts;
 }
 
-const char *link_library(void)
-{
-    static char version[32];
-    int major, minor, patch;
-
-    zmq_version(&major, &minor, &patch);
-    snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
-    return version;
-}
-
 enum link_reach link_reach(struct link *link)
 {
     return reach_look(&link->reach);
@@ -554,19 +545,7 @@ enum link_reach link_reach(struct link *link)
 
 enum link_reach link_await(struct link *link, long timeout_ms)
 {
-    int64_t end_ms = clock_ms() + timeout_ms;
-    enum link_reach state;
-
-    check(link->reach.reader);
-    while ((state = link_reach(link)) == LINK_TRYING) {
-        zmq_pollitem_t item = {link->reach.reader, 0, ZMQ_POLLIN, 0};
-        long left = (long)(end_ms - clock_ms());
-
-        if (left <= 0)
-            break;
-        zmq_poll(&item, 1, left);
-    }
-    return state;
+    return reach_await(&link->reach, timeout_ms);
 }
 
 bool link_objection(struct link *link, struct error *ret)

@@ -73,6 +73,9 @@ int link_receive(struct link *link, uint64_t *ret_peer, enum frame_type *ret_typ
 /* Bytes that are kept for a peer in session because it has not confirmed them yet. */
 size_t link_kept(const struct link *link, uint64_t peer);
 
+/* The session with a peer in it ends when more than so many bytes are kept for it. */
+void link_bound(struct link *link, uint64_t peer, size_t bytes);
+
 /* Ends the session with a peer. */
 void link_forget(struct link *link, uint64_t peer);
 

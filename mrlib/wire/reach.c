@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <zmq.h>
 
+#include "base/check.h"
+#include "base/clock.h"
 #include "wire/monitor.h"
 
 /* A handshake may break off because the other side is ended just now; not twice in a row. */
@@ -73,6 +75,23 @@ enum link_reach reach_look(struct reach *reach)
         if (reach->state != LINK_DENIED && reach->state != LINK_MISMATCH)
             take(reach, event, value);
     return reach->state;
+}
+
+enum link_reach reach_await(struct reach *reach, long timeout_ms)
+{
+    int64_t end_ms = clock_ms() + timeout_ms;
+    enum link_reach state;
+
+    check(reach->reader);
+    while ((state = reach_look(reach)) == LINK_TRYING) {
+        zmq_pollitem_t item = {reach->reader, 0, ZMQ_POLLIN, 0};
+        long left = (long)(end_ms - clock_ms());
+
+        if (left <= 0)
+            break;
+        zmq_poll(&item, 1, left);
+    }
+    return state;
 }
 
 bool reach_objection(const struct reach *reach, const char *endpoint, const char *key,

@@ -30,6 +30,8 @@ int reach_open(struct reach *reach, void *context, void *socket, struct error *e
 void reach_close(struct reach *reach, void *socket);
 /* Takes in what is new. */
 enum link_reach reach_look(struct reach *reach);
+/* Waits for anything but LINK_TRYING, at most timeout_ms. */
+enum link_reach reach_await(struct reach *reach, long timeout_ms);
 /* What speaks against a connection, in words; false: nothing. `key` is what was shown, NULL:
  * none. */
 bool reach_objection(const struct reach *reach, const char *endpoint, const char *key,

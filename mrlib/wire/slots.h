@@ -22,7 +22,8 @@ enum slot_phase {
     SLOT_FINISH,
     SLOT_REDUCE,
     SLOT_TEARDOWN,
-    SLOT_LOAD, /* dlopen and constructors */
+    SLOT_PARTITION, /* called while tables are written; else what calls it counts */
+    SLOT_LOAD,      /* dlopen and constructors */
 };
 
 enum { SLOT_TEXT = 256, SLOT_TRACE = 3072, SLOT_DIGEST = 16 };

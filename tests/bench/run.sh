@@ -24,7 +24,7 @@ rounds=${BENCH_ROUNDS:-15}
 long_rounds=$((rounds / 5 > 3 ? rounds / 5 : rounds < 3 ? rounds : 3))
 bytes=${BENCH_BYTES:-1073741824}
 threads=$(nproc)
-order=(run_1k submit_1k scheduling wordcount grep wordcount_cluster terasort terasort_spill compress distinct hotkey smallfiles killed drain keys growth journal)
+order=(run_1k submit_1k scheduling wordcount grep wordcount_cluster terasort terasort_spill compress unpack distinct hotkey smallfiles killed drain keys growth journal)
 export LC_ALL=C TMPDIR=$bench/tmp
 mkdir -p "$bench" "$TMPDIR"
 # shellcheck source=tests/bench/lib.sh

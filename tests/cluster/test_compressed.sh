@@ -179,6 +179,28 @@ long_window() {
     expect_counter map_output_records "$(wc -w <text)"
 }
 
+# Decompressing what has few records takes many times the task timeout: what makes progress is not ended, what stands
+# still in the same stream is.
+longer_than_the_timeout() {
+    local members=8 i
+    for ((i = 0; i < 32; i++)); do head -c 1000000 /dev/zero | tr '\0' x && echo; done | gzip >member.gz
+    echo BAD | gzip >bad-line.gz
+    # As large as it has to be on this machine: the timeout passes several times.
+    while :; do
+        for ((i = 0; i < members; i++)); do cat member.gz; done >in.gz
+        run linestats -i in.gz -o out --overwrite --workers 1 --threads 2 --task-timeout 1 --json >json
+        expect_counter map_input_records $((32 * members))
+        expect_counter failed_attempts 0
+        (($(sed -n 's/^ *"seconds": \([0-9]*\).*/\1/p' json) < 3)) || break
+        ((members < 10000)) || die 'no file takes long enough'
+        members=$((members * 2))
+    done
+    cat in.gz bad-line.gz member.gz >bad.gz
+    expect_status 1 "$marram" run "$testjobs/misbehave.so" -p map=loop -i bad.gz -o bad --workers 1 --threads 2 --task-timeout 1
+    grep -qF "task timeout of 1 s: ended in map, record at '$PWD/bad.gz' offset $((members * 32 * 1000001)) of its decompressed text" stderr ||
+        die "$(cat stderr)"
+}
+
 # A large file: the plain one's output, in bounded memory. MARRAM_BIG=1: 1 GiB.
 large() {
     local codec size=$((32 << 20)) pid
@@ -207,5 +229,6 @@ claim 'plain: reads a file as it is' read_plain
 claim 'the default number of parts goes by bytes of files' default_parts
 claim 'the record that crashes is named by its offset in the text' the_blamed_record
 claim 'a long window needs the memory for it' long_window
+claim 'a stream that takes longer than the task timeout is ended only where it stands still' longer_than_the_timeout
 claim 'large files, in bounded memory' large
 totals

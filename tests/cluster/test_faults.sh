@@ -64,6 +64,10 @@ contradictions() {
     attempts=any crash combine_job 'combine' -p count=true
     attempts=any crash partition_job 'the job has parts 0 to 4' -p off=5
 }
+crash_in_partition() {
+    sample
+    crash partition_job "in partition, key 'BAD'" -p crash=true
+}
 exception_in_cxx() {
     sample
     echo 'a THROW b' >>in
@@ -191,6 +195,7 @@ claim 'the backtrace names object, file and line' backtrace_names_the_object
 claim 'noise on the channel of the executor is a crash' noise_on_the_channel
 claim 'mr_fail fails the job with its words' job_says_fail
 claim 'what contradicts the declaration fails the job' contradictions
+claim 'a crash in partition is the fault of the job, and the key is named' crash_in_partition
 claim 'an exception of C++ is shown' exception_in_cxx
 claim 'innocent tasks lose no attempt, and the output is right' innocents_lose_nothing
 claim 'SIGINT, SIGTERM and SIGHUP cancel with status 130' interrupted

@@ -203,7 +203,7 @@ toolbox() {
 refused() {
     local status=0
     timeout 60 "$@" >stdout 2>stderr || status=$?
-    ((status == 3 || status == 4 || status == 1)) || die "status $status: $* $(cat stdout stderr)"
+    ((status == 3 || status == 4)) || die "status $status: $* $(cat stdout stderr)"
     [[ ! -s stdout ]] || die "it was told: $(cat stdout)"
 }
 doors() {
@@ -218,13 +218,16 @@ doors() {
         ! (: <"/dev/tcp/$address/${MARRAM_COORDINATOR##*:}") 2>/dev/null || die "the port is open at $address"
     done
     "$marram" workers >/dev/null
-    refused env -u MARRAM_KEYS "$marram" workers --json
+    refused env -u MARRAM_KEYS "$marram" workers
     "$marram" keys other >/dev/null
-    refused "$marram" workers --json --keys other
+    refused "$marram" workers --keys other
     # Nor from the network of the containers.
-    docker run --rm --network "${project}_default" --entrypoint marram "$MARRAM_IMAGE" \
-        workers --coordinator tcp://coordinator:7077 --json >stdout 2>stderr && die "it was told: $(cat stdout)"
-    [[ ! -s stdout ]]
+    refused docker run --rm --network "${project}_default" "$MARRAM_IMAGE" workers --coordinator tcp://coordinator:7077
+    # With the key of a worker nobody is a client.
+    docker cp "$(container worker):/keys" worker-keys >/dev/null
+    chown -R "$EUID" worker-keys
+    rm worker-keys/client.*
+    refused "$marram" workers --keys worker-keys
     (($(joined) == 1)) || die 'somebody came in'
     # The secret of the coordinator is in its own containers alone.
     secret=$(compose exec -T coordinator sh -c 'cat /keys/coordinator.secret' | sed -n 's/.*secret-key = "\(.*\)".*/\1/p')

@@ -1,11 +1,12 @@
 /* Counts words, with a combiner, and fails on each that begins with "BAD": in map, combine or
  * reduce, in a way that is chosen. With `marks` it notes each time in a file of that name, with
  * `passes` each time that it maps a word that begins with "FIRST"; with `hold` it waits in
- * reduce until that file is there. */
+ * reduce until that file is there, and says so with one of that name and ".waits". */
 #include <fcntl.h>
 #include <mr/job.h>
 #include <mr/text.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,12 +115,22 @@ static void combine(struct mr_task *task, struct mr_bytes word, struct mr_values
     add_up(task, word, counts, params->combine);
 }
 
+static void wait_for(const char *path)
+{
+    char waits[4096];
+
+    snprintf(waits, sizeof waits, "%s.waits", path);
+    note(waits);
+    while (access(path, F_OK))
+        usleep(1000);
+}
+
 static void reduce(struct mr_task *task, struct mr_bytes word, struct mr_values *counts)
 {
     const struct params *params = mr_params(task);
 
-    while (*params->hold && access(params->hold, F_OK))
-        usleep(1000);
+    if (*params->hold && access(params->hold, F_OK))
+        wait_for(params->hold);
     add_up(task, word, counts, params->reduce);
 }
 

@@ -138,18 +138,30 @@ static void print_much(struct mr_task *task)
     print(20 << 20);
 }
 
-static void leave_a_daemon(struct mr_task *task)
+static void leave(bool in_own_session)
 {
-    (void)task;
     if (fork()) {
         while (access("misbehaved", F_OK))
             usleep(1000);
         return;
     }
-    setsid();
+    if (in_own_session)
+        setsid();
     mark();
     for (;;)
         pause();
+}
+
+static void leave_a_daemon(struct mr_task *task)
+{
+    (void)task;
+    leave(true);
+}
+
+static void leave_a_fork(struct mr_task *task)
+{
+    (void)task;
+    leave(false);
 }
 
 static void say_fail(struct mr_task *task)
@@ -231,6 +243,7 @@ static const struct {
     {"print", print_for_ever},
     {"print_much", print_much},
     {"daemon", leave_a_daemon},
+    {"fork", leave_a_fork},
     {"fail", say_fail},
     {"wrong_type", emit_wrong_type},
     {"once", crash_once},

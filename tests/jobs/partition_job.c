@@ -1,10 +1,14 @@
 /* Words by their first byte: part p holds those whose first byte is p modulo the parts, `off`
- * parts further. */
+ * parts further. With `crash` the part of the word BAD is looked up where nothing is. */
 #include <mr/job.h>
+#include <string.h>
 
 struct params {
     long off;
+    bool crash;
 };
+
+static const volatile uint32_t *volatile nowhere;
 
 static void count_words(struct mr_task *task, struct mr_bytes text)
 {
@@ -16,6 +20,8 @@ static uint32_t by_first_byte(struct mr_task *task, struct mr_bytes key, uint32_
 {
     const struct params *params = mr_params(task);
 
+    if (params->crash && key.len == 3 && !memcmp(key.ptr, "BAD", 3))
+        return *nowhere;
     return (unsigned char)key.ptr[0] % parts + (uint32_t)params->off;
 }
 
@@ -25,7 +31,9 @@ const struct mr_job mr_job = {
     .input = MR_BLOCKS,
     .params_size = sizeof(struct params),
     .params =
-        (const struct mr_param[]){MR_PARAM(struct params, off, "0", "added to the part"), {0}},
+        (const struct mr_param[]){MR_PARAM(struct params, off, "0", "added to the part"),
+                                  MR_PARAM(struct params, crash, "false", "at the word BAD"),
+                                  {0}},
     .map = count_words,
     .partition = by_first_byte,
     .fold = MR_SUM_I64,

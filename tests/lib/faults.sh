@@ -14,7 +14,7 @@ record() { echo "record at '$PWD/in' offset $offset"; }
 crash() {
     local job=$1 words=$2 status=0
     shift 2
-    timeout 120 "$marram" run "$testjobs/$job.so" -i in -o out --split-size 500K --workers 2 --threads 2 \
+    timeout "${DEADLINE:-120}" "$marram" run "$testjobs/$job.so" -i in -o out --split-size 500K --workers 2 --threads 2 \
         -r 5 --json "$@" >json 2>stderr || status=$?
     ((status == 1)) || die "status $status, not 1: $(cat stderr)"
     grep -qF -- "$words" stderr || die "stderr does not say '$words': $(cat stderr)"

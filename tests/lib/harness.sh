@@ -44,7 +44,7 @@ left_behind() {
 }
 
 claim() {
-    local name=$1 body=$2 status work=$base/work left
+    local name=$1 body=$2 status work=$base/work left wait
     rm -rf "$work"
     mkdir -p "$work/tmp"
     (
@@ -57,7 +57,12 @@ claim() {
         "$body"
     ) >"$base/log" 2>&1
     status=$?
-    left=$(left_behind "$work/tmp")
+    # What guards a worker outlives one that was killed by a moment: a process may take 2 s.
+    for ((wait = 0; wait < 40; wait++)); do
+        left=$(left_behind "$work/tmp")
+        [[ -n $left ]] || break
+        sleep 0.05
+    done
     sed -n 's/^process //p' <<<"$left" | xargs -r kill -KILL # so that the next claim begins alone
     if ((status == 77)); then
         harness_skipped=$((harness_skipped + 1))

@@ -189,11 +189,13 @@ static void after_a_signal_to_the_process_tasks_in_our_code_are_suspects_too(voi
 
     (void)state;
     work(scene, 0, 0, SLOT_REDUCE)->lone = 1;
-    scene->tasks[0].kind = scene->child->slots->slot[0].kind = MR__TASK_KIND__REDUCE;
+    scene->child->slots->slot[0].kind = MR__TASK_KIND__REDUCE;
+    scene->tasks[0].kind = MR__TASK_KIND__REDUCE;
     expect_verdicts(scene, SIGBUS, "bii");
     assert_true(scene->verdicts[0].certain);
     work(scene, 1, 1, SLOT_HOST);
-    scene->tasks[1].kind = scene->child->slots->slot[1].kind = MR__TASK_KIND__REDUCE;
+    scene->child->slots->slot[1].kind = MR__TASK_KIND__REDUCE;
+    scene->tasks[1].kind = MR__TASK_KIND__REDUCE;
     expect_verdicts(scene, SIGBUS, "ssi");
     assert_false(scene->verdicts[0].certain || scene->verdicts[1].certain);
     free_scene(scene);

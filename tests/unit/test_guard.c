@@ -1,175 +1,237 @@
-/* Who may ask by HTTP: names of hosts, tokens, and the file that a token is in. */
+/* The guard: what executors started ends when their agent is killed, and not before; what the
+ * agent itself has ended is nobody's business any more. */
 #include "tests/lib/cmocka_all.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/memory.h"
-#include "coordinator/http/guard.h"
-#include "tests/lib/folder.h"
+#include "worker/agent/guard.h"
+#include "worker/agent/strays.h"
 
-#define TOKEN "0123456789abcdef"
+enum { DEADLINE_S = 60, POLL_MS = 5 };
 
-static void loopback_and_added_names_are_known_with_or_without_a_port(void **state)
+/* Shared by all processes of a story. */
+static struct scene {
+    _Atomic pid_t executor, forked, own_session;
+    atomic_bool go;
+} * scene;
+
+static void pause_ms(long ms)
 {
-    static const char *const added[] = {"mine.example", "[fe80::1]", "10.0.0.7"};
-    static const char *const good[] = {
-        "localhost",   "LOCALHOST:1",  "127.0.0.1",    "127.0.0.1:7080",
-        "[::1]",       "[::1]:7080",   "mine.example", "Mine.Example",
-        "10.0.0.7:80", "[FE80::1]:80", "[fe80::1]",    "mine.example:7080",
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        assert_true(guard_host(good[i], added, 3));
-    assert_false(guard_host("mine.example", added, 0));
-    assert_false(guard_host("10.0.0.7", added, 2));
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
-static void other_names_are_not_known(void **state)
+/* Our children are reaped here: a zombie has ended. */
+static bool lives(pid_t pid)
 {
-    static const char *const added[] = {"mine.example"};
-    static const char *const bad[] = {
-        "",
-        ":80",
-        "rebound.example",
-        "127.0.0.1.example",
-        "127.0.0.1:80.example",
-        "127.0.0.1:80:80",
-        "127.0.0.1@rebound.example",
-        "localhost.rebound.example",
-        "localhos",
-        "localhost ",
-        " localhost",
-        "localhost/",
-        "127.0.0.2",
-        "127.1",
-        "::1",
-        "[::1",
-        "[::1]x",
-        "[::1]:x",
-        "[",
-        "]",
-        "[]",
-        "mine.example.rebound",
-        "not-mine.example",
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (guard_host(bad[i], added, 1))
-            fail_msg("'%s' is known", bad[i]);
-    assert_false(guard_host(NULL, added, 1));
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+    return !kill(pid, 0);
 }
 
-static void only_the_whole_token_is_the_token(void **state)
+static void expect_end(pid_t pid)
 {
-    (void)state;
-    assert_true(guard_token("Bearer " TOKEN, TOKEN));
-    assert_true(guard_token("bearer " TOKEN, TOKEN)); /* schemes know no case */
-    assert_false(guard_token(NULL, TOKEN));
-    assert_false(guard_token("", TOKEN));
-    assert_false(guard_token("Bearer", TOKEN));
-    assert_false(guard_token("Bearer ", TOKEN));
-    assert_false(guard_token(TOKEN, TOKEN));
-    assert_false(guard_token("Basic " TOKEN, TOKEN));
-    assert_false(guard_token("Bearer  " TOKEN, TOKEN));
-    assert_false(guard_token("Bearer " TOKEN "0", TOKEN));
-    assert_false(guard_token("Bearer 0123456789abcde", TOKEN));
-    assert_false(guard_token("Bearer 0123456789ABCDEF", TOKEN));
-    assert_false(guard_token("Bearer 1123456789abcdef", TOKEN));
+    for (int i = 0; i < DEADLINE_S * 1000 / POLL_MS && lives(pid); i++)
+        pause_ms(POLL_MS);
+    assert_false(lives(pid));
 }
 
-/* What guard_load says of a file of this text and mode; 0: it gave `want`. */
-static int load(const char *text, mode_t mode, const char *want)
+static pid_t sleeper(bool own_session)
 {
-    char *folder = folder_new();
-    cleanup_free char *path = folder_path(folder, "token");
-    cleanup_free char *token = NULL;
-    struct error err;
-    int code = 0;
+    pid_t pid = fork();
 
-    folder_text(folder, "token", text);
-    assert_int_equal(chmod(path, mode), 0);
-    if (guard_load(path, &token, &err)) {
-        assert_null(token);
-        assert_non_null(strstr(err.text, path));
-        code = (int)err.code;
-    } else {
-        assert_string_equal(token, want);
+    if (pid)
+        return pid;
+    if (own_session)
+        setsid();
+    alarm(2 * DEADLINE_S);
+    for (;;)
+        pause();
+}
+
+/* An executor that has forked; the kernel kills it with its agent. */
+static pid_t start_executor(void *context)
+{
+    pid_t pid = fork();
+
+    (void)context;
+    if (pid)
+        return pid;
+    close_range(3, ~0U, 0); /* as exec would */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setsid();
+    alarm(2 * DEADLINE_S);
+    atomic_store(&scene->forked, sleeper(false));
+    atomic_store(&scene->own_session, sleeper(true));
+    atomic_store(&scene->executor, getpid());
+    for (;;)
+        pause();
+}
+
+static void await(_Atomic pid_t *pid)
+{
+    for (int i = 0; i < DEADLINE_S * 1000 / POLL_MS && !atomic_load(pid); i++)
+        pause_ms(POLL_MS);
+    assert_true(atomic_load(pid) > 0);
+}
+
+/* An agent with one executor, which it ends if it is to; then it waits to be killed. */
+static pid_t start_agent(const struct cgroup *group, bool ends_it)
+{
+    pid_t pid;
+
+    memset(scene, 0, sizeof *scene);
+    pid = fork();
+    if (!pid) {
+        struct guard *guard;
+        struct error err;
+        pid_t executor;
+
+        alarm(2 * DEADLINE_S);
+        assert_int_equal(guard_open(&guard, &err), 0);
+        executor = strays_start(start_executor, NULL);
+        guard_watch(guard, executor, group);
+        await(&scene->executor);
+        if (ends_it) {
+            kill(executor, SIGKILL);
+            waitpid(executor, NULL, 0);
+            guard_forget(guard, executor);
+        }
+        atomic_store(&scene->go, true);
+        for (;;)
+            pause();
     }
-    folder_remove(folder);
-    return code;
+    assert_true(pid > 0);
+    for (int i = 0; i < DEADLINE_S * 1000 / POLL_MS && !atomic_load(&scene->go); i++)
+        pause_ms(POLL_MS);
+    assert_true(atomic_load(&scene->go));
+    return pid;
 }
 
-static void a_token_is_the_first_line_of_its_file(void **state)
+static void end(pid_t pid)
 {
-    char longest[257];
+    kill(pid, SIGKILL);
+    expect_end(pid);
+}
+
+static void what_an_executor_forked_ends_with_its_killed_agent(void **state)
+{
+    pid_t agent = start_agent(NULL, false);
 
     (void)state;
-    memset(longest, 'x', sizeof longest - 1);
-    longest[sizeof longest - 1] = '\0';
-    assert_int_equal(load(TOKEN, 0600, TOKEN), 0);
-    assert_int_equal(load(TOKEN "\n", 0400, TOKEN), 0);
-    assert_int_equal(load(TOKEN "\nanother line\n", 0600, TOKEN), 0);
-    assert_int_equal(load(longest, 0600, longest), 0);
+    assert_true(lives(scene->forked));
+    kill(agent, SIGKILL);
+    expect_end(agent);
+    expect_end(scene->executor);
+    expect_end(scene->forked);
+    /* Nothing but a control group would hold it. */
+    assert_true(lives(scene->own_session));
+    end(scene->own_session);
 }
 
-static void what_is_no_token_is_refused(void **state)
+static void a_control_group_holds_those_in_sessions_of_their_own(void **state)
 {
-    char too_long[258];
+    struct cgroup_base base;
+    struct cgroup *group;
+    pid_t agent;
+    FILE *procs;
+    char path[4200];
 
     (void)state;
-    memset(too_long, 'x', sizeof too_long - 1);
-    too_long[sizeof too_long - 1] = '\0';
-    assert_int_equal(load("", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load("\n" TOKEN "\n", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load("0123456789abcde", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load("0123456789 abcdef", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load(TOKEN "\r\n", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load("0123456789abcd\xc3\xa4", 0600, NULL), ERROR_USAGE);
-    assert_int_equal(load(too_long, 0600, NULL), ERROR_USAGE);
+    cgroup_find("/proc/self", &base);
+    group = cgroup_new(&base, 100);
+    if (!group) {
+        cgroup_base_done(&base);
+        skip();
+    }
+    agent = start_agent(group, false);
+    const char *const folders[] = {group->pids, group->memory};
+    for (int i = 0; i < 2; i++) {
+        if (!folders[i])
+            continue;
+        snprintf(path, sizeof path, "%s/cgroup.procs", folders[i]);
+        procs = fopen(path, "we");
+        assert_non_null(procs);
+        fprintf(procs, "%d", (int)scene->own_session);
+        assert_int_equal(fclose(procs), 0);
+    }
+    kill(agent, SIGKILL);
+    expect_end(agent);
+    expect_end(scene->forked);
+    expect_end(scene->own_session);
+    /* And nothing is left of the group itself. */
+    for (int i = 0; i < DEADLINE_S * 1000 / POLL_MS &&
+                    !access(group->pids ? group->pids : group->memory, F_OK);
+         i++)
+        pause_ms(POLL_MS);
+    assert_int_equal(access(group->pids ? group->pids : group->memory, F_OK), -1);
+    cgroup_free(group);
+    cgroup_base_done(&base);
 }
 
-static void a_file_that_others_may_read_is_refused(void **state)
+static void what_the_agent_has_ended_is_not_ended_again(void **state)
 {
-    static const mode_t open[] = {0604, 0640, 0660, 0602, 0610, 0644, 0777};
+    pid_t agent = start_agent(NULL, true), forked = scene->forked;
 
     (void)state;
-    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
-        assert_int_equal(load(TOKEN, open[i], NULL), ERROR_REFUSED);
+    /* Its group lives on, as that of somebody who got the number would. */
+    kill(agent, SIGKILL);
+    /* The agent, and the guard, which comes to us: what it had to do is done then. */
+    for (int i = 0; i < 2; i++)
+        assert_true(waitpid(-1, NULL, 0) > 0);
+    assert_true(lives(forked));
+    end(forked);
+    end(scene->own_session);
 }
 
-static void what_is_no_file_is_named(void **state)
+static void it_ends_with_an_agent_that_ends_in_order(void **state)
 {
-    char *folder = folder_new(), *token = NULL;
-    cleanup_free char *pipe = folder_path(folder, "pipe"), *none = folder_path(folder, "none");
+    struct guard *guard;
     struct error err;
+    int status;
 
     (void)state;
-    assert_int_equal(mkfifo(pipe, 0600), 0);
-    assert_int_equal(guard_load(pipe, &token, &err), -1);
-    assert_non_null(strstr(err.text, pipe));
-    assert_int_equal(guard_load(none, &token, &err), -1);
-    assert_non_null(strstr(err.text, none));
-    assert_int_equal(guard_load(folder, &token, &err), -1);
-    assert_null(token);
-    folder_remove(folder);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(guard_open(&guard, &err), 0);
+        guard_watch(guard, INT32_MAX - 1, NULL);
+        guard_forget(guard, INT32_MAX - 1);
+        guard_close(guard);
+        assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+        assert_int_equal(errno, ECHILD);
+    }
+    guard_close(NULL);
+    guard_watch(NULL, 1, NULL);
+    guard_forget(NULL, 1);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    scene =
+        mmap(NULL, sizeof *scene, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (scene == MAP_FAILED)
+        return -1;
+    strays_adopt(); /* orphans of a story come to us */
+    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loopback_and_added_names_are_known_with_or_without_a_port),
-        cmocka_unit_test(other_names_are_not_known),
-        cmocka_unit_test(only_the_whole_token_is_the_token),
-        cmocka_unit_test(a_token_is_the_first_line_of_its_file),
-        cmocka_unit_test(what_is_no_token_is_refused),
-        cmocka_unit_test(a_file_that_others_may_read_is_refused),
-        cmocka_unit_test(what_is_no_file_is_named),
+        cmocka_unit_test(it_ends_with_an_agent_that_ends_in_order),
+        cmocka_unit_test(what_an_executor_forked_ends_with_its_killed_agent),
+        cmocka_unit_test(a_control_group_holds_those_in_sessions_of_their_own),
+        cmocka_unit_test(what_the_agent_has_ended_is_not_ended_again),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, NULL);
 }

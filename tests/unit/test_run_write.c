@@ -179,6 +179,66 @@ static void threads_that_write_at_once_do_not_meet(void **state)
     }
 }
 
+/* One that is not empty and is written in that way of the three. */
+static uint32_t some_part(uint32_t way)
+{
+    for (uint32_t part = way + 30;; part += 3) {
+        struct records records = records_of(part);
+        size_t count = records.count;
+
+        records_done(&records);
+        if (count)
+            return part;
+    }
+}
+
+/* As a replay writes them: all segments are taken, one part's are there. */
+static void of_parts_that_are_not_kept_nothing_is_left(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3 * CODECS; i++) {
+        uint32_t kept = some_part(i / CODECS);
+        char *folder = folder_new();
+        cleanup_free char *path = folder_path(folder, "run");
+        struct run_shape shape = {SEGMENTS, 0, 0, ID, {(enum codec)(i % CODECS), false}};
+        struct records expected = records_of(kept), found = {0};
+        struct run_builder *builder = run_builder_new(0);
+        const struct run_segment *segments;
+        struct content content[SEGMENTS];
+        struct run_writer *writer;
+        struct run_file *run;
+        struct error err;
+        uint64_t size;
+        size_t count;
+
+        assert_int_equal(run_create(path, &shape, &writer, &err), 0);
+        run_keep_only(writer, kept);
+        for (uint32_t part = 0; part < SEGMENTS; part++)
+            assert_int_equal(write_segment(writer, builder, part, &err), 0);
+        run_builder_free(builder);
+        run_content(writer, content);
+        for (uint32_t part = 0; part < SEGMENTS; part++)
+            assert_int_equal(content[part].records, part == kept ? expected.count : 0);
+        assert_int_equal(run_finish(writer, false, &size, &err), 0);
+        if (run_open(path, ID, &run, &err))
+            fail_msg("%s", err.text);
+        segments = run_segments(run, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(segments->part, kept);
+        assert_int_equal(segments->pairs, 3 * expected.count);
+        assert_ptr_equal(run_part(run, kept, &count), segments);
+        run_part(run, kept + 1, &count);
+        assert_int_equal(count, 0);
+        if (read_segment(run, segments, &found, &err))
+            fail_msg("%s", err.text);
+        expect_records(&found, &expected);
+        run_close(run);
+        records_done(&expected);
+        records_done(&found);
+        folder_remove(folder);
+    }
+}
+
 /* Many small ranges fill a block, and a block has more of them than one system call takes. */
 static void ranges_are_packed_into_blocks(void **state)
 {
@@ -296,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_that_write_at_once_do_not_meet),
+        cmocka_unit_test(of_parts_that_are_not_kept_nothing_is_left),
         cmocka_unit_test(an_empty_segment_behind_a_place_that_is_given_back_is_found),
         cmocka_unit_test(ranges_are_packed_into_blocks),
         cmocka_unit_test(a_kept_place_is_large_enough),

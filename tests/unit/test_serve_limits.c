@@ -270,6 +270,40 @@ static void heartbeats_above_their_limit_are_not_kept(void **state)
     close_scene(s);
 }
 
+/* Who asks and does not listen has its session ended; others are answered. */
+static void answers_that_a_client_does_not_take_are_kept_up_to_a_limit(void **state)
+{
+    struct scene *s = open_scene();
+    struct peer *deaf = peer_join(s->house, MR__ROLE__CLIENT, "deaf");
+    cleanup_free char *title = filled(LIMIT_TITLE, 'x');
+    Mr__Query query = MR__QUERY__INIT;
+    enum frame_type type = FRAME_ACK;
+    ProtobufCMessage *message;
+    int asked = 0;
+
+    (void)state;
+    s->order.submit.detach = true;
+    for (int i = 0; i < 60; i++) {
+        snprintf(s->order.output, sizeof s->order.output, "%s/out-%d", s->house->folder, i);
+        s->order.spec.output = BYTES(s->order.output);
+        s->order.spec.name = BYTES(title);
+        peer_submits(s->client, &s->order);
+    }
+    query.question = MR__QUESTION__ALL_JOBS;
+    /* A message is confirmed when it is received: not to look is enough. Each answer has 60
+     * KiB. */
+    for (; asked < 400; asked++)
+        peer_say(deaf, FRAME_QUERY, &query.base);
+    frame_free(peer_asks(s->client, MR__QUESTION__ALL_JOBS, 0, FRAME_JOBS));
+    while (type != FRAME_FENCED) {
+        type = peer_next(deaf, &message);
+        frame_free(message);
+    }
+    peer_close(deaf);
+    frame_free(peer_asks(s->client, MR__QUESTION__ALL_JOBS, 0, FRAME_JOBS));
+    close_scene(s);
+}
+
 /* ---- Logs ------------------------------------------------------------------------------- */
 
 static void the_outputs_of_failed_attempts_are_kept_up_to_a_limit(void **state)
@@ -310,6 +344,7 @@ int main(void)
         cmocka_unit_test(more_map_tasks_than_may_be_fail_the_job_by_name),
         cmocka_unit_test(workers_with_more_threads_than_may_be_are_refused),
         cmocka_unit_test(heartbeats_above_their_limit_are_not_kept),
+        cmocka_unit_test(answers_that_a_client_does_not_take_are_kept_up_to_a_limit),
         cmocka_unit_test(the_outputs_of_failed_attempts_are_kept_up_to_a_limit),
     };
 

@@ -180,8 +180,9 @@ int agent_open(const struct agent_options *options, struct agent **ret, struct e
     }
     strays_adopt();
     cgroup_find("/proc/self", &agent->groups);
-    if (blobs_open(blobs, false, &agent->blobs, err) || !children_start(agent, err) ||
-        open_share(agent, err) || connect_coordinator(agent, err)) {
+    if (blobs_open(blobs, false, &agent->blobs, err) || guard_open(&agent->guard, err) ||
+        !children_start(agent, err) || open_share(agent, err) ||
+        connect_coordinator(agent, err)) {
         agent_close(agent);
         return -1;
     }
@@ -218,6 +219,7 @@ void agent_close(struct agent *agent)
     sight_close(agent->sight);
     sources_done(&agent->sources);
     blobs_close(agent->blobs);
+    guard_close(agent->guard);
     cgroup_base_done(&agent->groups);
     tree_remove(agent->options.scratch, &ignored);
     free(agent);

@@ -149,6 +149,7 @@ static int spawn(struct child *child, const char *program, uint32_t threads, con
         errno = how.error;
         return error_errno(err, ERROR_IO, "start '%s'", program);
     }
+    child->leader = child->pid;
     child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
     return child->pidfd < 0 ? error_errno(err, ERROR_IO, "pidfd_open") : 0;
 }

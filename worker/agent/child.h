@@ -18,7 +18,8 @@
 enum { CHILD_PATIENCE_MS = 4000 };
 
 struct child {
-    pid_t pid;
+    pid_t pid;    /* -1: it is reaped ... */
+    pid_t leader; /* ... and this was it */
     int pidfd;
     int output; /* read end of stdout and stderr, non-blocking; -1 once closed */
     struct channel channel;

@@ -35,6 +35,7 @@ struct child *children_start(struct agent *agent, struct error *err)
     if (child_spawn(agent->options.program, agent->options.threads, &agent->groups, &child,
                     err))
         return NULL;
+    guard_watch(agent->guard, child->leader, child->group);
     agent->children[agent->child_count++] = child;
     return child;
 }
@@ -56,6 +57,7 @@ void children_forget(struct agent *agent, struct child *child)
     for (int i = 0; i < agent->child_count; i++)
         if (agent->children[i] == child)
             agent->children[i] = agent->children[--agent->child_count];
+    guard_forget(agent->guard, child->leader);
     child_free(child);
 }
 

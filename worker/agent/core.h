@@ -17,6 +17,7 @@
 #include "worker/agent/child.h"
 #include "worker/agent/fences.h"
 #include "worker/agent/fetch.h"
+#include "worker/agent/guard.h"
 #include "worker/agent/share.h"
 #include "worker/agent/sources.h"
 #include "worker/agent/take.h"
@@ -78,6 +79,7 @@ struct agent {
     int64_t beaten_ms;    /* when the last heartbeat was sent */
     int64_t confirmed_ms; /* when the last one was sent that was answered */
     struct cgroup_base groups;
+    struct guard *guard;
     struct fences fences;
     struct child *children[CHILDREN_MAX];
     int child_count;

@@ -258,7 +258,8 @@ bool feed_map(struct thread *thread, struct input *input, Mr__Extent *const *ext
 
     thread_phase(thread, SLOT_HOST);
     if (input_open(input, extents, index, &err) ||
-        read_piece(thread, input, extent, offset, length, &text, &begin, &err)) {
+        read_piece(thread, input, extent, offset, length, &text, &begin, &err) ||
+        input_check(input, extent, &err)) {
         thread_fail(thread, err.code, "%s", err.text);
         return false;
     }

@@ -15,12 +15,23 @@ static int changed(const struct input *input, struct error *err)
     return error_set(err, ERROR_INPUT, "input '%s' changed while the job ran", input->path);
 }
 
+int input_check(const struct input *input, const Mr__Extent *extent, struct error *err)
+{
+    struct stat st;
+
+    if (input->fd < 0)
+        return 0;
+    if (fstat(input->fd, &st))
+        return error_errno(err, ERROR_INPUT, "input '%s'", input->path);
+    if ((uint64_t)st.st_size != extent->file_size ||
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
+        return changed(input, err);
+    return 0;
+}
+
 int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
                struct error *err)
 {
-    const Mr__Extent *extent = extents[index];
-    struct stat st;
-
     if (input->fd >= 0 && input->extent == index)
         return 0;
     input_close(input);
@@ -30,12 +41,9 @@ int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
     input->fd = door_input(extents, index, input->path);
     if (input->fd < 0 && errno == ESTALE)
         return changed(input, err);
-    if (input->fd < 0 || fstat(input->fd, &st))
+    if (input->fd < 0)
         return error_errno(err, ERROR_INPUT, "input '%s'", input->path);
-    if ((uint64_t)st.st_size != extent->file_size ||
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != extent->file_mtime_ns)
-        return changed(input, err);
-    return 0;
+    return input_check(input, extents[index], err);
 }
 
 void input_name(struct input *input, Mr__Extent *const *extents, uint32_t index)

@@ -17,6 +17,9 @@ struct input {
  * is not as it was planned. */
 int input_open(struct input *input, Mr__Extent *const *extents, uint32_t index,
                struct error *err);
+/* ERROR_INPUT if the open file is no longer as it was planned: what was read of it since it was
+ * opened may be of two states. */
+int input_check(const struct input *input, const Mr__Extent *extent, struct error *err);
 /* As input_open, but only for its name: somebody else reads it. */
 void input_name(struct input *input, Mr__Extent *const *extents, uint32_t index);
 void input_close(struct input *input);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "flow/aggregate_emit.h"
 #include "record/limit.h"
+#include "wire/culprit.h"
 #include "worker/executor/fault.h"
 #include "worker/executor/thread.h"
 
@@ -472,6 +473,24 @@ static const struct mr_task_ops ops = {
     .find_field = op_find_field,
 };
 
+/* The job's partition. While tables are written, what happens in it is not our own code's
+ * doing.
+ */
+static uint32_t pick_part(struct mr_task *task, struct mr_bytes key, uint32_t parts)
+{
+    struct thread *thread = thread_of(task);
+    uint32_t part;
+
+    if (thread->slot->phase != SLOT_HOST)
+        return thread->host->job.partition(task, key, parts);
+    culprit_show_key(thread->slot, key.ptr, key.len, key.len);
+    thread_phase(thread, SLOT_PARTITION);
+    part = thread->host->job.partition(task, key, parts);
+    slot_tick(thread->slot);
+    thread_phase(thread, SLOT_HOST);
+    return part;
+}
+
 void thread_begin(struct thread *thread, const struct host *host, const Mr__Assign *assign)
 {
     struct slot *slot = thread->slot;
@@ -486,8 +505,8 @@ void thread_begin(struct thread *thread, const struct host *host, const Mr__Assi
     thread->source = (struct mr_source){.path = ""};
     thread->text = NULL;
     thread->text_size = 0;
-    thread->partitioner = (struct partitioner){host->open->parts, host->job.partition,
-                                               &thread->task, host->range};
+    thread->partitioner = (struct partitioner){
+        host->open->parts, host->job.partition ? pick_part : NULL, &thread->task, host->range};
     memset(thread->counters, 0, sizeof thread->counters);
     thread->input_records = thread->input_bytes = thread->output_records = thread->groups = 0;
     thread->skipped = 0;

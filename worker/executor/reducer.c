@@ -150,11 +150,12 @@ static void reduce_group(struct reduce_task *reduce)
         thread->groups++;
         reduce->host->job.reduce(&thread->task, values.key, &values);
     }
-    slot_set_phase(thread->slot, SLOT_HOST);
     slot_tick(thread->slot);
-    /* What the job did not read is skipped: the next group begins behind it. */
+    /* What the job did not read is skipped: the next group begins behind it, as the job's own
+     * `group` may have to say. */
     while (!values.ended && !thread->failed)
         thread->task.ops->next(&values, &value);
+    slot_set_phase(thread->slot, SLOT_HOST);
 }
 
 static int reduce_groups(struct reduce_task *reduce, struct error *err)
@@ -254,9 +255,11 @@ void reduce_run(struct executor *executor, struct thread *thread, const Mr__Assi
         memory_format("%.*s/part-%05u.%u", (int)open->staging.len,
                       (const char *)open->staging.data, assign->task, assign->attempt);
     result = gather_sources(executor, assign, &reduce.sources, &reduce.lost_map, &err);
-    if (!result)
+    if (!result) {
+        reduce.lost_map = UINT32_MAX; /* all are there: what is lost from now on is our own */
         result = part_open(reduce.path, executor->host.output_format,
                            executor->host.output_codec, &thread->part, &err);
+    }
     if (!result)
         result =
             executor->host.map_only ? copy_text(&reduce, &err) : reduce_merged(&reduce, &err);

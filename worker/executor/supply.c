@@ -73,7 +73,8 @@ static int take_text(struct supply *supply, struct thread *thread, struct supply
     const Mr__Extent *extent = supply->chunks.extents[supply->input.extent];
 
     if (solid_next(supply->solid, &thread->lines, supply->text_max, &ret->text, &ret->offset,
-                   &ret->used, err))
+                   &ret->used, err) ||
+        input_check(&supply->input, extent, err))
         return -1;
     ret->extent = supply->input.extent;
     return ret->text.len ? supply_bind(thread, supply->solid, &supply->input, extent, err) : 0;

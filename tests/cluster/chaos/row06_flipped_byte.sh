@@ -37,6 +37,31 @@ in_a_run() {
     done
     cluster_down
 }
+# In what a reducer spilled, of which no name is left: it begins anew, and nobody is charged.
+spills() { find /proc/[0-9]*/fd -lname "$PWD/scratch/*.spill*" 2>/dev/null || true; }
+in_a_spill() {
+    local fd
+    awk 'BEGIN { for (i = 0; i < 300000; i++) print "word" (i * 7919) % 99991, "x" i % 77 }' >in
+    awk '{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print w "\t" n[w] }' in | sort >expected
+    cluster_up 1 --memory 8M
+    detach "$testjobs/bad.so" -i in -o out -r 1 -p hold="$PWD/go"
+    await_condition 'test -e go.waits' 'nothing is reduced'
+    for fd in $(spills); do
+        flip "$fd" $(($(stat -Lc %s "$fd") - 300))
+        echo "$fd" >>flipped
+    done
+    touch go
+    wait_job
+    [[ -s flipped ]] || die 'the fault did not fire'
+    grep -q 'attempt failed.*what was spilled here: .*reduce-.*spill' coordinator.log || die "$(cat coordinator.log)"
+    "$marram" job "$job" --json >json
+    (($(counter failed_attempts | tail -1) == 0)) || die "somebody was charged: $(cat json)"
+    (($(counter map_reruns | tail -1) == 0)) || die "maps ran again: $(cat json)"
+    sorted_output out >got
+    expect_same expected got
+    cluster_down
+}
+
 read_by_path() { in_a_run; }
 over_the_wire() { in_a_run --direct-reads off; }
 
@@ -83,5 +108,6 @@ on_the_wire() {
 claim 'a byte of a run, which is read by its path' read_by_path
 claim 'a byte of a run, which travels over the wire' over_the_wire
 claim 'a byte of the index of a run' in_an_index
+claim 'a byte of what a reducer spilled' in_a_spill
 claim 'bytes on the wire' on_the_wire
 totals

@@ -62,9 +62,31 @@ bomb_on_a_cluster() {
     worker_lives_on
     cluster_down
 }
+# What the job has forked when kill -9 ends its worker: in the executor's process group, and, where control groups hold
+# it, in a session of its own.
+with_a_killed_worker() {
+    local way pid worker
+    sample
+    for way in fork daemon; do
+        [[ $way == fork ]] || can_hold_a_bomb || continue
+        rm -rf misbehaved
+        cluster_up 1
+        worker=${worker_pid[w1]}
+        detach "$testjobs/misbehave.so" -i in -o out-$way -p map=$way -p reduce=wait
+        await_condition 'test -s misbehaved' 'nothing was forked'
+        pid=$(cat misbehaved)
+        [[ -e /proc/$pid ]] || die 'the fault did not fire'
+        kill_worker w1
+        DEADLINE=2 await_condition "[[ ! -e /proc/$pid ]]" "what a $way left is still there"
+        await_condition "[[ -z \$(find /sys/fs/cgroup -name 'marram-$worker-*' 2>/dev/null) ]]" 'its control groups are left'
+        "$marram" cancel "$job" >/dev/null
+        cluster_down
+    done
+}
 
 claim 'a fork bomb is bounded, and gone when the job has succeeded' bomb
 claim 'a daemon ends with the job' daemon
 claim 'on a cluster daemons are gone within 2 s of a success and of a failure' on_a_cluster
 claim 'so is a bomb, and the worker lives on' bomb_on_a_cluster
+claim 'what a job forked is gone within 2 s of kill -9 of its worker' with_a_killed_worker
 totals
