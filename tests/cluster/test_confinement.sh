@@ -33,7 +33,7 @@ expect_everywhere() {
 options=()
 await_fences() { await_condition "\"\$marram\" workers --json >json; grep -q '\"landlock\"' json" 'no word of confinement'; }
 fence() { sed -n "s/^ *\"$1\": //p" json | sed 's/,$//; s/^"//; s/"$//'; }
-spare() { pgrep -P "${worker_pid[w1]}" | head -1; }
+spare() { pgrep -P "${worker_pid[w1]}" -x marram-executor | head -1; }
 needs_landlock() {
     cluster_up 1
     await_fences

@@ -48,7 +48,8 @@ static struct codec_choice in_turn(void)
 {
     static unsigned turn;
 
-    return (struct codec_choice){(enum codec)(turn++ % CODECS), turn % 3 == 0};
+    turn++;
+    return (struct codec_choice){(enum codec)(turn % CODECS), turn % 3 == 0};
 }
 
 /* Writes `records` as one more source; with RUN_SORTED they are sorted first. */

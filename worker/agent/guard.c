@@ -84,12 +84,16 @@ static bool remove_folder(const char *folder)
     return !*folder || !rmdir(folder) || errno == ENOENT;
 }
 
-/* Whether nothing is left of the executor's groups. */
-static bool end_groups(const struct note *note)
+/* Whether nothing is left of the executor's groups. Who is in a process group when it is killed
+ * is killed, and none who forks then escapes: once is enough, and another group may get the
+ * number. */
+static bool end_groups(struct note *note)
 {
-    bool alone = kill(-note->executor, SIGKILL) && errno == ESRCH;
-    bool no_memory, no_pids;
+    bool no_memory;
 
+    if (note->executor)
+        kill(-note->executor, SIGKILL);
+    note->executor = 0;
     if (*note->pids) {
         write_into(note->pids, "pids.max", "0");
         kill_members(note->pids);
@@ -97,8 +101,7 @@ static bool end_groups(const struct note *note)
     if (*note->memory)
         kill_members(note->memory);
     no_memory = remove_folder(note->memory);
-    no_pids = remove_folder(note->pids);
-    return no_memory && no_pids && alone;
+    return remove_folder(note->pids) && no_memory;
 }
 
 static void end_all(void)

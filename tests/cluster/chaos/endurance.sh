@@ -20,14 +20,14 @@ look() {
         for pid in "$coordinator_pid" "${worker_pid[w1]}"; do
             echo -n " $(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status") $(descriptors "$pid")"
         done
-        echo " $(pgrep -cP "${worker_pid[w1]}" || true) $(find scratch/w1 -type f | wc -l) $(find state -type f | wc -l)"
+        echo " $(pgrep -cxP "${worker_pid[w1]}" marram-executor || true) $(find scratch/w1 -type f | wc -l) $(find state -type f | wc -l)"
     } >>looks
 }
 # Executors of jobs that are over have ended; the spare one of w1 stands ready; links to those that left are closed.
 nothing_runs() {
     [[ $("$marram" workers --json | grep -c '"idle"') == 4 ]] &&
         ! find scratch -type d | grep -qE '/[0-9a-f]{12}$' &&
-        (($(pgrep -cP "${worker_pid[w1]}" || true) == 1))
+        (($(pgrep -cxP "${worker_pid[w1]}" marram-executor || true) == 1))
 }
 descriptors() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
 # Links that nobody uses are closed half a minute later, those to workers that are gone as well.
