@@ -98,7 +98,7 @@ int link_listen_guarded(void *context, const char *endpoint, const struct link_g
     set_option(link->socket, ZMQ_ROUTER_MANDATORY, 1);
     set_option(link->socket, ZMQ_ROUTER_HANDOVER, 1);
     set_option(link->socket, ZMQ_BACKLOG, 4096);
-    if (guard && (guard_listener(link->socket, guard, err) ||
+    if (guard && (curve_listen(link->socket, guard, err) ||
                   porter_watch(guard->porter, link->socket, err))) {
         link_close(link);
         return -1;
@@ -145,7 +145,7 @@ static int connect_link(void *context, const char *endpoint, const struct link_g
     link->own.session = session_new();
     if (guard)
         strcpy(link->own_key, guard->own->public_key);
-    if ((guard && guard_caller(link->socket, guard, err)) ||
+    if ((guard && curve_connect(link->socket, guard, err)) ||
         (watched && reach_open(&link->reach, context, link->socket, err))) {
         link_close(link);
         return -1;

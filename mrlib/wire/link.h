@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "wire/curve.h"
 #include "wire/frame.h"
-#include "wire/guard.h"
 #include "wire/porter.h"
 #include "wire/reach.h"
 

@@ -1,4 +1,4 @@
-#include "wire/guard.h"
+#include "wire/curve.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static int refuse(struct error *err)
     return error_set(err, ERROR_REFUSED, "guard a socket: %s", zmq_strerror(errno));
 }
 
-int guard_listener(void *socket, const struct link_guard *guard, struct error *err)
+int curve_listen(void *socket, const struct link_guard *guard, struct error *err)
 {
     int on = 1;
 
@@ -23,7 +23,7 @@ int guard_listener(void *socket, const struct link_guard *guard, struct error *e
     return 0;
 }
 
-int guard_caller(void *socket, const struct link_guard *guard, struct error *err)
+int curve_connect(void *socket, const struct link_guard *guard, struct error *err)
 {
     /* It came in a message. */
     if (strlen(guard->server) != KEY_TEXT - 1)

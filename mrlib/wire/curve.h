@@ -1,6 +1,6 @@
 /* Keys on a socket of ZeroMQ. */
-#ifndef WIRE_GUARD_H
-#define WIRE_GUARD_H
+#ifndef WIRE_CURVE_H
+#define WIRE_CURVE_H
 
 #include "base/error.h"
 #include "wire/certificate.h"
@@ -18,7 +18,7 @@ struct link_guard {
 
 /* For link.c: sets up a socket before it is bound or connected. Without a handler that answers,
  * a listener lets in nobody. */
-int guard_listener(void *socket, const struct link_guard *guard, struct error *err);
-int guard_caller(void *socket, const struct link_guard *guard, struct error *err);
+int curve_listen(void *socket, const struct link_guard *guard, struct error *err);
+int curve_connect(void *socket, const struct link_guard *guard, struct error *err);
 
 #endif
