@@ -132,6 +132,8 @@ static int judge_accepted(const struct job *job, const Mr__Record *record, struc
 
     if (record->kind == MR__TASK_KIND__CHECK || !has_task(job, record->kind, record->task))
         return refuse(err, "it has no such task");
+    if (record->kind == MR__TASK_KIND__REDUCE && job->plan.sample_count && !job->sample)
+        return refuse(err, "it was reduced before its parts were known");
     if (accepted(job, record) || job->committing)
         return refuse(err, "that task was done before");
     if (!done || done->kind != record->kind || done->task != record->task ||

@@ -92,8 +92,10 @@ void job_advance(struct sched *sched, struct job *job)
     }
     if (job->phase == JOB_SAMPLING && (!job->sampled || job->sample.state == TASK_DONE)) {
         job->phase = JOB_MAPPING;
+        /* After a restart some may be done that were known before the sample was. */
         for (uint32_t i = 0; i < job->map_count; i++)
-            task_ready(&job->maps[i]);
+            if (job->maps[i].state != TASK_DONE)
+                task_ready(&job->maps[i]);
     }
     if (job->phase == JOB_MAPPING && job->maps_done == job->map_count) {
         job->phase = JOB_REDUCING;

@@ -294,6 +294,8 @@ static void what_comes_too_early_is_refused(void **state)
         next(&f, which);
         expect_refusal(PLANNED, &f, which == LOST ? "no such output" : "it has no such task");
     }
+    next(&f, REDUCED);
+    expect_refusal(SAMPLED, &f, "it was reduced before its parts were known");
     next(&f, COMMITTING);
     expect_refusal(PLANNED, &f, "its tasks were not done");
     expect_refusal(MAPPED, &f, "its maps were not done");

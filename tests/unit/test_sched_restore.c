@@ -53,6 +53,31 @@ static void done_maps_are_kept_and_the_rest_gets_new_numbers(void **state)
     stage_close(&s);
 }
 
+/* A snapshot tells of lost outputs before it tells of the sample, and one may end in between.
+ */
+static void maps_that_were_done_before_the_sample_are_not_made_again(void **state)
+{
+    struct sched_fact planned_so = fact(SCHED_RECORD_PLANNED, of_job);
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, true);
+    tell(&s, SCHED_RECORD_SUBMITTED, of_job);
+    planned_so.maps = planned_so.reduces = 2;
+    planned_so.sample = true;
+    sched_restore(s.sched, &planned_so);
+    s.asked++;
+    tell(&s, SCHED_RECORD_ACCEPTED, map_of(1, 0, 1));
+    start(&s);
+    follows(&s, joined(7, 2), "assign w7 1/sample0.100001");
+    stage_tell(&s, held(7, map_of(1, 0, 1)));
+    follows(&s, done(7, sample_of(1, 100001)),
+            "accepted w7 1/sample0.100001; assign w7 1/map1.100001");
+    stage_tell(&s, done(7, map_of(1, 1, 100001)));
+    assert_int_equal(stage_progress(&s).maps_done, 2);
+    stage_close(&s);
+}
+
 static void reducers_wait_for_outputs_to_be_claimed(void **state)
 {
     struct stage s;
@@ -226,6 +251,7 @@ int main(void)
         cmocka_unit_test(done_maps_are_kept_and_the_rest_gets_new_numbers),
         cmocka_unit_test(jobs_that_waited_wait_again_by_priority),
         cmocka_unit_test(the_output_of_a_copy_that_counted_is_claimed),
+        cmocka_unit_test(maps_that_were_done_before_the_sample_are_not_made_again),
         cmocka_unit_test(reducers_wait_for_outputs_to_be_claimed),
         cmocka_unit_test(what_nobody_claims_is_made_again),
         cmocka_unit_test(blamed_failures_are_remembered),
