@@ -35,7 +35,7 @@ another_address() {
     worker_up w1 --listen tcp://127.0.0.2:0 --direct-reads off --advertise 127.0.0.9
     worker_up w2 --listen tcp://127.0.0.3:0 --direct-reads off
     await_workers 2
-    detach "$testjobs/throttled.so" -i in -o out -r 5 --split-size 100K -p "log=$PWD/marks"
+    detach "$testjobs/throttled.so" -i in -o out -r 5 --split-size 100K --speculation off -p "log=$PWD/marks"
     wait_job
     expect_wanted out
     grep -q '127\.0\.0\.9' ./*.log || die 'nobody used the address'

@@ -123,6 +123,20 @@ static bool is_whole(const Mr__TaskDone *done)
            (done->kind != MR__TASK_KIND__SAMPLE || done->ranges);
 }
 
+/* Our own runs are fetched from where we listen: the way that others take need not lead back
+ * here. */
+static void stay_here(const struct agent *agent, Mr__PartWanted *wanted)
+{
+    for (size_t i = 0; agent->share && i < wanted->n_outputs; i++) {
+        ProtobufCBinaryData *endpoint = &wanted->outputs[i]->endpoint;
+
+        if (!bytes_are(*endpoint, share_endpoint(agent->share)))
+            continue;
+        free(endpoint->data);
+        *endpoint = bytes_of(memory_text(share_listens(agent->share)));
+    }
+}
+
 /* A reducer needs its part of runs that it cannot open. False when that cannot even be begun.
  */
 static bool want_part(struct agent *agent, const struct child *child, Mr__PartWanted *wanted)
@@ -137,6 +151,7 @@ static bool want_part(struct agent *agent, const struct child *child, Mr__PartWa
         fetch_open(agent->options.context, agent_own(agent), &agent->fetch, &ignored))
         return false;
     sources_fill(&agent->sources, wanted);
+    stay_here(agent, wanted);
     fetch_part(agent->fetch, wanted, path);
     return true;
 }

@@ -523,6 +523,11 @@ int share_advertise(struct share *share, const char *host, struct error *err)
     return 0;
 }
 
+const char *share_listens(const struct share *share)
+{
+    return link_endpoint(share->link);
+}
+
 const char *share_endpoint(const struct share *share)
 {
     return share->endpoint;

@@ -30,6 +30,8 @@ int share_open(void *context, const char *endpoint, const struct link_guard *gua
 int share_advertise(struct share *share, const char *host, struct error *err);
 /* By what others reach it: what it listens on, or was told to advertise, with the port. */
 const char *share_endpoint(const struct share *share);
+/* What it listens on, which leads from here to it whatever others are told. */
+const char *share_listens(const struct share *share);
 /* For how many milliseconds nobody has had anything to get from it. Any thread. */
 int64_t share_idle_ms(const struct share *share);
 /* Ends its thread; requests are left as they are. Takes NULL. */
