@@ -46,14 +46,9 @@ static void print_json(const struct drain *drain, const Mr__Draining *state)
     show_json(root);
 }
 
-static bool is(ProtobufCBinaryData bytes, const char *text)
-{
-    return bytes.len == strlen(text) && !memcmp(bytes.data, text, bytes.len);
-}
-
 static bool is_over(const Mr__Draining *state)
 {
-    return is(state->state, "left") || is(state->state, "lost");
+    return bytes_are(state->state, "left") || bytes_are(state->state, "lost");
 }
 
 /* A line when it is another one than before. */
@@ -95,11 +90,11 @@ static int end(const struct drain *drain, Mr__Draining *state, struct report *re
     show_bytes(state->name, name, sizeof name);
     if (drain->json)
         print_json(drain, state);
-    else if (is(state->state, "left"))
+    else if (bytes_are(state->state, "left"))
         printf("%s has left%s\n", name, drain->gone ? " already" : "");
-    else if (is(state->state, "draining"))
+    else if (bytes_are(state->state, "draining"))
         printf("%s is to leave%s\n", name, drain->again ? ", as it was already" : "");
-    if (is(state->state, "lost")) {
+    if (bytes_are(state->state, "lost")) {
         status = 1;
         if (!drain->json) {
             error_set(&err, ERROR_JOB,

@@ -7,6 +7,7 @@
 
 #include "cli/show.h"
 #include "cli/verb.h"
+#include "wire/bytes.h"
 #include "wire/info.h"
 
 void report_init(struct report *report, bool json)
@@ -63,12 +64,6 @@ static void finished_json(const Mr__Finished *finished, const char *output)
     show_json(root);
 }
 
-static bool is_state(const Mr__Finished *finished, const char *state)
-{
-    return finished->state.len == strlen(state) &&
-           !memcmp(finished->state.data, state, finished->state.len);
-}
-
 static void explain_replay(const struct report *report, const Mr__Finished *finished)
 {
     if (report->replays && finished->replay.len)
@@ -119,7 +114,7 @@ int report_finished(struct report *report, const Mr__Finished *finished, const c
     end_line(report);
     if (report->json)
         finished_json(finished, output);
-    if (is_state(finished, "done")) {
+    if (bytes_are(finished->state, "done")) {
         if (!report->json) {
             print_counters(finished, output);
             show_skipped(stderr, finished->skipped, finished->n_skipped,

@@ -54,12 +54,16 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+static int compare_file(const void *file, const void *allowed)
+{
+    return strcmp(file, ((const struct allowed *)allowed)->file);
+}
+
 static const struct allowed *find(const struct admit *admit, const char *file)
 {
-    for (size_t i = 0; i < admit->count; i++)
-        if (!strcmp(admit->files[i].file, file))
-            return &admit->files[i];
-    return NULL;
+    return admit->count
+               ? bsearch(file, admit->files, admit->count, sizeof *admit->files, compare_file)
+               : NULL;
 }
 
 /* The coordinator's own certificate lets nobody in, and a name that is not the file's could not

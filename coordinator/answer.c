@@ -16,12 +16,7 @@ enum { TASKS_SHOWN = 1000 };
 
 static const char *state_of(const struct job *job, const char *reason)
 {
-    static const char *const states[] = {[SCHED_RUNNING] = "running",
-                                         [SCHED_DONE] = "done",
-                                         [SCHED_FAILED] = "failed",
-                                         [SCHED_CANCELLED] = "cancelled"};
-
-    return job->result ? states[job->state] : *reason ? "waiting" : "running";
+    return job->result ? job_state_name(job->state) : *reason ? "waiting" : "running";
 }
 
 /* What a job's answer borrows from. */

@@ -209,8 +209,6 @@ static void explain(const struct job *job, const struct sched_action *action,
 static void prepare_end(struct coordinator *coordinator, struct job *job,
                         const struct sched_action *action)
 {
-    static const char *const states[] = {
-        [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
     struct sched_progress progress = sched_progress(coordinator->sched, job->id);
     Mr__Finished message = MR__FINISHED__INIT;
     Mr__Error error = MR__ERROR__INIT;
@@ -236,7 +234,7 @@ static void prepare_end(struct coordinator *coordinator, struct job *job,
         pointers[i] = &counters[i];
     }
     message.job = job->id;
-    message.state = bytes_of(states[action->state]);
+    message.state = bytes_of(job_state_name(action->state));
     message.counters = pointers;
     message.n_counters = tally.count;
     message.maps = progress.maps;

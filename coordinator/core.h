@@ -110,7 +110,7 @@ struct coordinator {
     size_t listener_count; /* members that listen */
     int64_t started_ms;
     bool stale;                         /* jobs may be farther than was told of them ... */
-    int64_t shown_ms;                   /* ... when they were looked at last */
+    int64_t show_ms;                    /* ... until then they are not looked at again */
     int64_t looked_ms;                  /* when slow attempts were looked for last */
     int64_t expired_ms;                 /* when leases were looked at last */
     uint64_t told_damaged, told_fenced; /* frames that the log has told of ... */

@@ -133,8 +133,7 @@ static bool is_called(const struct member *member, const char *word)
 
     snprintf(id, sizeof id, "%016" PRIx64, member->id);
     return member->hello->role == MR__ROLE__WORKER &&
-           (!strcmp(id, word) || (strlen(word) == member->hello->name.len &&
-                                  !memcmp(word, member->hello->name.data, strlen(word))));
+           (!strcmp(id, word) || bytes_are(member->hello->name, word));
 }
 
 /* The one of that name or number; NULL with an error when there are more, without one when

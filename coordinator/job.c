@@ -128,6 +128,26 @@ void job_forget_plan(struct job *job)
     skips_done(job);
 }
 
+static const char *const states[] = {[SCHED_RUNNING] = "running",
+                                     [SCHED_DONE] = "done",
+                                     [SCHED_FAILED] = "failed",
+                                     [SCHED_CANCELLED] = "cancelled"};
+
+const char *job_state_name(enum sched_state state)
+{
+    return states[state];
+}
+
+bool job_state_of_end(ProtobufCBinaryData name, enum sched_state *ret)
+{
+    for (enum sched_state state = SCHED_DONE; state <= SCHED_CANCELLED; state++)
+        if (bytes_are(name, states[state])) {
+            *ret = state;
+            return true;
+        }
+    return false;
+}
+
 void job_shrink(struct job *job)
 {
     output_abandon(&job->output);

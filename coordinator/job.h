@@ -155,6 +155,11 @@ void job_report(struct job *job, uint64_t worker, Mr__TaskDone *done, uint32_t *
 /* Whether these can be where the parts of the job begin: as many as it takes, in order, and
  * small enough to be told to workers. */
 bool job_takes_ranges(const struct job *job, const Mr__Ranges *ranges);
+/* "running", "done", "failed" or "cancelled"; and of one that ended back again, false: that is
+ * none. */
+const char *job_state_name(enum sched_state state);
+bool job_state_of_end(ProtobufCBinaryData name, enum sched_state *ret);
+
 /* Where a worker serves its runs, and its public key; both empty: nowhere, none. */
 struct job_holder {
     ProtobufCBinaryData endpoint, key;

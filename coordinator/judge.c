@@ -197,26 +197,17 @@ static int judge_committing(const struct job *job, struct error *err)
     return 0;
 }
 
-static bool is_end(ProtobufCBinaryData state)
-{
-    static const char *const ends[] = {"done", "failed", "cancelled"};
-
-    for (size_t i = 0; i < 3; i++)
-        if (state.len == strlen(ends[i]) && !memcmp(state.data, ends[i], state.len))
-            return true;
-    return false;
-}
-
 /* How it ended is told to those that ask, in one message with its names. */
 static int judge_finished(const struct job *job, const Mr__Record *record, struct error *err)
 {
     const Mr__Finished *finished = record->finished;
+    enum sched_state state;
 
-    if (!finished || !is_end(finished->state))
+    if (!finished || !job_state_of_end(finished->state, &state))
         return refuse(err, "it ended in no way");
     if (job && job->result)
         return refuse(err, "that job ended before");
-    if (job && finished->state.data[0] == 'd' && !job->committing)
+    if (job && state == SCHED_DONE && !job->committing)
         return refuse(err, "it was not done");
     if (mr__finished__get_packed_size(finished) + record->title.len + record->object.len >
         LIMIT_MESSAGE - 4096)

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "record/content.h"
+#include "wire/bytes.h"
 #include "wire/frame.h"
 
 enum {
@@ -107,8 +108,7 @@ void ledger_recall(struct job *job)
 static int64_t counter_of(const Mr__TaskDone *done, const char *name)
 {
     for (size_t k = 0; k < done->n_counters; k++)
-        if (done->counters[k]->name.len == strlen(name) &&
-            !memcmp(done->counters[k]->name.data, name, strlen(name)))
+        if (bytes_are(done->counters[k]->name, name))
             return done->counters[k]->value;
     return 0;
 }

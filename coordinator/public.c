@@ -20,8 +20,7 @@ static const double bounds[DURATION_BOUNDS] = {0.01, 0.03, 0.1, 0.3, 1,    3,
 static int64_t counter(const Mr__Finished *result, const char *name)
 {
     for (size_t i = 0; i < result->n_counters; i++)
-        if (result->counters[i]->name.len == strlen(name) &&
-            !memcmp(result->counters[i]->name.data, name, strlen(name)))
+        if (bytes_are(result->counters[i]->name, name))
             return result->counters[i]->value;
     return 0;
 }

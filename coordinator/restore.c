@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -165,17 +166,11 @@ static struct job *finished_job(struct coordinator *coordinator, const Mr__Recor
 
 static void take_finished(struct coordinator *coordinator, struct job *job, Mr__Record *record)
 {
-    static const char *const states[] = {
-        [SCHED_DONE] = "done", [SCHED_FAILED] = "failed", [SCHED_CANCELLED] = "cancelled"};
     Mr__Finished *finished = record->finished;
 
     if (!job)
         job = finished_job(coordinator, record);
-    job->state = SCHED_FAILED;
-    for (enum sched_state state = SCHED_DONE; state <= SCHED_CANCELLED; state++)
-        if (finished->state.len == strlen(states[state]) &&
-            !memcmp(finished->state.data, states[state], finished->state.len))
-            job->state = state;
+    check(job_state_of_end(finished->state, &job->state)); /* judge.c has seen to it */
     /* Of what did not become an output the rest goes now. */
     if (job->state == SCHED_DONE)
         output_leave(&job->output);

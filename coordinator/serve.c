@@ -109,9 +109,7 @@ static void note_unread(const struct coordinator *coordinator, struct job *job, 
         const Mr__Hello *hello = coordinator->members[i]->hello;
 
         if (hello->data_endpoint.len &&
-            hello->data_endpoint.len == done->output->endpoint.len &&
-            !memcmp(hello->data_endpoint.data, done->output->endpoint.data,
-                    hello->data_endpoint.len)) {
+            bytes_equal(hello->data_endpoint, done->output->endpoint)) {
             error_wrap(error, "from worker %.*s", (int)hello->name.len,
                        (const char *)hello->name.data);
             break;
@@ -256,21 +254,19 @@ void core_receive(struct coordinator *coordinator, uint64_t peer, enum frame_typ
  * tell, -1: nothing is. */
 static long show_progress(struct coordinator *coordinator)
 {
-    int64_t now_ms = clock_ms(), due_ms;
-    size_t open = 0;
+    int64_t now_ms = clock_ms(), open = 0;
 
     if (!coordinator->stale)
         return -1;
-    for (size_t i = 0; i < coordinator->job_count; i++)
-        open += !coordinator->jobs[i]->result;
-    due_ms = coordinator->shown_ms + (int64_t)open / JOBS_A_MS;
-    if (now_ms < due_ms)
-        return (long)(due_ms - now_ms);
+    if (now_ms < coordinator->show_ms)
+        return (long)(coordinator->show_ms - now_ms);
     coordinator->stale = false;
-    coordinator->shown_ms = now_ms;
     for (size_t i = 0; i < coordinator->job_count; i++)
-        if (!coordinator->jobs[i]->result)
+        if (!coordinator->jobs[i]->result) {
             carry_progress(coordinator, coordinator->jobs[i]);
+            open++;
+        }
+    coordinator->show_ms = now_ms + open / JOBS_A_MS;
     return -1;
 }
 

@@ -17,26 +17,20 @@ enum {
     CAUSES_TOLD = 3
 };
 
-static bool is_phase(const Mr__Culprit *culprit, const char *phase)
-{
-    return culprit->phase.len == strlen(phase) &&
-           !memcmp(culprit->phase.data, phase, culprit->phase.len);
-}
-
 /* Whether it can be what an attempt of that kind failed on. */
 static bool makes_sense(const struct job *job, const struct sched_attempt *attempt,
                         const Mr__Culprit *culprit)
 {
     bool maps = attempt->kind == SCHED_MAP;
 
-    if (is_phase(culprit, "map"))
+    if (bytes_are(culprit->phase, "map"))
         return (maps || attempt->kind == SCHED_SAMPLE) &&
                culprit->file < job->plan.files.count &&
                (culprit->unpacked ||
                 culprit->offset < job->plan.files.items[culprit->file].size);
     return culprit->key_digest.len == SLOT_DIGEST && culprit->key.len <= SLOT_TEXT &&
            culprit->key.len <= culprit->key_length &&
-           is_phase(culprit, maps ? "combine" : "reduce") &&
+           bytes_are(culprit->phase, maps ? "combine" : "reduce") &&
            (maps || attempt->kind == SCHED_REDUCE);
 }
 
@@ -49,7 +43,7 @@ Mr__Culprit *skips_culprit(const struct job *job, const struct sched_attempt *at
         return NULL;
     culprit = *failed->culprit;
     culprit.sifted = NULL; /* of no use to others than the scheduler */
-    if (is_phase(&culprit, "map")) {
+    if (bytes_are(culprit.phase, "map")) {
         culprit.path = bytes_of(job->plan.files.items[culprit.file].path);
         culprit.key = culprit.key_digest = (ProtobufCBinaryData){0};
         culprit.key_length = 0;
@@ -66,7 +60,7 @@ struct sched_culprit skips_identity(const Mr__Culprit *culprit)
 
     if (!culprit)
         return identity;
-    if (is_phase(culprit, "map"))
+    if (bytes_are(culprit->phase, "map"))
         return (struct sched_culprit){culprit->block ? CULPRIT_BLOCK : CULPRIT_RECORD,
                                       culprit->file, culprit->offset,
                                       culprit->block ? culprit->length : 0};

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "coordinator/ledger.h"
 #include "coordinator/skips.h"
+#include "wire/bytes.h"
 
 /* In the order in which people see them. */
 static const struct {
@@ -124,12 +125,9 @@ static int64_t sum_of(Mr__TaskDone *const *tasks, uint32_t n, const char *name)
     int64_t sum = 0;
 
     for (uint32_t i = 0; i < n; i++)
-        for (size_t k = 0; tasks[i] && k < tasks[i]->n_counters; k++) {
-            ProtobufCBinaryData label = tasks[i]->counters[k]->name;
-
-            if (label.len == strlen(name) && !memcmp(label.data, name, label.len))
+        for (size_t k = 0; tasks[i] && k < tasks[i]->n_counters; k++)
+            if (bytes_are(tasks[i]->counters[k]->name, name))
                 sum = wrapping_sum(sum, tasks[i]->counters[k]->value);
-        }
     return sum;
 }
 

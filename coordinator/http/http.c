@@ -97,7 +97,6 @@ static struct page_body failed_page(const char *why)
 static void answered(void *context, enum frame_type type, const ProtobufCMessage *message)
 {
     struct request *request = context;
-
     const char *failed = request->http->failed;
 
     request->body = failed && !message

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "coordinator/http/metrics.h"
+#include "wire/bytes.h"
 #include "wire/info.h"
 
 #define JSON_TYPE    "application/json"
@@ -121,8 +122,7 @@ struct page_body page_error(unsigned status, const char *code, const char *text)
 
 static bool is_wanted(const Mr__JobInfo *job, const struct page_filter *filter)
 {
-    return !*filter->state || (job->state.len == strlen(filter->state) &&
-                               !memcmp(job->state.data, filter->state, job->state.len));
+    return !*filter->state || bytes_are(job->state, filter->state);
 }
 
 static struct page_body jobs_body(const Mr__Jobs *jobs, const struct page_filter *filter)

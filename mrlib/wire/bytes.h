@@ -3,6 +3,7 @@
 #define WIRE_BYTES_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,6 +19,18 @@ static inline ProtobufCBinaryData bytes_of(const char *text)
 static inline char *bytes_text(ProtobufCBinaryData bytes)
 {
     return memory_format("%.*s", (int)bytes.len, (const char *)bytes.data);
+}
+
+/* Whether two fields hold the same bytes. */
+static inline bool bytes_equal(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+    return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
+}
+
+/* Whether a field holds that text. */
+static inline bool bytes_are(ProtobufCBinaryData bytes, const char *text)
+{
+    return bytes_equal(bytes, bytes_of(text));
 }
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { LINES_MAX = 32, LINE_LONGEST = 256, MEMORY_PATH = 32, KEY_BYTES = 32 };
+enum { LINES_MAX = 32, LINE_LONGEST = 256, MEMORY_PATH = 32 };
 
 static const char *const roles[] = {"coordinator", "worker", "client"};
 
@@ -79,17 +79,16 @@ static int check_owner(const char *path, const struct stat *st, struct error *er
  * another in its place. */
 static int check_secrecy(const char *path, const struct stat *st, struct error *err)
 {
-    cleanup_free char *folder = memory_text(path);
-    char *slash = strrchr(folder, '/');
+    cleanup_free char *copy = memory_text(path);
+    char *slash = strrchr(copy, '/');
+    const char *folder = slash ? copy : ".";
     struct stat above;
 
-    if (slash == folder)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    if (stat(slash ? folder : ".", &above))
+    if (slash)
+        slash[slash == copy] = '\0';
+    if (stat(folder, &above))
         return error_errno(err, ERROR_IO, "look at the folder of '%s'", path);
-    if (check_owner(path, st, err) || check_owner(slash ? folder : ".", &above, err))
+    if (check_owner(path, st, err) || check_owner(folder, &above, err))
         return -1;
     if (st->st_mode & 077)
         return error_set(err, ERROR_REFUSED,
@@ -99,8 +98,7 @@ static int check_secrecy(const char *path, const struct stat *st, struct error *
         return error_set(err, ERROR_REFUSED,
                          "others may look into '%s', which holds a secret (mode %04o): chmod "
                          "700 '%s'",
-                         slash ? folder : ".", (unsigned)above.st_mode & 07777,
-                         slash ? folder : ".");
+                         folder, (unsigned)above.st_mode & 07777, folder);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 enum {
+    KEY_BYTES = 32,         /* a key */
     KEY_TEXT = 41,          /* a key as text (Z85), with its NUL */
     KEY_NAME = 65,          /* a name, with its NUL */
     CERTIFICATE_MAX = 4096, /* bytes of a file; a longer one is none of ours */

@@ -13,11 +13,11 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "wire/callers.h"
 #include "wire/session.h"
 
 enum {
     IDENTITY = 8,
-    PEER_ADDRESS = 48, /* of IPv6, as text */
     EVENTS_MAX = 1024,
     PEERS_MAX = LIMIT_MEMBERS + 1024, /* in session with one link; some only to be refused */
     KEPT_MAX = 256 << 20,             /* bytes for one peer that takes nothing ... */
@@ -30,7 +30,7 @@ struct peer {
     uint64_t id;
     struct session *session;
     char key[KEY_TEXT]; /* that it was let in with; "": none */
-    char address[PEER_ADDRESS];
+    char address[CALLER_ADDRESS];
     uint64_t version; /* of the porter, when that was looked at */
     int fd;           /* that it was heard over last */
     size_t kept_max;  /* bytes, of what it has not taken */

@@ -1,5 +1,5 @@
-/* A link: messages over ZeroMQ. With porter.c, monitor.c and certificate.c the only room that
- * knows the library.
+/* A link: messages over ZeroMQ. What knows the library is behind this header: link.c,
+ * context.c, curve.c, porter.c, monitor.c and reach.c; certificate.c makes keys with its help.
  *
  * A coordinator listens with a ROUTER, everyone else connects with a DEALER that carries a new
  * random identity for each link; a peer is known by that identity, a 64-bit number. Whatever

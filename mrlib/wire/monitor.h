@@ -1,5 +1,5 @@
 /* What becomes of a socket's handshakes, as the library tells it. For the files that know the
- * library: link.c and porter.c.
+ * library: reach.c and porter.c.
  *
  * The library sends its events from the thread that moves all data, and stands still for ever
  * when nobody takes them: so the reader has a queue without end, is there before the first

@@ -22,7 +22,6 @@ enum {
     TEND_MS = 1000,
     FRAMES = 7, /* of a question */
     FRAME_LONGEST = 256,
-    KEY_BYTES = 32,
     EVENTS_A_TURN = 1000,
 };
 

@@ -402,11 +402,6 @@ void peer_works(struct peer *peer, uint64_t job)
 
 /* ---- Clients ---------------------------------------------------------------------------- */
 
-bool bytes_are(ProtobufCBinaryData bytes, const char *text)
-{
-    return bytes.len == strlen(text) && bytes.len && !memcmp(bytes.data, text, bytes.len);
-}
-
 bool bytes_contain(ProtobufCBinaryData bytes, const char *word)
 {
     return bytes.len && memmem(bytes.data, bytes.len, word, strlen(word));

@@ -5,6 +5,7 @@
 #define TESTS_PEER_H
 
 #include "coordinator/serve.h"
+#include "wire/bytes.h"
 #include "wire/link.h"
 #include "wire/mr.pb-c.h"
 
@@ -132,7 +133,6 @@ Mr__Finished *peer_sees_end(struct peer *client, uint64_t job, const char *state
 void peer_hears_error(struct peer *client, enum error_code code, const char *word);
 
 /* False for no bytes. */
-bool bytes_are(ProtobufCBinaryData bytes, const char *text);
 bool bytes_contain(ProtobufCBinaryData bytes, const char *word);
 
 #endif

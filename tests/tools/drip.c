@@ -1,10 +1,9 @@
 /* Peers that are slow, many at a time, against a port of loopback.
  *
- *     drip silent PORT N                  connections that never say anything
- *     drip greeting PORT N MS             that greet as a peer would, a byte every MS
- *     drip http PORT N MS                 that ask by HTTP, a byte every MS, and never come to
- * the end drip deaf PORT N QUESTIONS          that join as clients, ask, and read nothing of
- * the answers
+ *     drip silent PORT N          connections that never say anything
+ *     drip greeting PORT N MS     that greet as a peer would, a byte every MS
+ *     drip http PORT N MS         that ask by HTTP, a byte every MS, and never come to the end
+ *     drip deaf PORT N QUESTIONS  that join as clients, ask, and read nothing of the answers
  *
  * prints "there N" once all that can be are connected, and at the end of its input one line:
  * how many were connected, how many of them were cut off, how many bytes they said. */
@@ -21,11 +20,16 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "tests/tools/loopback.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
 
-enum { LONG_FRAME = 9, GREETING = 64 };
+enum {
+    LONG_FRAME = 9,
+    GREETING = 64,
+    UNREAD = 4096, /* bytes: what is not read stays with who sends it */
+};
 
 struct drop {
     int fd; /* -1: it could not connect, or was cut off */
@@ -91,22 +95,6 @@ static void add_questions(struct text *text, uint64_t count)
         add_message(text, FRAME_QUERY, &query.base, 2 + i);
 }
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    check(fd >= 0);
-    /* So that what is not read stays with who sends it. */
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
-    if (!connect(fd, (struct sockaddr *)&address, sizeof address))
-        return fd;
-    close(fd);
-    return -1;
-}
-
 /* Says the next n bytes of its text, as far as they are taken. */
 static size_t say(struct drop *drop, const struct text *text, size_t n)
 {
@@ -167,7 +155,7 @@ int main(int argc, char **argv)
     drops = memory_zeroed((size_t)n, sizeof *drops);
     texts = memory_zeroed((size_t)n, sizeof *texts);
     for (int i = 0; i < n; i++) {
-        drops[i].fd = connect_to(port);
+        drops[i].fd = loopback_connect(port, UNREAD);
         there += drops[i].fd >= 0;
         texts[i] = text_for(what, port, number, i);
     }

@@ -26,6 +26,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "tests/tools/loopback.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
@@ -47,20 +48,6 @@ struct record {
 struct totals {
     uint64_t connections, messages, bytes, answers;
 };
-
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    check(fd >= 0);
-    if (!connect(fd, (struct sockaddr *)&address, sizeof address))
-        return fd;
-    close(fd);
-    return -1;
-}
 
 static void fill(struct rng *rng, uint8_t *bytes, size_t n)
 {
@@ -172,7 +159,8 @@ static void pass(struct pair *pair, bool from_client, FILE *out)
 
 static void accept_one(struct pair *pairs, int listener, uint16_t port)
 {
-    int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC), server = connect_to(port);
+    int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC),
+        server = loopback_connect(port, 0);
 
     for (int i = 0; i < PAIRS && client >= 0 && server >= 0; i++)
         if (pairs[i].client < 0) {
@@ -235,7 +223,7 @@ static int record(uint16_t port, const char *path)
 /* Sends, and counts what was taken; then whether it is answered before it is cut off. */
 static void pour(uint16_t port, const uint8_t *bytes, size_t n, struct totals *totals)
 {
-    int fd = connect_to(port);
+    int fd = loopback_connect(port, 0);
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     uint8_t answer[4096];
     ssize_t sent;

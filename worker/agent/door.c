@@ -13,18 +13,13 @@
 /* So that one executor's questions do not keep the agent from all else. */
 enum { ANSWERS_A_CALL = 64 };
 
-static bool is_same(ProtobufCBinaryData path, const char *asked)
-{
-    return path.len == strlen(asked) && !memcmp(path.data, asked, path.len);
-}
-
 /* The task that reads the file as the piece that the hint says, or NULL. */
 static const Mr__Assign *find_reader(const struct child *child,
                                      const struct door_request *request)
 {
     for (size_t i = 0; i < child->held_count; i++)
         if (request->hint < child->held[i]->n_extents &&
-            is_same(child->held[i]->extents[request->hint]->path, request->path))
+            bytes_are(child->held[i]->extents[request->hint]->path, request->path))
             return child->held[i];
     return NULL;
 }
@@ -35,7 +30,7 @@ static bool is_output(const struct known_job *job, const struct door_request *re
     for (size_t i = job->output_count; i-- > 0;)
         for (size_t k = 0; k < job->outputs[i]->n_outputs; k++)
             if (job->outputs[i]->outputs[k]->task == request->hint &&
-                is_same(job->outputs[i]->outputs[k]->path, request->path))
+                bytes_are(job->outputs[i]->outputs[k]->path, request->path))
                 return true;
     return false;
 }

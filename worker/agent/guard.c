@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct note) <= 4096, "a note is written at once");
 
 struct guard {
     pid_t pid;
-    int pipe; /* our end; -1: it was never opened */
+    int pipe; /* our end */
 };
 
 /* ---- The process of its own. It was forked from one that may have threads: nothing in here

@@ -147,19 +147,14 @@ void pull_drop(struct pull *pull, const struct pull_scope *scope)
 /* ---- Requests -----------------------------------------------------------------------------
  */
 
-static bool is_text(const char *text, ProtobufCBinaryData bytes)
-{
-    return strlen(text) == bytes.len && (!bytes.len || !memcmp(text, bytes.data, bytes.len));
-}
-
 /* Who has another key at the same endpoint is another source. */
 static struct source *source_of(struct pull *pull, const Mr__MapOutput *output)
 {
     struct source *source;
 
     for (size_t i = 0; i < pull->count; i++)
-        if (is_text(pull->sources[i]->endpoint, output->endpoint) &&
-            is_text(pull->sources[i]->key, output->key))
+        if (bytes_are(output->endpoint, pull->sources[i]->endpoint) &&
+            bytes_are(output->key, pull->sources[i]->key))
             return pull->sources[i];
     source = memory_zeroed(1, sizeof *source);
     source->endpoint = bytes_text(output->endpoint);

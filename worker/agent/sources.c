@@ -12,11 +12,6 @@ struct source_key {
     ProtobufCBinaryData endpoint, key;
 };
 
-static bool same(ProtobufCBinaryData a, ProtobufCBinaryData b)
-{
-    return a.len == b.len && !memcmp(a.data, b.data, a.len);
-}
-
 static ProtobufCBinaryData copy(ProtobufCBinaryData bytes)
 {
     return (ProtobufCBinaryData){bytes.len, (uint8_t *)bytes_text(bytes)};
@@ -47,7 +42,8 @@ static void learn(struct sources *sources, const Mr__MapOutput *output)
 {
     struct source_key *known = map_get(&sources->by_endpoint, hash(output->endpoint));
 
-    if (known && same(known->endpoint, output->endpoint) && same(known->key, output->key))
+    if (known && bytes_equal(known->endpoint, output->endpoint) &&
+        bytes_equal(known->key, output->key))
         return;
     if (known)
         free_key(map_remove(&sources->by_endpoint, hash(output->endpoint)));
@@ -70,7 +66,7 @@ void sources_fill(const struct sources *sources, Mr__PartWanted *wanted)
         const struct source_key *known = map_get(&sources->by_endpoint, hash(output->endpoint));
 
         free(output->key.data);
-        output->key = known && same(known->endpoint, output->endpoint)
+        output->key = known && bytes_equal(known->endpoint, output->endpoint)
                           ? copy(known->key)
                           : (ProtobufCBinaryData){0};
     }

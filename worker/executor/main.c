@@ -210,10 +210,8 @@ static void work(struct executor *executor)
 /* Whether a run that is known is where it was. */
 static bool is_at(const struct map_output *output, const Mr__MapOutput *message)
 {
-    return strlen(output->path) == message->path.len &&
-           !memcmp(output->path, message->path.data, message->path.len) &&
-           strlen(output->endpoint) == message->endpoint.len &&
-           !memcmp(output->endpoint, message->endpoint.data, message->endpoint.len);
+    return bytes_are(message->path, output->path) &&
+           bytes_are(message->endpoint, output->endpoint);
 }
 
 void work_keep_output(struct executor *executor, const Mr__MapOutput *message)
