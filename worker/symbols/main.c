@@ -33,6 +33,28 @@ static int open_object(struct object *object, const char *path)
     return 0;
 }
 
+/* The file and line of an address; NULL: nobody knows. clang writes no table of which unit an
+ * address is of, so the units are asked themselves where libdw finds none. */
+static const char *source_of(const struct object *object, Dwarf_Addr address, int *ret_line)
+{
+    Dwfl_Line *line = dwfl_module_getsrc(object->module, address);
+    Dwarf_Die *unit = NULL;
+    Dwarf_Addr bias;
+
+    if (line)
+        return dwfl_lineinfo(line, NULL, ret_line, NULL, NULL, NULL);
+    while ((unit = dwfl_module_nextcu(object->module, unit, &bias))) {
+        Dwarf_Line *found;
+
+        if (dwarf_haspc(unit, address - bias) <= 0)
+            continue;
+        found = dwarf_getsrc_die(unit, address - bias);
+        if (found && !dwarf_lineno(found, ret_line))
+            return dwarf_linesrc(found, NULL, NULL);
+    }
+    return NULL;
+}
+
 /* What lies at an address: "count_words+0x1b at bad.c:74 "; returns how much was written. */
 static size_t describe(const struct object *object, Dwarf_Addr address, Dwarf_Addr shown,
                        char *text, size_t size)
@@ -41,12 +63,10 @@ static size_t describe(const struct object *object, Dwarf_Addr address, Dwarf_Ad
     GElf_Off offset;
     const char *name = dwfl_module_addrinfo(object->module, address, &offset, &symbol, NULL,
                                             NULL, NULL),
-               *file = NULL, *slash;
-    Dwfl_Line *line = dwfl_module_getsrc(object->module, address);
+               *file, *slash;
     int number = 0, used = 0;
 
-    if (line)
-        file = dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
+    file = source_of(object, address, &number);
     if (name)
         used = snprintf(text, size, "%.80s+0x%" PRIx64 " ", name,
                         (uint64_t)(offset + (shown - address)));
