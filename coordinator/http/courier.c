@@ -215,6 +215,7 @@ static long tend(struct courier *courier)
         courier->hooks.tick(courier->hooks.context);
     }
     send_questions(courier);
+    wait = link_sooner(wait, (long)(courier->ticked_ms + COURIER_TICK_MS - now_ms));
     wait = link_sooner(wait, (long)(courier->beaten_ms + courier->beat_ms - now_ms));
     return link_sooner(wait, link_tend(courier->link));
 }

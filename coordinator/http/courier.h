@@ -22,7 +22,7 @@ struct courier_hooks {
 enum {
     COURIER_ASKED_MAX = 256,    /* questions without an answer */
     COURIER_PATIENCE_MS = 5000, /* for an answer */
-    COURIER_TICK_MS = 10000,
+    COURIER_TICK_MS = 1000,
 };
 
 struct courier;

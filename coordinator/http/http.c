@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
+#include "coordinator/http/connections.h"
 #include "coordinator/http/courier.h"
 #include "coordinator/http/events.h"
 #include "coordinator/http/guard.h"
 #include "coordinator/http/pages.h"
 #include "wire/info.h"
+
+enum { PING_MS = 10000 }; /* readers of events are given a sign of life so often */
 
 struct http {
     struct http_options options;
@@ -21,6 +25,8 @@ struct http {
     size_t host_count;
     char *own_host, *address;
     struct MHD_Daemon *daemon;
+    struct connections *connections;
+    int64_t pinged_ms;
     struct courier *courier;
     struct events *events;
     _Atomic(char *) failed; /* why there is no coordinator any more; NULL: there is one */
@@ -46,6 +52,16 @@ static void add_headers(struct MHD_Response *response, const char *type)
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(response, "Content-Security-Policy",
                             "default-src 'none'; frame-ancestors 'none'");
+}
+
+/* Its request is whole, and being answered. */
+static void note_asked(const struct http *http, struct MHD_Connection *connection, bool lasting)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (info && info->socket_context)
+        connections_asked(http->connections, info->socket_context, lasting, clock_ms());
 }
 
 /* Takes the body's text over. */
@@ -82,6 +98,7 @@ static enum MHD_Result stream_events(struct http *http, struct MHD_Connection *c
                           "too many read events already: try again later");
         return answer(connection, &busy);
     }
+    note_asked(http, connection, true);
     add_headers(response, "text/event-stream");
     result = MHD_queue_response(connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
@@ -158,6 +175,7 @@ static enum MHD_Result serve(struct http *http, struct request *request, const c
     struct MHD_Connection *connection = request->connection;
     struct page_body body;
 
+    note_asked(http, connection, false);
     if (refuse(http, connection, method, &body))
         return answer(connection, &body);
     request->page = page_at(path);
@@ -220,14 +238,33 @@ static void end(void *context, struct MHD_Connection *connection, void **state,
                 enum MHD_RequestTerminationCode why)
 {
     struct request *request = *state;
+    const struct http *http = context;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    (void)context;
-    (void)connection;
     (void)why;
+    if (info && info->socket_context)
+        connections_answered(http->connections, info->socket_context, clock_ms());
     if (request)
         free(request->body.text);
     free(request);
     *state = NULL;
+}
+
+/* A connection begins or ends. */
+static void notice(void *context, struct MHD_Connection *connection, void **socket_context,
+                   enum MHD_ConnectionNotificationCode what)
+{
+    const struct http *http = context;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && info) {
+        *socket_context = connections_open(http->connections, info->connect_fd, clock_ms());
+    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && *socket_context) {
+        connections_close(http->connections, *socket_context);
+        *socket_context = NULL;
+    }
 }
 
 /* What clients do wrong is not for our log. */
@@ -295,8 +332,8 @@ static int listen_at(struct http *http, const union address *address, struct err
     http->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, http, MHD_OPTION_SOCK_ADDR, &address->any,
         MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_URI_LOG_CALLBACK, begin, http,
-        MHD_OPTION_NOTIFY_COMPLETED, end, http, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_OF_ONE,
+        MHD_OPTION_NOTIFY_COMPLETED, end, http, MHD_OPTION_NOTIFY_CONNECTION, notice, http,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(HTTP_CONNECTIONS + HTTP_SPARE),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_REQUEST, MHD_OPTION_END);
     if (!http->daemon)
@@ -323,7 +360,12 @@ static void take_event(void *context, const Mr__Event *event)
 static void tick(void *context)
 {
     struct http *http = context;
+    int64_t now_ms = clock_ms();
 
+    connections_tend(http->connections, now_ms);
+    if (now_ms - http->pinged_ms < PING_MS)
+        return;
+    http->pinged_ms = now_ms;
     events_ping(http->events);
 }
 
@@ -344,6 +386,7 @@ static int open_all(struct http *http, struct error *err)
     for (size_t i = 0; i < http->options.host_count; i++)
         http->hosts[http->host_count++] = http->options.hosts[i];
     http->hosts[http->host_count++] = http->own_host;
+    http->connections = connections_new(HTTP_CONNECTIONS);
     http->events = events_new();
     if (courier_open(http->options.context, http->options.coordinator, &hooks, &http->courier,
                      err) ||
@@ -391,6 +434,7 @@ void http_close(struct http *http)
         MHD_stop_daemon(http->daemon);
     courier_free(http->courier);
     events_free(http->events);
+    connections_free(http->connections);
     free(http->failed);
     free(http->hosts);
     free(http->own_host);

@@ -19,8 +19,8 @@ struct http_options {
 };
 
 enum {
-    HTTP_CONNECTIONS = 128, /* at a time */
-    HTTP_OF_ONE = 64,       /* of them, from one address */
+    HTTP_CONNECTIONS = 128, /* at a time: one more pushes out one that asks for nothing ... */
+    HTTP_SPARE = 32,        /* ... which takes a moment */
     HTTP_IDLE_S = 15,       /* without a byte: closed */
     HTTP_REQUEST = 16384,   /* bytes of memory for a request's line and headers */
 };

@@ -5,7 +5,8 @@
  *     drip http PORT N MS         that ask by HTTP, a byte every MS, and never come to the end
  *     drip deaf PORT N QUESTIONS  that join as clients, ask, and read nothing of the answers
  *
- * prints "there N" once all that can be are connected, and at the end of its input one line:
+ * prints "there N" once all that can be are connected, "all cut" when the last of them was cut
+ * off, and at the end of its input one line:
  * how many were connected, how many of them were cut off, how many bytes they said. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -170,7 +171,10 @@ int main(int argc, char **argv)
                 continue;
             close(drops[i].fd);
             drops[i].fd = -1;
-            cut++;
+            if (++cut == there) {
+                puts("all cut");
+                fflush(stdout);
+            }
         }
     } while (poll(&input, 1, slow ? (int)number : 20) == 0);
     printf("connected %d cut %d bytes %llu\n", there, cut, (unsigned long long)said);
