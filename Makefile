@@ -171,7 +171,7 @@ check:
 	@scripts/check.sh
 
 soak:
-	@scripts/install-deps.sh test
+	@scripts/install-deps.sh soak
 	@MARRAM_FULL=1 MARRAM_BIG=1 MARRAM_SIM_SEEDS=20000 $(MAKE) --no-print-directory test-built
 	@MARRAM_FULL=1 ENDURANCE_JOBS=1000 tests/run.sh $(BUILD) $(filter-out $(SUITES),$(CHAOS) $(LONGER)) \
 	    tests/cluster/chaos/random.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Marram needs and that are missing.
 #
-#     scripts/install-deps.sh [build|test|check|package|docker|all]     (default: build)
+#     scripts/install-deps.sh [build|test|check|package|docker|soak|all]     (default: build)
 #
 # As root, or with sudo that asks nothing, it installs them; otherwise it prints the command and fails.
 set -euo pipefail
@@ -52,6 +52,7 @@ mandoc                 test              manual pages
 bsdextrautils          test              manual pages as plain text
 shellcheck             check             shell scripts
 prometheus             metrics           the format of metrics (promtool)
+lintian                soak              the policy of Debian
 '
 
 group=${1:-build}
@@ -61,9 +62,10 @@ test) groups='build test' ;;
 check) groups='build check' ;;
 package) groups='build package' ;;
 docker) groups='docker' ;;
+soak) groups='build test package metrics docker soak' ;;
 all) groups='build test check package metrics' ;;
 *)
-    echo "install-deps.sh: no group '$group': build, test, check, package, docker or all" >&2
+    echo "install-deps.sh: no group '$group': build, test, check, package, docker, soak or all" >&2
     exit 2
     ;;
 esac

@@ -129,7 +129,8 @@ policy() {
     command -v lintian >/dev/null || skip 'no lintian'
     instrumented && skip 'a build with a sanitizer is for nobody to install'
     DEBEMAIL=marram@debian.org "$root/scripts/deb.sh" "$MARRAM_BUILD" "$version" >made 2>stderr || die "$(cat stderr)"
-    xargs lintian --allow-root --fail-on error <made >complaints 2>&1 || die "$(grep '^E' complaints)"
+    mkdir lintian
+    TMPDIR=$PWD/lintian xargs lintian --allow-root --fail-on error <made >complaints 2>&1 || die "$(grep '^E' complaints)"
     "$root/scripts/deb.sh" "$MARRAM_BUILD" "$version" >made
 }
 # On a system that has nothing: the packages and what they depend on, a cluster run from them, and all gone again.
