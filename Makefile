@@ -153,6 +153,8 @@ sim:
 sim-built: $(SIMULATIONS)
 	@MARRAM_SIM_SEEDS=$(SEEDS) tests/run.sh $(BUILD) $(SIMULATIONS)
 
+# What takes long may take longer.
+chaos-built test-docker soak: export SUITE_SECONDS ?= 3600
 chaos:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory chaos-built

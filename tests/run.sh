@@ -3,6 +3,7 @@
 #
 #     tests/run.sh BUILD PROGRAM-OR-SUITE...
 #
+# Each may take SUITE_SECONDS (900), so that one that hangs is found and ended.
 # A program prints the lines of cmocka, a suite ends with "N passed, N failed, N skipped". The output of what
 # failed is shown whole; then it runs once more, alone. What passes then failed for want of a machine, not of sense: it
 # is named at the end, so that nobody overlooks a test that cannot bear company.
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/.." || exit
 export MARRAM_BUILD=$PWD/build/$1
 export BUILD=$1
 shift
+export SUITE_SECONDS=${SUITE_SECONDS:-900}
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 # An executor that finds a race must die of it, or nobody would know. libzmq and the runtime of OpenMP are not
@@ -22,8 +24,9 @@ trap 'rm -rf "$results"' EXIT
 
 run_one() {
     local test=$1 log=$2/${1//\//_}.log status began=$SECONDS
-    timeout -k 10 900 "$test" >"$log" 2>&1
+    timeout -k 10 "$SUITE_SECONDS" "$test" >"$log" 2>&1
     status=$?
+    ((status != 124)) || echo "ended: it took longer than $SUITE_SECONDS s (SUITE_SECONDS)" >>"$log"
     # cmocka counts in lines of its own; a suite in its last one.
     if grep -q '^\[==========\]' "$log"; then
         local ok bad skip
