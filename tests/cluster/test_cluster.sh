@@ -248,10 +248,6 @@ thousand_jobs() {
 }
 usage() { echo "$(awk '/^VmRSS/ { print $2 }' "/proc/$1/status") $(find "/proc/$1/fd" -mindepth 1 | wc -l)"; }
 
-# The only executor of a worker without work.
-spare_of() { pgrep -P "${worker_pid[$1]}" -x marram-executor; }
-await_spare() { await_condition "[[ \$(spare_of $1 | wc -l) == 1 ]]" "worker $1 has no spare executor"; }
-
 # The next job runs in the executor that stood ready; without one it starts its own.
 spare_executor() {
     local spare

@@ -33,7 +33,6 @@ expect_everywhere() {
 options=()
 await_fences() { await_condition "\"\$marram\" workers --json >json; grep -q '\"landlock\"' json" 'no word of confinement'; }
 fence() { sed -n "s/^ *\"$1\": //p" json | sed 's/,$//; s/^"//; s/"$//'; }
-spare() { pgrep -P "${worker_pid[w1]}" -x marram-executor | head -1; }
 needs_landlock() {
     cluster_up 1
     await_fences
@@ -47,7 +46,7 @@ told() {
     local status pid
     cluster_up 1
     await_fences
-    pid=$(spare)
+    pid=$(spare_of w1)
     status=/proc/$pid/status
     [[ $(fence rlimits) == true ]] || die "rlimits: $(fence rlimits)"
     grep -q '^Max core file size *0 *0' "/proc/$pid/limits" || die 'core files'
@@ -71,7 +70,7 @@ turned_off() {
     cluster_up 1 --sandbox off
     await_fences
     [[ $(fence seccomp) == 'none: --sandbox off' && $(fence landlock) == 'none: --sandbox off' ]] || die "$(cat json)"
-    grep -q '^Seccomp:.*0' "/proc/$(spare)/status" || die 'a filter of system calls'
+    grep -q '^Seccomp:.*0' "/proc/$(spare_of w1)/status" || die 'a filter of system calls'
     "$marram" workers | grep -q 'no capabilities,.*seccomp,landlock' || die "$("$marram" workers)"
     cluster_down
     echo x >secret

@@ -56,6 +56,10 @@ await_condition() {
 joined() { "$marram" workers --json 2>/dev/null | grep -c '"name"'; }
 await_workers() { await_condition "((\$(joined) == $1))" "$1 workers did not join"; }
 
+# The only executor of a worker without work.
+spare_of() { pgrep -P "${worker_pid[$1]}" -x marram-executor; }
+await_spare() { await_condition "[[ \$(spare_of $1 | wc -l) == 1 ]]" "worker $1 has no spare executor"; }
+
 # What stays in the folder of the state is what the next start needs.
 left_in_folders() { find scratch state -type f 2>/dev/null | grep -Ev '/blobs/|^state/(journal/|history\.sqlite$)'; }
 

@@ -22,15 +22,18 @@ on_a_cluster() {
 }
 # The executor that stands ready is stopped; then it is to be told of more than fits on its way: 9,000 files.
 stopped_executor() {
-    local i spare
+    local i used spare
     mkdir first many
     echo 'a b a' >first/in
     for i in {1..9000}; do echo "word$((i % 10))" >"many/a-file-whose-long-name-makes-a-long-message-of-the-task-$i"; done
     run wordcount -i many -o want -r 2
     LEASE=20 cluster_up 1
+    await_spare w1
+    used=$(spare_of w1)
     submit wordcount -i first -o out1 -r 2 # the object is known from here on: no task comes before the maps
-    # shellcheck disable=SC2016 # it is evaluated there
-    await_condition 'spare=$(pgrep -P "${worker_pid[w1]}" marram-exec) && (($(wc -w <<<"$spare") == 1))' 'no executor stands ready'
+    await_condition "! kill -0 $used 2>/dev/null" "executor $used was not used"
+    await_spare w1
+    spare=$(spare_of w1)
     kill -STOP "$spare"
     submit wordcount -i many -o out -r 2
     expect_wanted out
