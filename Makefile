@@ -188,7 +188,7 @@ bench:
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_FLAGS := -std=gnu17 -O1 -g -fopenmp -w -fsanitize=address,undefined
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fopenmp -w -Werror=implicit-function-declaration -fsanitize=address,undefined
 # What targets share is compiled once, into an archive of which each takes what it needs.
 FUZZ_OBJECTS := $(patsubst $(OUT)/%,build/fuzz/%,$(filter-out %/main.o,$(CLI) $(COORD) $(AGENT)) \
     $(call objects,mrlib) $(call objects,tests/fuzz/lib) $(WIRE:.c=.o) $(OUT)/worker/executor/params.o)
@@ -204,6 +204,9 @@ build/fuzz/libshared.a: $(FUZZ_OBJECTS)
 # Their coordinator has no peers: what it sends goes to tests/fuzz/lib/world.c.
 build/fuzz/fuzz_coordinator build/fuzz/fuzz_restore: override LDLIBS += \
     -Wl,--wrap=link_send -Wl,--wrap=link_send_once
+# Nor has who fetches: it speaks to sources of the target's own.
+build/fuzz/fuzz_fetched: override LDLIBS += \
+    $(foreach name,connect_guarded close send tend receive,-Wl$(comma)--wrap=link_$(name))
 $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libshared.a
 	@echo "  LINK  $@"
 	$(Q)clang-14 $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)

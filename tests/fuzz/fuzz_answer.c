@@ -12,6 +12,7 @@
 #include "cli/report.h"
 #include "cli/show.h"
 #include "coordinator/http/pages.h"
+#include "tests/fuzz/lib/inputs.h"
 #include "wire/frame.h"
 #include "wire/info.h"
 
@@ -76,22 +77,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ProtobufCMessage *message;
     enum frame_type type;
     struct error err;
-    size_t empty;
-    uint8_t *frame;
+    size_t framed;
 
     if (size < 2)
         return 0;
     if (!nowhere)
         nowhere = fopen("/dev/null", "w");
-    frame = frame_pack(FRAME_GOODBYE, NULL, &empty);
-    frame = realloc(frame, empty + size);
-    check(nowhere && frame);
-    frame[6] = data[0];
-    memcpy(frame + 8, &(uint32_t){(uint32_t)(size - 2)}, 4);
-    memcpy(frame + empty, data + 2, size - 2);
-    /* Which also makes the checksum right. */
-    frame_set_stamp(frame, empty + size - 2, &(struct frame_stamp){0});
-    if (!frame_unpack(frame, empty + size - 2, &type, &message, &err)) {
+    check(nowhere);
+    cleanup_free uint8_t *frame = inputs_frame(data[0], data + 2, size - 2, &framed);
+    if (!frame_unpack(frame, framed, &type, &message, &err)) {
         stdout = stderr = nowhere;
         if (message)
             make_page(data[1], type, message);
@@ -101,6 +95,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         stderr = error;
         frame_free(message);
     }
-    free(frame);
     return 0;
 }

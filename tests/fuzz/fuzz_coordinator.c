@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "tests/fuzz/lib/inputs.h"
 #include "tests/fuzz/lib/world.h"
 #include "wire/bytes.h"
 
@@ -88,8 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world world;
     struct error err;
 
-    world_folder();
-    check(!world_open(&world, false, &err));
+    check(!world_open(&world, inputs_folder(), false, &err));
     world_greet(&world, WORLD_WORKER, MR__ROLE__WORKER);
     world_greet(&world, WORLD_CLIENT, MR__ROLE__CLIENT);
     submit(&world);

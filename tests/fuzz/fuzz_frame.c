@@ -1,11 +1,11 @@
 /* Frames from a hostile peer. The input is tried as it is, and as the payload of a frame with a
  * right checksum, since no fuzzer guesses checksums: its first byte is then the type. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "tests/fuzz/lib/inputs.h"
 #include "wire/frame.h"
 
 /* Unpacks, and packs again what came out: that is canonical, so once more must give the same
@@ -33,22 +33,17 @@ static void try_frame(const uint8_t *frame, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t start[8] = {'M', 'R', 'M', '1', FRAME_VERSION, 0, 0, 0};
-    uint32_t length = (uint32_t)size - 1;
-    struct frame_stamp stamp = {size, length, data && size ? data[0] : 0}, got;
+    struct frame_stamp stamp = {size, size - 1, data && size ? data[0] : 0}, got;
+    size_t framed;
 
     /* Of exactly the input's size, so that the sanitizer sees a byte too far. */
     try_frame(data, size);
     if (!size || size > LIMIT_MESSAGE / 2)
         return 0;
-    cleanup_free uint8_t *frame = memory_zeroed(1, FRAME_HEADER + length);
-    memcpy(frame, start, sizeof start);
-    frame[6] = data[0];
-    memcpy(frame + 8, &length, sizeof length);
-    memcpy(frame + FRAME_HEADER, data + 1, length);
-    frame_set_stamp(frame, FRAME_HEADER + length, &stamp); /* and the checksum */
+    cleanup_free uint8_t *frame = inputs_frame(data[0], data + 1, size - 1, &framed);
+    frame_set_stamp(frame, framed, &stamp);
     got = frame_get_stamp(frame);
     check(!memcmp(&got, &stamp, sizeof stamp));
-    try_frame(frame, FRAME_HEADER + length);
+    try_frame(frame, framed);
     return 0;
 }

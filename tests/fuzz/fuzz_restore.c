@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "coordinator/journal.h"
+#include "tests/fuzz/lib/inputs.h"
 #include "tests/fuzz/lib/world.h"
 #include "wire/bytes.h"
 
@@ -25,7 +26,8 @@ static void append(struct journal *journal, const uint8_t *bytes, size_t size)
 }
 
 /* No path of it may lead out of the world. */
-static void append_confined(struct journal *journal, const uint8_t *bytes, size_t size)
+static void append_confined(struct journal *journal, const char *folder, const uint8_t *bytes,
+                            size_t size)
 {
     Mr__Record *record = mr__record__unpack(NULL, size, bytes);
     cleanup_free uint8_t *again = NULL;
@@ -35,7 +37,7 @@ static void append_confined(struct journal *journal, const uint8_t *bytes, size_
         return;
     }
     if (record->submit && record->submit->spec)
-        world_confine(record->submit->spec);
+        world_confine(record->submit->spec, folder);
     size = mr__record__get_packed_size(record);
     again = memory_new(size + 1);
     mr__record__pack(record, again);
@@ -53,7 +55,7 @@ static void write_journal(const char *folder, const uint8_t *data, size_t size)
         size_t length = data[0] | (size_t)data[1] << 8;
 
         length = length < size - 2 ? length : size - 2;
-        append_confined(journal, data + 2, length);
+        append_confined(journal, folder, data + 2, length);
         data += 2 + length;
         size -= 2 + length;
     }
@@ -62,24 +64,24 @@ static void write_journal(const char *folder, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *folder = world_folder();
+    const char *folder = inputs_folder();
     struct world world;
     struct error err = {0};
 
     write_journal(folder, data, size);
-    if (world_open(&world, true, &err)) {
+    if (world_open(&world, folder, true, &err)) {
         check(err.code == ERROR_DAMAGE && strstr(err.text, "makes no sense here"));
         return 0;
     }
     world_round(&world);
     world_close(&world);
-    check(!world_open(&world, true, &err));
+    check(!world_open(&world, folder, true, &err));
     world_greet(&world, WORLD_WORKER, MR__ROLE__WORKER);
     world_greet(&world, WORLD_CLIENT, MR__ROLE__CLIENT);
     for (size_t i = 0; i < world.task_count; i++)
         world_does(&world, i);
     world_close(&world);
-    check(!world_open(&world, true, &err));
+    check(!world_open(&world, folder, true, &err));
     world_close(&world);
     return 0;
 }

@@ -10,10 +10,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/record.h"
-#include "store/tree.h"
+#include "tests/fuzz/lib/inputs.h"
 #include "wire/bytes.h"
 #include "wire/hello.h"
 
@@ -74,32 +73,7 @@ void __wrap_link_send_once(struct link *link, uint64_t peer, enum frame_type typ
 
 /* ---- Life ---- */
 
-static char folder[64];
-
-static void leave(void)
-{
-    struct error ignored;
-
-    tree_remove(folder, &ignored);
-}
-
-const char *world_folder(void)
-{
-    struct error ignored;
-
-    if (!*folder) {
-        strcpy(folder, access("/dev/shm", W_OK) ? "/tmp/marram-fuzz-XXXXXX"
-                                                : "/dev/shm/marram-fuzz-XXXXXX");
-        check(mkdtemp(folder));
-        atexit(leave);
-        log_configure(LOG_NOTHING, false);
-    }
-    tree_remove(folder, &ignored);
-    check(!mkdir(folder, 0700));
-    return folder;
-}
-
-int world_open(struct world *world, bool journal, struct error *err)
+int world_open(struct world *world, const char *folder, bool journal, struct error *err)
 {
     struct coordinator_options options = {.endpoint = "inproc://world",
                                           .state = folder,
@@ -155,7 +129,7 @@ static void set(ProtobufCBinaryData *field, char *text)
     field->len = strlen(text);
 }
 
-void world_confine(Mr__JobSpec *spec)
+void world_confine(Mr__JobSpec *spec, const char *folder)
 {
     if (spec->output.len)
         set(&spec->output,
@@ -180,9 +154,9 @@ static void settle_fields(struct world *world, enum frame_type type, ProtobufCMe
             *job = world->jobs[*job];
     }
     if (type == FRAME_SUBMIT && ((Mr__Submit *)message)->spec)
-        world_confine(((Mr__Submit *)message)->spec);
+        world_confine(((Mr__Submit *)message)->spec, world->folder);
     if (type == FRAME_QUERY && ((Mr__Query *)message)->path.len)
-        set(&((Mr__Query *)message)->path, memory_format("%s/input", folder));
+        set(&((Mr__Query *)message)->path, memory_format("%s/input", world->folder));
 }
 
 static void deliver(struct world *world, uint64_t peer, const uint8_t *frame, size_t size)
@@ -211,20 +185,10 @@ void world_say(struct world *world, uint64_t peer, enum frame_type type,
 void world_say_bytes(struct world *world, uint64_t peer, unsigned type, const uint8_t *bytes,
                      size_t size)
 {
-    size_t empty;
-    uint8_t *frame = frame_pack(FRAME_GOODBYE, NULL, &empty);
-    uint16_t number = (uint16_t)type;
-    uint32_t length = (uint32_t)size;
+    size_t framed;
+    cleanup_free uint8_t *frame = inputs_frame(type, bytes, size, &framed);
 
-    frame = realloc(frame, empty + size);
-    check(frame);
-    memcpy(frame + empty, bytes, size);
-    memcpy(frame + 6, &number, sizeof number);
-    memcpy(frame + 8, &length, sizeof length);
-    /* Which also makes the checksum right. */
-    frame_set_stamp(frame, empty + size, &(struct frame_stamp){0});
-    deliver(world, peer, frame, empty + size);
-    free(frame);
+    deliver(world, peer, frame, framed);
 }
 
 void world_greet(struct world *world, uint64_t peer, Mr__Role role)

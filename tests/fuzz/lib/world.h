@@ -26,11 +26,9 @@ struct world {
     uint64_t sent; /* messages */
 };
 
-/* A folder in memory where there is one, the process's own; emptied. */
-const char *world_folder(void);
-
-/* With `journal` it goes on from what is in the folder. -1: that is refused. */
-int world_open(struct world *world, bool journal, struct error *err);
+/* `folder`, which must outlive it, is its state; with `journal` it goes on from what is there.
+ * -1: that is refused. */
+int world_open(struct world *world, const char *folder, bool journal, struct error *err);
 void world_close(struct world *world);
 
 /* Lets it do what there is to do. */
@@ -47,7 +45,7 @@ void world_greet(struct world *world, uint64_t peer, Mr__Role role);
 /* The worker that has this attempt, one of those given out, does it as it should. */
 void world_does(struct world *world, size_t index);
 
-/* Paths of the specification now lie in the world's folder, or are none. */
-void world_confine(Mr__JobSpec *spec);
+/* Paths of the specification now lie in a world's folder, or are none. */
+void world_confine(Mr__JobSpec *spec, const char *folder);
 
 #endif
