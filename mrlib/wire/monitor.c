@@ -1,5 +1,6 @@
 #include "wire/monitor.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,4 +64,33 @@ bool monitor_next(void *reader, int *ret_event, uint32_t *ret_value)
     zmq_msg_close(&part);
     *ret_event = event;
     return good;
+}
+
+static bool nobody_answered(const struct monitor_failure *failure)
+{
+    return failure->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && failure->value == EFAULT;
+}
+
+/* Where nobody answers for keys the library says so, and then, as errno happens to be, closes
+ * the connection or leaves it open until the peer has had enough: in which case another event
+ * tells of that alone. */
+void monitor_failed(struct monitor_failure *failure, int event, uint32_t value)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && nobody_answered(failure))
+        return;
+    failure->event = event;
+    failure->value = value;
+}
+
+const char *monitor_reason(const struct monitor_failure *failure)
+{
+    if (nobody_answered(failure))
+        return "nobody answers for keys here";
+    if (failure->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        return "it left in the middle of the handshake";
+    if (!failure->event)
+        return "what it sent is no handshake";
+    return failure->value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+               ? "it has no key"
+               : "its handshake is not for the key of this process";
 }

@@ -22,4 +22,15 @@ void monitor_close(void *reader);
 /* The next event, if there is one; its value depends on it. */
 bool monitor_next(void *reader, int *ret_event, uint32_t *ret_value);
 
+/* What is known of the last failed handshake; all zero: nothing, or none failed. */
+struct monitor_failure {
+    int event;
+    uint32_t value;
+};
+/* A ZMQ_EVENT_HANDSHAKE_FAILED_... came. Of several before the connection is closed the one
+ * that knows the cause counts. */
+void monitor_failed(struct monitor_failure *failure, int event, uint32_t value);
+/* In words, of somebody who is gone again. */
+const char *monitor_reason(const struct monitor_failure *failure);
+
 #endif

@@ -42,8 +42,7 @@ struct porter {
     struct watch watches[WATCHES];
     struct callers callers;
     struct strangers strangers; /* the thread's own, as are these: */
-    int failure;                /* the event that told of the last failed handshake, or 0 */
-    uint32_t failure_value;
+    struct monitor_failure failure;
 };
 
 /* ---- The set ---------------------------------------------------------------------------- */
@@ -232,18 +231,6 @@ enum {
               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
 };
 
-static const char *reason(const struct porter *porter)
-{
-    if (porter->failure == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-        return porter->failure_value == EFAULT ? "nobody answers for keys here"
-                                               : "it left in the middle of the handshake";
-    if (!porter->failure)
-        return "what it sent is no handshake";
-    return porter->failure_value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
-               ? "it has no key"
-               : "its handshake is not for the key of this process";
-}
-
 /* The library tells why, then that the connection is closed, one right behind the other. */
 static void take_event(struct porter *porter, int event, uint32_t value)
 {
@@ -255,15 +242,15 @@ static void take_event(struct porter *porter, int event, uint32_t value)
     } else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         callers_succeeded(&porter->callers);
     } else if (event == ZMQ_EVENT_DISCONNECTED) {
-        callers_went(&porter->callers, (int)value, porter->failure != 0, address);
+        callers_went(&porter->callers, (int)value, porter->failure.event != 0, address);
         if (*address) {
             atomic_fetch_add(&porter->refused, 1);
-            strangers_tell(&porter->strangers, address, reason(porter), "", clock_ms());
+            strangers_tell(&porter->strangers, address, monitor_reason(&porter->failure), "",
+                           clock_ms());
         }
-        porter->failure = 0;
+        porter->failure = (struct monitor_failure){0};
     } else {
-        porter->failure = event;
-        porter->failure_value = value;
+        monitor_failed(&porter->failure, event, value);
     }
     pthread_mutex_unlock(&porter->lock);
 }

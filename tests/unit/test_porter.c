@@ -1,6 +1,7 @@
 /* Guarded links: who is let in, who is not, what both are told, and that nothing hangs. */
 #include "tests/lib/cmocka_all.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "wire/link.h"
+#include "wire/monitor.h"
 #include "wire/mr.pb-c.h"
 
 enum { DEADLINE_MS = 60000, QUIET_MS = 300, ROUNDS = 60 };
@@ -337,6 +339,32 @@ static void nothing_hangs_however_it_ends(void **state)
     }
 }
 
+/* As the library tells of one handshake after the other, with whatever errno is at its end. */
+static void of_several_events_the_one_that_knows_the_cause_counts(void **state)
+{
+    static const int told[] = {EPIPE, EAGAIN, ECONNRESET, 0};
+    struct monitor_failure failure = {0};
+
+    (void)state;
+    assert_string_equal(monitor_reason(&failure), "what it sent is no handshake");
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        failure = (struct monitor_failure){0};
+        monitor_failed(&failure, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, EFAULT);
+        monitor_failed(&failure, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, (uint32_t)told[i]);
+        assert_string_equal(monitor_reason(&failure), "nobody answers for keys here");
+        failure = (struct monitor_failure){0};
+        monitor_failed(&failure, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, (uint32_t)told[i]);
+        assert_string_equal(monitor_reason(&failure), "it left in the middle of the handshake");
+    }
+    monitor_failed(&failure, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+                   ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH);
+    assert_string_equal(monitor_reason(&failure), "it has no key");
+    monitor_failed(&failure, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+                   ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC);
+    assert_string_equal(monitor_reason(&failure),
+                        "its handshake is not for the key of this process");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +377,7 @@ int main(void)
         cmocka_unit_test(nobody_speaks_in_another_ones_session),
         cmocka_unit_test(peers_of_this_process_need_no_key),
         cmocka_unit_test(nothing_hangs_however_it_ends),
+        cmocka_unit_test(of_several_events_the_one_that_knows_the_cause_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
