@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -127,7 +126,8 @@ static _Noreturn void stand_guard(int pipe)
     setsid();
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    prctl(PR_SET_NAME, "marram-guard");
+    /* Not by prctl(): where a sanitizer stands in for it, it takes a lock. */
+    write_into("/proc/self", "comm", "marram-guard");
     /* What others wait for the end of must not stay open in here. */
     if (pipe)
         close_range(0, (unsigned)pipe - 1, 0);
