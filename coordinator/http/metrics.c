@@ -158,6 +158,19 @@ static void print_members(FILE *out, const Mr__Cluster *c)
     print(out, metrics, sizeof metrics / sizeof *metrics);
 }
 
+/* The value of a label, escaped as the format wants it; a NUL ends it. */
+static void put_label(FILE *out, ProtobufCBinaryData value)
+{
+    for (size_t i = 0; i < value.len && value.data[i]; i++) {
+        if (value.data[i] == '\\' || value.data[i] == '"')
+            putc('\\', out);
+        if (value.data[i] == '\n')
+            fputs("\\n", out);
+        else
+            putc(value.data[i], out);
+    }
+}
+
 static void print_process(FILE *out, const Mr__Cluster *c)
 {
     const struct metric metrics[] = {
@@ -173,10 +186,11 @@ static void print_process(FILE *out, const Mr__Cluster *c)
          processor_seconds()},
     };
 
-    fprintf(out,
-            "# HELP marram_build_info The version that runs.\n# TYPE marram_build_info gauge\n"
-            "marram_build_info{version=\"%.*s\"} 1\n",
-            (int)c->version.len, (const char *)c->version.data);
+    fputs("# HELP marram_build_info The version that runs.\n# TYPE marram_build_info gauge\n"
+          "marram_build_info{version=\"",
+          out);
+    put_label(out, c->version);
+    fputs("\"} 1\n", out);
     print(out, metrics, sizeof metrics / sizeof *metrics);
 }
 
