@@ -54,14 +54,22 @@ static void add_headers(struct MHD_Response *response, const char *type)
                             "default-src 'none'; frame-ancestors 'none'");
 }
 
-/* Its request is whole, and being answered. */
-static void note_asked(const struct http *http, struct MHD_Connection *connection, bool lasting)
+/* What notice() opened for it; or NULL. */
+static struct connection *connection_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    if (info && info->socket_context)
-        connections_asked(http->connections, info->socket_context, lasting, clock_ms());
+    return info ? info->socket_context : NULL;
+}
+
+/* Its request is whole, and being answered. */
+static void note_asked(const struct http *http, struct MHD_Connection *connection, bool lasting)
+{
+    struct connection *known = connection_of(connection);
+
+    if (known)
+        connections_asked(http->connections, known, lasting, clock_ms());
 }
 
 /* Takes the body's text over. */
@@ -239,12 +247,11 @@ static void end(void *context, struct MHD_Connection *connection, void **state,
 {
     struct request *request = *state;
     const struct http *http = context;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *known = connection_of(connection);
 
     (void)why;
-    if (info && info->socket_context)
-        connections_answered(http->connections, info->socket_context, clock_ms());
+    if (known)
+        connections_answered(http->connections, known, clock_ms());
     if (request)
         free(request->body.text);
     free(request);
